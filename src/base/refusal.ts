@@ -1,0 +1,81 @@
+/**
+ * A refusal is an answer, not a failure: the request was understood, and carrying it out would not be safe or allowed.
+ *
+ * Functions that may refuse return `Refused`; `RefusalError` carries refusals through code that can only throw.
+ */
+
+export const refusalCodes = [
+  // the artifact
+  "hotpatch/not-a-hotpatch",
+  "hotpatch/version-unknown",
+  "hotpatch/truncated",
+  "hotpatch/trailing-bytes",
+  "hotpatch/too-large",
+  "hotpatch/envelope-invalid",
+  "hotpatch/manifest-invalid",
+  "hotpatch/path-out-of-bounds",
+  "hotpatch/payload-size",
+  "hotpatch/payload-altered",
+  "hotpatch/unsigned",
+  "hotpatch/signature-invalid",
+  "hotpatch/signer-unknown",
+  "hotpatch/no-trusted-key",
+  // keys and the folders that hold them
+  "key/exposed",
+  // building
+  "build/nothing-changed",
+  "build/syntax",
+  "build/unreachable-change",
+  "build/rehearsal",
+  // the target process
+  "target/gone",
+  "target/stopped",
+  "target/agent-failed",
+  "target/not-permitted",
+  "target/not-node",
+  "target/not-this-runtime",
+  "target/starting",
+  "target/inspector-disabled",
+  "target/permission-model",
+  "target/debugger-attached",
+  "target/inspector-open",
+  "target/port-taken",
+  "target/own-signal-handler",
+  "target/unresponsive",
+  "target/wrong-process",
+  "target/node-version",
+  "target/package-absent",
+  "target/version-mismatch",
+  "target/not-applied",
+  "target/already-applied",
+  "target/conflicting-hotpatch",
+  // the plan
+  "plan/pause-over-budget",
+  "plan/rehearsal",
+  "plan/active-function",
+  "plan/no-way",
+] as const;
+
+export type RefusalCode = (typeof refusalCodes)[number];
+
+export interface Refusal {
+  readonly code: RefusalCode;
+  /** One or two sentences: what is in the way, and what would help. */
+  readonly message: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export class RefusalError extends Error {
+  override readonly name = "RefusalError";
+  readonly refusals: readonly Refusal[];
+
+  constructor(refusals: Refusal | readonly Refusal[], options: { cause?: unknown } = {}) {
+    const all = Array.isArray(refusals) ? (refusals as readonly Refusal[]) : [refusals as Refusal];
+    super(all.map((refusal) => refusal.message).join("\n"), options.cause === undefined ? undefined : options);
+    this.refusals = all;
+  }
+}
+
+export function refuse(code: RefusalCode, message: string, details?: Record<string, unknown>): never {
+  throw new RefusalError(details === undefined ? { code, message } : { code, message, details });
+}

@@ -1,0 +1,14 @@
+/**
+ * The list of all commands, in the order in which help shows them.
+ *
+ * To add one: write its `CommandSpec` in a file under commands/, import it here, and put it into the list; help, completion, exit codes and --json come by themselves.
+ */
+import type { CommandSpec } from "./command.ts";
+import { completionCommand } from "./commands/completion.ts";
+import { inspectCommand } from "./commands/inspect.ts";
+import { keyCommands } from "./commands/key.ts";
+
+const workingCommands: readonly CommandSpec[] = [inspectCommand, ...keyCommands];
+
+/** Completion knows all the others, so it stands last. */
+export const commands: readonly CommandSpec[] = [...workingCommands, completionCommand(workingCommands)];

@@ -1,0 +1,205 @@
+"use strict";
+/**
+ * One loaded copy of a file that a hotpatch changes: the script as V8 holds it, the module that Node.js made of it, and the live functions in it.
+ *
+ * `find` and `prepare` may take several turns of the event loop and change nothing; `edit`, `check` and `restore` are synchronous, so that a transaction over many copies is one turn.
+ */
+
+const { createHash, randomBytes } = require("node:crypto");
+const Module = require("node:module");
+const path = require("node:path");
+const { fileURLToPath, pathToFileURL } = require("node:url");
+const { findClosures, readScope, toText } = require("./closures.cjs");
+const { UndoLog } = require("./undo.cjs");
+
+function sha256(text) {
+  return createHash("sha256").update(text, "utf8").digest("hex");
+}
+
+/** Every script in the process whose text is the file's, wherever it was loaded from. */
+function findCopies(debugging, file) {
+  const copies = [];
+  for (const script of debugging.scripts.values()) {
+    if (script.length !== file.before.length || !/^(file:|\/)/.test(script.url)) continue;
+    const source = debugging.source(script.scriptId);
+    if (sha256(source) === file.before.sha256) copies.push(new LoadedCopy(debugging, file, script, source));
+  }
+  return copies;
+}
+
+class LoadedCopy {
+  constructor(debugging, file, script, source) {
+    this.debugging = debugging;
+    this.file = file;
+    this.script = script;
+    this.source = source;
+    this.filename = script.url.startsWith("file:") ? fileURLToPath(script.url) : script.url;
+    // Each copy has variables of its own, so each gets a registry of its own; the names have equal lengths, so offsets stay.
+    this.registryName = `__rebootless_${randomBytes(6).toString("hex")}`;
+    this.registry = {};
+    this.text = file.live === undefined ? undefined : this.ownText(file.live);
+    this.functions = [];
+    this.scopes = [];
+    this.imports = {};
+    this.undo = new UndoLog();
+    this.defined = [];
+  }
+
+  ownText(text) {
+    return text.replaceAll(this.file.registry, this.registryName);
+  }
+
+  get module() {
+    return require.cache?.[this.filename] ?? Module._cache[this.filename];
+  }
+
+  /** Finds the live functions and values that the edit needs; throws with a reason where something needed is not there. */
+  async prepare(virtualModules) {
+    const { file, source } = this;
+    const roots = await this.roots();
+    const oldTexts = file.functions.map(({ before }) => source.slice(before.start, before.end));
+    const witnesses = (file.delta?.scopes ?? []).map((scope) => scope.witnesses.map(({ start, end }) => source.slice(start, end)));
+    const found = await findClosures(this.debugging, this.script, roots, [...oldTexts, ...witnesses.flat()]);
+    this.functions = file.functions.map((place, index) => ({
+      name: place.name,
+      oldText: oldTexts[index],
+      newText: this.text?.slice(place.start, place.end),
+      closures: (found.get(oldTexts[index]) ?? []).map((fn) => new WeakRef(fn)),
+    }));
+    this.witnesses = witnesses.map((texts, index) => {
+      const witness = texts.map((text) => found.get(text)?.[0]).find((fn) => fn !== undefined);
+      if (witness === undefined) {
+        throw new Error(`No live function of ${this.filename} leads to ${file.delta.scopes[index].names.join(", ")}.`);
+      }
+      return witness;
+    });
+    await this.loadImports(virtualModules);
+  }
+
+  async roots() {
+    if (this.file.format === "commonjs") {
+      const own = this.module?.exports;
+      // A module that was taken out of the cache can still be reached through the modules that use it.
+      return own === undefined ? Object.values(Module._cache).map((module) => module.exports) : [own];
+    }
+    return [await import(this.script.url)];
+  }
+
+  async loadImports(virtualModules) {
+    for (const specifier of this.file.delta?.imports ?? []) {
+      const virtual = virtualModules.get(this.resolveRelative(specifier));
+      this.imports[specifier] = virtual ? await virtual() : await import(this.resolveImport(specifier));
+    }
+  }
+
+  resolveRelative(specifier) {
+    return /^\.{1,2}\//.test(specifier) ? path.resolve(path.dirname(this.filename), specifier) : specifier;
+  }
+
+  resolveImport(specifier) {
+    if (/^(node|file):/.test(specifier) || Module.isBuiltin(specifier)) return specifier;
+    if (/^\.{1,2}\//.test(specifier)) return pathToFileURL(this.resolveRelative(specifier)).href;
+    return pathToFileURL(Module.createRequire(this.filename).resolve(specifier)).href;
+  }
+
+  /** The text is still the one that was prepared for. */
+  isUnchanged() {
+    return this.debugging.source(this.script.scriptId) === this.source;
+  }
+
+  edit() {
+    if (this.text === undefined) return { status: "Ok" };
+    Object.defineProperty(globalThis, this.registryName, { value: this.registry, enumerable: false, configurable: true });
+    return this.debugging.edit(this.script.scriptId, this.text);
+  }
+
+  /** Runs the delta: after the edit of every copy, in the order of the files. */
+  extend(virtualModules) {
+    const { delta } = this.file;
+    if (delta === undefined) return;
+    Object.defineProperty(globalThis, this.registryName, { value: this.registry, enumerable: false, configurable: true });
+    this.fillRegistry(virtualModules);
+    const scopes = delta.scopes.map(({ names }, index) => this.readNames(this.witnesses[index], names));
+    if (this.module) this.undo.keep(this.module.exports);
+    for (const scope of scopes) for (const value of Object.values(scope)) if (typeof value === "object") this.undo.keep(value);
+    const define = (target, literal, enumerable) => {
+      this.undo.define(target, literal, enumerable);
+      for (const key of Reflect.ownKeys(literal)) this.defined.push({ target, key, value: target[key] });
+    };
+    // The text comes from a hotpatch whose signature was checked before it was sent here.
+    const run = new Function("scopes", "imports", "define", this.ownText(delta.text));
+    run(scopes, this.imports, define);
+  }
+
+  fillRegistry(virtualModules) {
+    const { module, filename } = this;
+    const load = module ? module.require.bind(module) : Module.createRequire(filename);
+    this.registry.require = (specifier) => {
+      const virtual = /^\.{1,2}\//.test(specifier) ? findVirtual(virtualModules, path.resolve(path.dirname(filename), specifier)) : undefined;
+      return virtual ? virtual() : load(specifier);
+    };
+    this.registry.module = module ?? { exports: {} };
+    this.registry.exports = this.registry.module.exports;
+    this.registry.__filename = filename;
+    this.registry.__dirname = path.dirname(filename);
+  }
+
+  readNames(witness, names) {
+    const values = readScope(this.debugging, witness, names);
+    const missing = names.filter((name) => !Object.hasOwn(values, name));
+    if (missing.length > 0) throw new Error(`${this.filename} does not keep ${missing.join(", ")}.`);
+    return values;
+  }
+
+  /** What is wrong with the functions and values, as sentences; nothing when all is as the hotpatch says. */
+  faults() {
+    const faults = [];
+    for (const { name, newText, closures } of this.functions) {
+      const live = closures.map((reference) => reference.deref()).filter((fn) => fn !== undefined);
+      const stale = live.filter((fn) => toText.call(fn) !== newText);
+      if (stale.length > 0) faults.push(`${name}: ${stale.length} of ${live.length} live closures show other code than the hotpatch's`);
+    }
+    for (const { target, key, value } of this.defined) {
+      if (target[key] !== value) faults.push(`${String(key)}: the property has another value than the hotpatch gave it`);
+    }
+    return faults;
+  }
+
+  /** Back to the text and the values from before; throws when V8 does not do it. */
+  restore() {
+    this.undo.run();
+    this.defined = [];
+    if (this.text === undefined) return;
+    const { status, detail } = this.debugging.edit(this.script.scriptId, this.source);
+    if (status !== "Ok") throw new EditRefused(this, status, detail);
+  }
+
+  findings() {
+    return this.functions.map(({ name, newText, closures }) => {
+      const live = closures.map((reference) => reference.deref()).filter((fn) => fn !== undefined);
+      const good = live.filter((fn) => toText.call(fn) === newText).length;
+      return {
+        subject: `${this.filename}: ${name}`,
+        holds: good === live.length,
+        evidence: live.length === 0 ? "no live closure can be reached from the exports; new ones are made from the edited script" : `${good} of ${live.length} live closures show the new code`,
+      };
+    });
+  }
+}
+
+class EditRefused extends Error {
+  constructor(copy, status, detail) {
+    super(`V8 did not edit ${copy.filename}: ${status}${detail ? ` (${detail})` : ""}`);
+    this.status = status;
+  }
+}
+
+function findVirtual(virtualModules, filename) {
+  for (const candidate of [filename, `${filename}.js`, `${filename}.cjs`, path.join(filename, "index.js")]) {
+    const found = virtualModules.get(candidate);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+module.exports = { EditRefused, findCopies, sha256 };

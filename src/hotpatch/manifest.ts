@@ -1,0 +1,139 @@
+/**
+ * The manifest of a hotpatch: what it changes, for whom, and which payloads carry the change.
+ *
+ * The schema is closed (no unknown fields) and every string, list and number in it is bounded, since a manifest is read before it is trusted.
+ * Schema version 1; a reader refuses any other.
+ */
+import { type Static, Type } from "typebox";
+import { limits } from "../base/limits.ts";
+
+const closed = { additionalProperties: false } as const;
+const Name = Type.String({ minLength: 1, maxLength: 214 });
+const Version = Type.String({ minLength: 1, maxLength: 64, pattern: "^[0-9A-Za-z.+~:_-]+$" });
+const Sentence = Type.String({ maxLength: 2000 });
+const Sha256 = Type.String({ pattern: "^[0-9a-f]{64}$" });
+/** A relative path with `/`; manifest-check.ts checks besides that it stays in its folder. */
+export const RelativePath = Type.String({ minLength: 1, maxLength: limits.pathUnits });
+const PayloadName = Type.String({ minLength: 1, maxLength: 200, pattern: "^[0-9A-Za-z][0-9A-Za-z._/@+-]*$" });
+/** An offset or a length in UTF-16 code units, as JavaScript counts them. */
+const CodeUnits = Type.Integer({ minimum: 0, maximum: 0x3fff_ffff });
+
+export const Advisory = Type.Object(
+  {
+    id: Type.String({ minLength: 1, maxLength: 64, pattern: "^[0-9A-Za-z-]+$" }),
+    severity: Type.Optional(
+      Type.Union([Type.Literal("low"), Type.Literal("moderate"), Type.Literal("high"), Type.Literal("critical")]),
+    ),
+    summary: Type.Optional(Sentence),
+  },
+  closed,
+);
+export type Advisory = Static<typeof Advisory>;
+
+/** Whom the hotpatch is for. */
+export const Target = Type.Union([
+  Type.Object({ kind: Type.Literal("npm"), name: Name, version: Version, fixedVersion: Version }, closed),
+  Type.Object({ kind: Type.Literal("files"), name: Name }, closed),
+]);
+export type Target = Static<typeof Target>;
+
+/** A range of a text, in UTF-16 code units, end exclusive. */
+export const TextRange = Type.Object({ start: CodeUnits, end: CodeUnits }, closed);
+export type TextRange = Static<typeof TextRange>;
+
+/** A function that gets another text: where it stands after the live edit, and where it stood before. */
+export const LiveFunction = Type.Object(
+  { name: Type.String({ maxLength: 300 }), start: CodeUnits, end: CodeUnits, before: TextRange },
+  closed,
+);
+export type LiveFunction = Static<typeof LiveFunction>;
+
+export const Unreachable = Type.Object(
+  { name: Type.String({ maxLength: 300 }), line: CodeUnits, reason: Sentence },
+  closed,
+);
+export type Unreachable = Static<typeof Unreachable>;
+
+/** Live variables that the delta reads, and functions of the old text that keep them. */
+export const ScopeRead = Type.Object(
+  {
+    names: Type.Array(Type.String({ minLength: 1, maxLength: 200 }), { maxItems: 5000 }),
+    witnesses: Type.Array(TextRange, { maxItems: 64 }),
+  },
+  closed,
+);
+export type ScopeRead = Static<typeof ScopeRead>;
+
+/** A program that the agent runs once, right after the live edit: it fills the registry object and defines properties. */
+export const Delta = Type.Object(
+  {
+    text: PayloadName,
+    scopes: Type.Array(ScopeRead, { maxItems: 64 }),
+    /** Module specifiers that must be loaded before the edit, since the delta needs them at once. */
+    imports: Type.Array(Type.String({ minLength: 1, maxLength: 512 }), { maxItems: 256 }),
+  },
+  closed,
+);
+export type Delta = Static<typeof Delta>;
+
+/** What is done to one JavaScript file. */
+export const NodeFile = Type.Object(
+  {
+    path: RelativePath,
+    format: Type.Union([Type.Literal("commonjs"), Type.Literal("module")]),
+    /** The source as V8 holds it in the unpatched process: how the loaded copy is recognised. */
+    before: Type.Object({ sha256: Sha256, length: CodeUnits }, closed),
+    /** The fixed file as a whole, for copies that are loaded after the patch. */
+    after: PayloadName,
+    /** The whole text to hand to V8's live edit; absent when nothing that is already loaded has to change its code. */
+    live: Type.Optional(PayloadName),
+    /** The functions that must show their new text after the live edit. */
+    functions: Type.Array(LiveFunction, { maxItems: 20_000 }),
+    delta: Type.Optional(Delta),
+    /** The name of the global registry object that rewritten references go through. */
+    registry: Type.String({ pattern: "^__rebootless_[0-9a-f]{12}$" }),
+    /** Differences that cannot take effect in a process that has loaded the file already. */
+    unreachable: Type.Array(Unreachable, { maxItems: 1000 }),
+  },
+  closed,
+);
+export type NodeFile = Static<typeof NodeFile>;
+
+/** A file that only the fixed version has. */
+export const NodeAddedFile = Type.Object({ path: RelativePath, text: PayloadName }, closed);
+
+export const NodeChange = Type.Object(
+  {
+    files: Type.Array(NodeFile, { minItems: 1, maxItems: 5000 }),
+    added: Type.Array(NodeAddedFile, { maxItems: 5000 }),
+  },
+  closed,
+);
+export type NodeChange = Static<typeof NodeChange>;
+
+export const Payload = Type.Object(
+  { name: PayloadName, sizeBytes: Type.Integer({ minimum: 0, maximum: limits.payloadBytes }), sha256: Sha256 },
+  closed,
+);
+export type Payload = Static<typeof Payload>;
+
+export const Manifest = Type.Object(
+  {
+    schema: Type.Literal("rebootless.hotpatch/1"),
+    /** Unique among the hotpatches of a catalog, such as `npm-lodash-4.17.20-to-4.17.21`. */
+    id: Type.String({ minLength: 1, maxLength: 200, pattern: "^[0-9A-Za-z][0-9A-Za-z._@+-]*$" }),
+    /** Within one baseline, the higher sequence contains and replaces the lower ones. */
+    sequence: Type.Integer({ minimum: 1, maximum: 0x7fff_ffff }),
+    title: Type.String({ minLength: 1, maxLength: 300 }),
+    description: Type.Optional(Type.String({ maxLength: 20_000 })),
+    advisories: Type.Array(Advisory, { maxItems: 1000 }),
+    target: Target,
+    supersedes: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 1000 }),
+    requirements: Type.Object({ node: Type.Optional(Type.String({ maxLength: 64 })) }, closed),
+    /** One section for each engine that has work to do; schema version 1 knows `node`. */
+    node: NodeChange,
+    payloads: Type.Array(Payload, { maxItems: limits.payloads }),
+  },
+  closed,
+);
+export type Manifest = Static<typeof Manifest>;

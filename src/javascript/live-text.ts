@@ -1,0 +1,217 @@
+/**
+ * From the difference of a file to what is done in a process that has loaded the old version: the text for the live edit, and the delta.
+ *
+ * The live text is the old text with changed functions exchanged, and nothing else: V8 then finds every function again by its place.
+ * Invariant: in the live text, the same variables are captured as in the old one, outside the exchanged functions; V8 refuses in silence to update functions whose surroundings changed.
+ */
+import { analyseBindings, type Bindings, captureKey, isCapturing } from "./bindings.ts";
+import type { FileDifference, Gap, Replacement, ScopePair } from "./difference.ts";
+import { buildFunctionTree, type FunctionEntry, type Range } from "./function-tree.ts";
+import { type Delta, Registry } from "./registry.ts";
+import { applyEdits, type Edit, referenceEdit, rewriteReferences } from "./rewrite.ts";
+import { type AnyNode, parseSource } from "./syntax.ts";
+
+export interface LiveFunction extends Range {
+  readonly name: string;
+  /** The same function in the old text. */
+  readonly before: Range;
+}
+
+export interface LiveText {
+  readonly text: string;
+  readonly functions: readonly LiveFunction[];
+  readonly delta: Delta | undefined;
+  readonly registry: string;
+  readonly gaps: readonly Gap[];
+  /** Names of exports that get another value: files that copied it have to follow. */
+  readonly exported: ReadonlySet<string>;
+}
+
+/** `forced` names bindings of the module scope whose value changed because another file changed. */
+export function writeLiveText(difference: FileDifference, registryName: string, forced: ReadonlySet<string> = new Set()): LiveText {
+  return new Writer(difference, registryName).write(forced);
+}
+
+/** An old function that gets another text, as a whole or in places. */
+interface Exchange {
+  readonly entry: FunctionEntry;
+  readonly edits: readonly Edit[];
+}
+
+class Writer {
+  readonly #difference: FileDifference;
+  readonly #before: Bindings;
+  readonly #registry: Registry;
+  readonly #gaps: Gap[];
+
+  constructor(difference: FileDifference, registryName: string) {
+    this.#difference = difference;
+    this.#before = analyseBindings(difference.before.source, difference.before.root);
+    const after = analyseBindings(difference.after.source, difference.after.root);
+    this.#registry = new Registry(difference, { before: this.#before, after }, registryName);
+    this.#after = after;
+    this.#gaps = [...difference.gaps];
+  }
+
+  readonly #after: Bindings;
+
+  write(forced: ReadonlySet<string>): LiveText {
+    this.#settleBindings(forced);
+    for (const effect of this.#difference.effects) this.#registry.addEffect(effect);
+    const exchanges = this.#exchanges();
+    const kept = this.#keepCaptures(exchanges);
+    const edits = kept.flatMap((exchange) => exchange.edits);
+    return {
+      text: this.#assemble(edits),
+      functions: kept.map(({ entry }) => this.#place(entry, edits)),
+      delta: this.#registry.delta(),
+      registry: this.#registry.name,
+      gaps: [...this.#gaps, ...this.#registry.gaps],
+      exported: this.#registry.exported,
+    };
+  }
+
+  /** Follows values that changed into the bindings and statements that were computed from them at load. */
+  #settleBindings(forced: ReadonlySet<string>): void {
+    const [moduleScope] = this.#difference.scopes;
+    for (const name of forced) if (moduleScope) this.#registry.addChange(moduleScope, name);
+    for (const { scope, name } of [...this.#difference.rebuilt, ...this.#registry.unheldTargets()]) this.#registry.addChange(scope, name);
+    for (let grew = true; grew; ) {
+      grew = false;
+      for (const { scope, unit } of this.#registry.dependents()) {
+        for (const name of unit.names) grew = this.#registry.addChange(scope, name) || grew;
+      }
+    }
+    for (const { scope, unit } of this.#registry.dependents()) {
+      if (unit.names.length === 0 && unit.kind !== "return" && unit.kind !== "default-export") this.#rerun(scope, unit.node);
+    }
+  }
+
+  #rerun(scope: ScopePair, node: AnyNode): void {
+    this.#registry.addEffect({ kind: "statement", scope, node });
+  }
+
+  #exchanges(): Exchange[] {
+    const replaced = this.#difference.replacements.map((replacement) => this.#exchange(replacement));
+    return [...replaced, ...this.#touched(this.#difference.replacements.map(({ before }) => before.range))];
+  }
+
+  #exchange({ before, after }: Replacement): Exchange {
+    const { source } = this.#difference.after;
+    const substitute = this.#registry.forReplacement(after.node);
+    const rewrite = (range: Range): string => rewriteReferences(source, this.#after, range, substitute);
+    const text = before.node.type === "ArrowFunctionExpression" ? this.#arrow(before, after, rewrite) : rewrite(after.range);
+    return { entry: before, edits: [{ start: before.range.start, end: before.range.end, text }] };
+  }
+
+  /**
+   * V8 finds an arrow function without braces again only if it ends as it did, so its old expression stays, as the branch that is never taken.
+   */
+  #arrow(before: FunctionEntry, after: FunctionEntry, rewrite: (range: Range) => string): string {
+    const { node } = after;
+    const body = node.body as AnyNode;
+    const oldBody = before.node.body as AnyNode;
+    if (node.type !== "ArrowFunctionExpression") return rewrite(after.range);
+    const head = rewrite({ start: node.start, end: this.#bodyStart(node, this.#difference.after.source.text) });
+    const value = rewrite({ start: this.#bodyStart(node, this.#difference.after.source.text), end: node.end });
+    if (oldBody.type === "BlockStatement") return body.type === "BlockStatement" ? rewrite(after.range) : `${head}{ return (${value}); }`;
+    const old = this.#difference.before.source.text.slice(this.#bodyStart(before.node, this.#difference.before.source.text), before.node.end);
+    if (body.type !== "BlockStatement") return `${head}true ? (${value}) : ${old}`;
+    const inner = node.async === true ? `await (async () => ${value})()` : `(() => ${value})()`;
+    return `${head}true ? ${inner} : ${old}`;
+  }
+
+  /** Just behind the arrow and the blanks after it, so that parentheses around the body are part of it. */
+  #bodyStart(node: AnyNode, text: string): number {
+    const parameters = node.params as AnyNode[];
+    const arrow = text.indexOf("=>", parameters.at(-1)?.end ?? node.start);
+    return arrow + 2 + (/^[ \t]*/.exec(text.slice(arrow + 2))?.[0].length ?? 0);
+  }
+
+  /** Functions that stay but refer to a binding with a new value. */
+  #touched(replaced: readonly Range[]): Exchange[] {
+    const { source } = this.#difference.before;
+    const substitute = this.#registry.forOldText();
+    const byFunction = new Map<FunctionEntry, Edit[]>();
+    for (const placed of this.#before.references) {
+      if (replaced.some(({ start, end }) => placed.start >= start && placed.end <= end)) continue;
+      const edit = referenceEdit(source, placed, substitute);
+      if (edit) byFunction.set(placed.within, [...(byFunction.get(placed.within) ?? []), edit]);
+    }
+    return [...byFunction].map(([entry, edits]) => ({ entry, edits }));
+  }
+
+  #assemble(edits: readonly Edit[]): string {
+    const { text } = this.#difference.before.source;
+    return applyEdits(text, { start: 0, end: text.length }, edits);
+  }
+
+  /** Adds references that are never evaluated for variables that nothing captures any more. */
+  #keepCaptures(exchanges: readonly Exchange[]): readonly Exchange[] {
+    const replacedPaths = this.#difference.replacements.map(({ before }) => pathOf(before));
+    const wanted = capturesOutside(this.#before, replacedPaths);
+    const { path, format } = this.#difference.before.source;
+    const live = parseSource(path, this.#assemble(exchanges.flatMap(({ edits }) => edits)), format);
+    const present = capturesOutside(analyseBindings(live, buildFunctionTree(live)), replacedPaths);
+    for (const key of present.keys()) {
+      if (!wanted.has(key)) this.#gaps.push({ name: key.split("#")[1] ?? key, line: 0, reason: "no closure kept this variable before, and one made before the patch cannot get at it" });
+    }
+    const missing = new Map<Exchange, string[]>();
+    for (const [key, entries] of wanted) {
+      const keeper = present.has(key) ? undefined : exchanges.find(({ entry }) => entries.some((inner) => isInside(inner, entry)));
+      if (keeper) missing.set(keeper, [...(missing.get(keeper) ?? []), key.split("#")[1] as string]);
+    }
+    return exchanges.map((exchange) => this.#withDeadReferences(exchange, missing.get(exchange) ?? []));
+  }
+
+  #withDeadReferences({ entry, edits }: Exchange, names: readonly string[]): Exchange {
+    if (names.length === 0) return { entry, edits };
+    const { text } = this.#difference.before.source;
+    const [first] = edits;
+    const isWhole = edits.length === 1 && first?.start === entry.range.start && first.end === entry.range.end;
+    const current = isWhole ? first.text : text.slice(entry.range.start, entry.range.end);
+    const offset = isWhole ? 0 : entry.range.start;
+    const isExpression = entry.node.type === "ArrowFunctionExpression" && (entry.node.body as AnyNode).type !== "BlockStatement";
+    const at = isExpression ? this.#bodyStart(entry.node, text) - entry.range.start : current.lastIndexOf("}");
+    const dead = isExpression ? `false ? (${names.join(", ")}) : ` : `;if (false) { ${names.join("; ")}; }`;
+    const edit: Edit = { start: offset + at, end: offset + at, text: dead };
+    if (!isWhole) return { entry, edits: [...edits, edit] };
+    return { entry, edits: [{ ...first, text: `${current.slice(0, at)}${dead}${current.slice(at)}` }] };
+  }
+
+  #place(entry: FunctionEntry, edits: readonly Edit[]): LiveFunction {
+    // The closures of a constructor show the text of their whole class.
+    const around = entry.constructorOf ?? entry.range;
+    const shift = (offset: number): number =>
+      edits.reduce((moved, { start, end, text }) => (end <= offset && start < around.end ? moved + text.length - (end - start) : moved), offset);
+    const name = entry.constructorOf ? `${(entry.constructorOf.id as AnyNode | null)?.name ?? "class"}.constructor` : entry.name;
+    return { name, start: shift(around.start), end: shift(around.end), before: { start: around.start, end: around.end } };
+  }
+}
+
+function isInside(inner: FunctionEntry, outer: FunctionEntry): boolean {
+  return outer.range.start <= inner.range.start && inner.range.end <= outer.range.end;
+}
+
+/** A function's place in the tree; it is the same in the old and in the live text, outside the exchanged functions. */
+function pathOf(entry: FunctionEntry): string {
+  return entry.parent ? `${pathOf(entry.parent)}/${entry.parent.children.indexOf(entry)}` : "";
+}
+
+/** Captured variables of functions outside the exchanged ones, with the functions that capture them. */
+function capturesOutside(bindings: Bindings, replacedPaths: readonly string[]): Map<string, FunctionEntry[]> {
+  const captures = new Map<string, FunctionEntry[]>();
+  for (const placed of bindings.references) {
+    if (!isCapturing(bindings, placed)) continue;
+    const key = captureKey(bindings, placed, pathOf);
+    const owner = key.slice(0, key.indexOf("#"));
+    if (replacedPaths.some((path) => owner === path || owner.startsWith(`${path}/`))) continue;
+    captures.set(key, [...(captures.get(key) ?? []), placed.within]);
+  }
+  return captures;
+}
+
+export function describeGap({ name, line, reason }: Gap): string {
+  return `${name} (line ${line}): ${reason}`;
+}
+

@@ -1,0 +1,350 @@
+/**
+ * What the registry of one file has to hold, and the program (the "delta") that fills it in the running process.
+ *
+ * The delta is the body of a function that the agent calls once, right after the live edit, with the registry, the live values of captured variables, and means to define properties so that they can be taken back.
+ * It never declares a variable of the module: what the running module lacks lives in the registry.
+ */
+import type { Variable } from "eslint-scope";
+import { type Bindings, isCapturing, isReassigned, ownerOf, type PlacedReference, wrapperNames } from "./bindings.ts";
+import type { BindingChange, Effect, FileDifference, Gap, ScopePair } from "./difference.ts";
+import type { FunctionEntry, Range } from "./function-tree.ts";
+import { referencesIn, rewriteReferences, type Substitute } from "./rewrite.ts";
+import { type AnyNode, lineOf } from "./syntax.ts";
+import { boundNames, cutIntoUnits, type Unit } from "./units.ts";
+
+/** What the delta reads of one function that ran at load. */
+export interface ScopeReads {
+  readonly scope: ScopePair;
+  readonly names: ReadonlySet<string>;
+}
+
+export interface Delta {
+  readonly text: string;
+  readonly reads: readonly ScopeReads[];
+  /** Module specifiers (ES modules only) that the delta takes from `imports`. */
+  readonly imports: readonly string[];
+}
+
+export class Registry {
+  readonly #difference: FileDifference;
+  readonly #before: Bindings;
+  readonly #after: Bindings;
+  readonly #changed = new Map<string, BindingChange>();
+  readonly #captured = new Set<string>();
+  readonly #definitions = new Map<string, { readonly node: AnyNode; readonly text: string; readonly hoisted: boolean }>();
+  readonly #effects: { readonly start: number; readonly text: string }[] = [];
+  readonly #reads = new Map<ScopePair, Set<string>>();
+  readonly #imports = new Set<string>();
+  readonly gaps: Gap[] = [];
+  /** Names of exports that get another value. */
+  readonly exported = new Set<string>();
+  readonly name: string;
+
+  constructor(difference: FileDifference, bindings: { before: Bindings; after: Bindings }, name: string) {
+    this.#difference = difference;
+    this.#before = bindings.before;
+    this.#after = bindings.after;
+    this.name = name;
+    for (const change of difference.bindings) this.#changed.set(this.#key(change.scope, change.name), change);
+    for (const placed of bindings.before.references) {
+      if (isCapturing(bindings.before, placed)) this.#captured.add(this.#capture(bindings.before, placed));
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#definitions.size === 0 && this.#effects.length === 0;
+  }
+
+  /** For references that stand in a function of the new version which replaces one of the old. */
+  forReplacement(replaced: Range): Substitute {
+    return (placed) => this.#substitute(placed, replaced, false);
+  }
+
+  /** For references of the old text in functions that stay: only those to bindings with a new value move. */
+  forOldText(): Substitute {
+    return (placed) => {
+      if (placed.within.runsAtLoad || placed.variable === undefined) return undefined;
+      const scope = this.#difference.scopes.find(({ before }) => before === ownerOf(this.#before, placed.variable as never));
+      if (scope === undefined || !this.#changed.get(this.#key(scope, placed.name))?.existed) return undefined;
+      this.#need(scope, placed.name);
+      return this.#entryName(scope, placed.name);
+    };
+  }
+
+  addEffect(effect: Effect): void {
+    if (effect.kind === "define" && this.#isMadeAnew(effect)) return;
+    const source = this.#difference.after.source;
+    const node = effect.kind === "statement" ? effect.node : effect.property;
+    if (this.#effects.some(({ start }) => start === node.start)) return;
+    this.#effects.push({ start: node.start, text: "" });
+    const at = this.#effects.length - 1;
+    const rewrite = (range: Range): string => rewriteReferences(source, this.#after, range, this.#forDelta(node));
+    const text = effect.kind === "statement" ? this.#statement(effect.node, rewrite) : this.#define(effect, rewrite);
+    this.#effects[at] = { start: node.start, text };
+  }
+
+  /** An object that is made anew from the new text has the property already. */
+  #isMadeAnew({ target, scope }: Extract<Effect, { kind: "define" }>): boolean {
+    return typeof target === "string" && this.#changed.has(this.#key(scope, target));
+  }
+
+  /** Objects that are to get properties but that no closure of the running process leads to have to be made anew. */
+  unheldTargets(): { readonly scope: ScopePair; readonly name: string }[] {
+    return this.#difference.effects.flatMap((effect) =>
+      effect.kind === "define" && typeof effect.target === "string" && !this.#captured.has(this.#captureKey(effect.scope.before, effect.target))
+        ? [{ scope: effect.scope, name: effect.target }]
+        : [],
+    );
+  }
+
+  /** Undefined when nothing has to be done besides the live edit. */
+  delta(): Delta | undefined {
+    if (this.isEmpty) return undefined;
+    const definitions = [...this.#definitions.values()]
+      .map(({ node, text, hoisted }) => ({ start: node.start, text, hoisted }))
+      .filter(({ text }) => text !== "")
+      .sort((a, b) => a.start - b.start);
+    const reads = [...this.#reads].map(([scope, names]) => ({ scope, names }));
+    const lines = [
+      ...(this.#isStrict() ? ['"use strict";'] : []),
+      ...reads.map(({ names }, index) => `const { ${[...names].join(", ")} } = scopes[${index}];`),
+      ...definitions.filter(({ hoisted }) => hoisted).map(({ text }) => text),
+      ...[...definitions.filter(({ hoisted }) => !hoisted), ...this.#effects].sort((a, b) => a.start - b.start).map(({ text }) => text),
+    ];
+    return { text: `${lines.join("\n")}\n`, reads, imports: [...this.#imports] };
+  }
+
+  #isStrict(): boolean {
+    const { source } = this.#difference.after;
+    return source.format === "module" || source.program.body.some((node) => "directive" in node && node.directive === "use strict");
+  }
+
+  #statement(node: AnyNode, rewrite: (range: Range) => string): string {
+    if (node.type === "AssignmentExpression" && (node.left as AnyNode).type === "MemberExpression") {
+      const left = node.left as AnyNode;
+      const property = left.property as AnyNode;
+      const key = left.computed === true ? `[${rewrite(property)}]` : this.#raw(property);
+      this.#noteExport(this.#raw(left.object as AnyNode), property);
+      return `define(${rewrite(left.object as AnyNode)}, { ${key}: ${rewrite(node.right as AnyNode)} }, true);`;
+    }
+    return `${rewrite(node)};`;
+  }
+
+  #define(effect: Extract<Effect, { kind: "define" }>, rewrite: (range: Range) => string): string {
+    const target = typeof effect.target === "string" ? this.#byName(effect.scope, effect.target) : rewrite(effect.target);
+    const { property } = effect;
+    if (typeof effect.target !== "string") this.#noteExport(this.#raw(effect.target), property.key as AnyNode);
+    const text = rewrite(property);
+    const isMember = property.type === "MethodDefinition";
+    const literal = isMember && property.static === true ? text.replace(/^static\s+/, "") : text;
+    return `define(${target}${effect.onPrototype ? ".prototype" : ""}, { ${literal} }, ${!isMember});`;
+  }
+
+  #noteExport(target: string, key: AnyNode): void {
+    if (/^(module\s*\.\s*)?exports$/.test(target)) this.exported.add(String(key.name ?? key.value));
+  }
+
+  #raw({ start, end }: AnyNode): string {
+    return this.#difference.after.source.text.slice(start, end);
+  }
+
+  #byName(scope: ScopePair, name: string): string {
+    if (this.#changed.has(this.#key(scope, name)) || !this.#captured.has(this.#captureKey(scope.before, name))) {
+      this.#need(scope, name);
+      return this.#entryName(scope, name);
+    }
+    this.#read(scope, name);
+    return name;
+  }
+
+  /** `rerun` is the statement that runs again: what it declares itself is declared again. */
+  #forDelta(rerun?: Range): Substitute {
+    return (placed) => {
+      const declaration = placed.variable?.defs[0]?.name as unknown as AnyNode | undefined;
+      if (rerun && declaration && declaration.start >= rerun.start && declaration.end <= rerun.end) return undefined;
+      return this.#substitute(placed, undefined, true);
+    };
+  }
+
+  #substitute(placed: PlacedReference, replaced: Range | undefined, inDelta: boolean): string | undefined {
+    if (placed.variable === undefined) return this.#wrapperName(placed, inDelta);
+    const owner = ownerOf(this.#after, placed.variable);
+    const scope = this.#difference.scopes.find(({ after }) => after === owner);
+    if (scope === undefined) return this.#ordinary(placed, owner, replaced, inDelta);
+    if (replaced && owner.node.start >= replaced.start && owner.node.end <= replaced.end) return undefined;
+    const isHeld = this.#captured.has(this.#captureKey(scope.before, placed.name));
+    if (this.#changed.has(this.#key(scope, placed.name)) || !isHeld) {
+      this.#need(scope, placed.name);
+      return this.#entryName(scope, placed.name);
+    }
+    if (!inDelta) return undefined;
+    if (this.#isRequired(scope, placed.name)) {
+      this.#need(scope, placed.name);
+      return this.#entryName(scope, placed.name);
+    }
+    const exported = this.#exportedAs(scope, placed.name);
+    if (exported !== undefined) return exported;
+    if (isReassigned(this.#after, placed.variable)) {
+      if (this.#isUsedOnlyAnew(placed.variable) && this.addChange(scope, placed.name)) return this.#substitute(placed, replaced, inDelta);
+      this.#gap(placed, `new code outside the old functions reads ${placed.name}, whose value changes while the program runs`);
+    }
+    this.#read(scope, placed.name);
+    return undefined;
+  }
+
+  /** What came from another module can be had from there again. */
+  #isRequired(scope: ScopePair, name: string): boolean {
+    const unit = this.#unitDeclaring(scope, name);
+    if (unit?.kind !== "variable") return false;
+    const init = unit.node.init as AnyNode | null;
+    return init?.type === "CallExpression" && (init.callee as AnyNode).name === "require";
+  }
+
+  /** `const list = exports.list = []` can be had from the exports. */
+  #exportedAs(scope: ScopePair, name: string): string | undefined {
+    const init = this.#unitDeclaring(scope, name)?.node.init as AnyNode | null | undefined;
+    const left = init?.type === "AssignmentExpression" ? (init.left as AnyNode) : undefined;
+    if (left?.type !== "MemberExpression" || left.computed === true) return undefined;
+    return /^(module\s*\.\s*)?exports$/.test(this.#raw(left.object as AnyNode)) ? `${this.name}.exports.${this.#raw(left.property as AnyNode)}` : undefined;
+  }
+
+  /** Whether every function that uses the variable is made anew in the registry, so that the variable can be as well. */
+  #isUsedOnlyAnew(variable: Variable): boolean {
+    const users = this.#after.references.filter((placed) => placed.variable === variable && !placed.within.runsAtLoad);
+    return users.every(({ start, end }) =>
+      [...this.#definitions.values()].some(({ node }) => node.start <= start && end <= node.end),
+    );
+  }
+
+  /** A variable of a function that does not run at load: one copy of it for each call. */
+  #ordinary(placed: PlacedReference, owner: FunctionEntry, replaced: Range | undefined, inDelta: boolean): undefined {
+    const isOutside = replaced && !(owner.node.start >= replaced.start && owner.node.end <= replaced.end);
+    if (inDelta || !isOutside) return undefined;
+    const counterpart = this.#difference.counterparts.get(owner);
+    if (counterpart === undefined || !this.#captured.has(this.#captureKey(counterpart, placed.name))) {
+      this.#gap(placed, `it now uses ${placed.name} of ${owner.name}, which closures made before the patch did not keep`);
+    }
+    return undefined;
+  }
+
+  #wrapperName(placed: PlacedReference, inDelta: boolean): string | undefined {
+    if (!wrapperNames.has(placed.name) || this.#difference.after.source.format === "module") return undefined;
+    if (!inDelta && this.#captured.has(`#${placed.name}`)) return undefined;
+    return `${this.name}.${placed.name}`;
+  }
+
+  /** Makes sure that the registry will hold the binding, and whatever its value needs. */
+  #need(scope: ScopePair, name: string): void {
+    const entry = this.#entryName(scope, name);
+    if (this.#definitions.has(entry)) return;
+    const unit = this.#changed.get(this.#key(scope, name))?.unit ?? this.#unitDeclaring(scope, name);
+    if (unit === undefined) {
+      this.gaps.push({ name, line: lineOf(scope.after.node), reason: `the running process does not keep ${name}, and its value cannot be computed again` });
+      return;
+    }
+    // Set before the value is rewritten, since functions refer to themselves and to each other.
+    for (const bound of unit.names) this.#definitions.set(this.#entryName(scope, bound), { node: unit.node, text: "", hoisted: false });
+    const rewrite = (range: Range): string => rewriteReferences(this.#difference.after.source, this.#after, range, this.#forDelta());
+    this.#definitions.set(entry, { node: unit.node, text: this.#definition(scope, unit, entry, rewrite), hoisted: unit.kind === "function" });
+  }
+
+  #definition(scope: ScopePair, unit: Unit, entry: string, rewrite: (range: Range) => string): string {
+    if (unit.kind === "import") return this.#importDefinition(unit, entry);
+    if (unit.kind === "function" || unit.kind === "class") return `${entry} = ${rewrite(unit.node)};`;
+    const pattern = unit.node.id as AnyNode;
+    const init = unit.node.init as AnyNode | null;
+    if (pattern.type === "Identifier") return `${entry} = ${init === null ? "undefined" : rewrite(init)};`;
+    const target = this.#pattern(scope, pattern, rewrite);
+    return `(${target} = ${init === null ? "undefined" : rewrite(init)});`;
+  }
+
+  #pattern(scope: ScopePair, pattern: AnyNode, rewrite: (range: Range) => string): string {
+    const names = new Set(boundNames(pattern));
+    // The names that a pattern declares are references only where it has an initialiser, which it has here.
+    return rewrite(pattern) || [...names].map((name) => this.#entryName(scope, name)).join(", ");
+  }
+
+  #importDefinition(unit: Unit, entry: string): string {
+    const { specifier, name } = unit.imported as { specifier: string; name: string };
+    this.#imports.add(specifier);
+    const namespace = `imports[${JSON.stringify(specifier)}]`;
+    return `${entry} = ${name === "*" ? namespace : `${namespace}[${JSON.stringify(name)}]`};`;
+  }
+
+  #unitDeclaring(scope: ScopePair, name: string): Unit | undefined {
+    return this.#units(scope).find((unit) => unit.names.includes(name));
+  }
+
+  #units(scope: ScopePair): Unit[] {
+    const { node } = scope.after;
+    const statements = (node.type === "Program" ? node.body : (node.body as AnyNode).body) as AnyNode[] | undefined;
+    return Array.isArray(statements) ? cutIntoUnits(this.#difference.after.source, statements) : [];
+  }
+
+  #read(scope: ScopePair, name: string): void {
+    const names = this.#reads.get(scope) ?? new Set();
+    this.#reads.set(scope, names.add(name));
+  }
+
+  #entryName(scope: ScopePair, name: string): string {
+    const index = this.#difference.scopes.indexOf(scope);
+    return index === 0 ? `${this.name}.${name}` : `${this.name}.${name}$${index}`;
+  }
+
+  #key(scope: ScopePair, name: string): string {
+    return `${this.#difference.scopes.indexOf(scope)}#${name}`;
+  }
+
+  #captureKey(owner: FunctionEntry, name: string): string {
+    return `${owner.node.start}:${owner.node.end}#${name}`;
+  }
+
+  #capture(bindings: Bindings, placed: PlacedReference): string {
+    return placed.variable === undefined ? `#${placed.name}` : this.#captureKey(ownerOf(bindings, placed.variable), placed.name);
+  }
+
+  #gap(placed: PlacedReference, reason: string): void {
+    this.gaps.push({ name: placed.within.name, line: placed.within.line, reason });
+  }
+
+  /** Statements of the new version that ran at load and read a binding whose value changed have to run again. */
+  *dependents(): Generator<{ readonly scope: ScopePair; readonly unit: Unit }> {
+    for (const scope of this.#difference.scopes) {
+      for (const unit of this.#units(scope)) {
+        if (unit.kind === "function" || unit.kind === "import" || unit.kind === "ignored") continue;
+        if (this.#readsChanged(unit) || this.#fillsNew(scope, unit)) yield { scope, unit };
+      }
+    }
+  }
+
+  #readsChanged(unit: Unit): boolean {
+    for (const placed of referencesIn(this.#after, unit.node)) {
+      if (placed.variable === undefined || !placed.within.runsAtLoad || !placed.reference.isRead()) continue;
+      const owner = this.#difference.scopes.find(({ after }) => after === ownerOf(this.#after, placed.variable as never));
+      if (owner && this.#changed.has(this.#key(owner, placed.name))) return true;
+    }
+    return false;
+  }
+
+  /** A call at load of a function of the module that fills a binding which only the new version has. */
+  #fillsNew(scope: ScopePair, unit: Unit): boolean {
+    const callee = unit.kind === "call" && unit.node.type === "CallExpression" ? (unit.node.callee as AnyNode) : undefined;
+    if (callee?.type !== "Identifier") return false;
+    const called = this.#unitDeclaring(scope, callee.name as string);
+    if (called === undefined) return false;
+    for (const placed of referencesIn(this.#after, called.node)) {
+      const change = placed.variable && this.#changed.get(this.#key(scope, placed.name));
+      if (change && !change.existed && change.unit.kind === "variable" && !placed.within.runsAtLoad) return true;
+    }
+    return false;
+  }
+
+  /** Declares a further binding as changed; true when it was not known as such. */
+  addChange(scope: ScopePair, name: string): boolean {
+    const key = this.#key(scope, name);
+    const unit = this.#unitDeclaring(scope, name);
+    if (this.#changed.has(key) || unit === undefined) return false;
+    this.#changed.set(key, { scope, name, unit, existed: true });
+    return true;
+  }
+}
