@@ -64,6 +64,10 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
     before: { sha256: sha256(oldText), length: oldText.length },
     registry: `__rebootless_${sha256(`${path}\n${oldText}`).slice(0, 12)}`,
   };
+  if (isMinified(oldText)) {
+    const unreachable = [{ name: path, line: 0, reason: "the file is minified: V8 compares lines, and finds no function again in lines this long" }];
+    return { ...common, after: addPayload(payloads, `after/${path}`, newText), functions: [], unreachable };
+  }
   const result = attempt(() => {
     const difference = compareVersions(parseSource(path, oldText, common.format), parseSource(path, newText, common.format), normalise);
     return { difference, live: writeLiveText(difference, common.registry, forced) };
@@ -79,9 +83,20 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
     ...common,
     after: addPayload(payloads, `after/${path}`, newText),
     ...(live.functions.length > 0 ? { live: addPayload(payloads, `live/${path}`, live.text) } : {}),
-    functions: live.functions.map(({ name, start, end, before: place }) => ({ name: name.slice(0, 300), start, end, before: place })),
+    functions: live.functions.map(manifestFunction),
     ...(live.delta === undefined ? {} : { delta: deltaOf(path, difference, live.delta, payloads) }),
     unreachable: live.gaps.map(({ name, line, reason }) => ({ name: name.slice(0, 300), line, reason })),
+  };
+}
+
+function manifestFunction({ name, start, end, before, body, ofClass }: LiveText["functions"][number]): NodeFile["functions"][number] {
+  return {
+    name: name.slice(0, 300),
+    start,
+    end,
+    before: { start: before.start, end: before.end },
+    ...(body === undefined ? {} : { body }),
+    ...(ofClass === undefined ? {} : { ofClass }),
   };
 }
 
@@ -114,6 +129,10 @@ function attempt<T>(action: () => T): T | RefusalError {
 
 function lookThrough(before: string, after: string): Normalise {
   return (token) => (/^["'`]/.test(token) ? token.replaceAll(before, "\u0000version").replaceAll(after, "\u0000version") : token);
+}
+
+function isMinified(text: string): boolean {
+  return text.split("\n").some((line) => line.length > 5000 && !line.startsWith("//"));
 }
 
 function isScript(path: string): boolean {

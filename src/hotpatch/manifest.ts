@@ -43,7 +43,16 @@ export type TextRange = Static<typeof TextRange>;
 
 /** A function that gets another text: where it stands after the live edit, and where it stood before. */
 export const LiveFunction = Type.Object(
-  { name: Type.String({ maxLength: 300 }), start: CodeUnits, end: CodeUnits, before: TextRange },
+  {
+    name: Type.String({ maxLength: 300 }),
+    start: CodeUnits,
+    end: CodeUnits,
+    before: TextRange,
+    /** Where the statements between its braces begin, in the new text and in the old; absent without braces. */
+    body: Type.Optional(Type.Object({ start: CodeUnits, before: CodeUnits }, closed)),
+    /** For a constructor: its class in the old text, which is what its closures show. */
+    ofClass: Type.Optional(TextRange),
+  },
   closed,
 );
 export type LiveFunction = Static<typeof LiveFunction>;

@@ -7,6 +7,7 @@
 import { analyseBindings, type Bindings, captureKey, isCapturing } from "./bindings.ts";
 import type { FileDifference, Gap, Replacement, ScopePair } from "./difference.ts";
 import { buildFunctionTree, type FunctionEntry, type Range } from "./function-tree.ts";
+import { instanceMethods, migrationFunction, stateChanges } from "./instance-state.ts";
 import { type Delta, Registry } from "./registry.ts";
 import { applyEdits, type Edit, referenceEdit, rewriteReferences } from "./rewrite.ts";
 import { type AnyNode, parseSource } from "./syntax.ts";
@@ -15,6 +16,10 @@ export interface LiveFunction extends Range {
   readonly name: string;
   /** The same function in the old text. */
   readonly before: Range;
+  /** Where the statements between its braces begin, in the new text and in the old. */
+  readonly body: { readonly start: number; readonly before: number } | undefined;
+  /** For a constructor: its class in the old text. */
+  readonly ofClass: Range | undefined;
 }
 
 export interface LiveText {
@@ -93,7 +98,38 @@ class Writer {
 
   #exchanges(): Exchange[] {
     const replaced = this.#difference.replacements.map((replacement) => this.#exchange(replacement));
-    return [...replaced, ...this.#touched(this.#difference.replacements.map(({ before }) => before.range))];
+    const touched = this.#touched(this.#difference.replacements.map(({ before }) => before.range));
+    return this.#difference.replacements.reduce<Exchange[]>((all, replacement) => this.#withMigration(all, replacement), [...replaced, ...touched]);
+  }
+
+  /** Has the methods of a class bring instances up to date that an old constructor made. */
+  #withMigration(exchanges: readonly Exchange[], { before, after }: Replacement): Exchange[] {
+    const versions = this.#difference;
+    const changes = stateChanges({ source: versions.before.source, entry: before }, { source: versions.after.source, entry: after });
+    const methods = changes.length === 0 ? [] : instanceMethods(versions.before.root, before, versions.before.source);
+    const open = changes.filter(({ migration }) => migration === undefined || methods.length === 0);
+    for (const { property } of open) {
+      this.#gaps.push({ name: before.name, line: before.line, reason: `instances made before the patch keep their ${property}; a hook of the author would have to change it` });
+    }
+    if (changes.length === 0 || open.length > 0) return [...exchanges];
+    const call = `${this.#registry.addHelper(before.node, migrationFunction(changes))}(this);`;
+    const result = [...exchanges];
+    for (const method of methods) {
+      const index = result.findIndex(({ entry }) => entry === method);
+      const exchange = result[index] ?? { entry: method, edits: [] };
+      result.splice(index < 0 ? result.length : index, index < 0 ? 0 : 1, this.#prefixed(exchange, call));
+    }
+    return result;
+  }
+
+  #prefixed({ entry, edits }: Exchange, statement: string): Exchange {
+    const at = bodyStart(entry.node) ?? entry.node.end;
+    const [first] = edits;
+    const replaced = this.#difference.replacements.find(({ before }) => before === entry);
+    if (replaced === undefined || first === undefined) return { entry, edits: [...edits, { start: at, end: at, text: ` ${statement}` }] };
+    const brace = this.#difference.after.source.text.slice(replaced.after.range.start, bodyStart(replaced.after.node));
+    const text = first.text.startsWith(brace) ? `${brace} ${statement}${first.text.slice(brace.length)}` : first.text;
+    return { entry, edits: [{ ...first, text }] };
   }
 
   #exchange({ before, after }: Replacement): Exchange {
@@ -172,21 +208,49 @@ class Writer {
     const current = isWhole ? first.text : text.slice(entry.range.start, entry.range.end);
     const offset = isWhole ? 0 : entry.range.start;
     const isExpression = entry.node.type === "ArrowFunctionExpression" && (entry.node.body as AnyNode).type !== "BlockStatement";
-    const at = isExpression ? this.#bodyStart(entry.node, text) - entry.range.start : current.lastIndexOf("}");
-    const dead = isExpression ? `false ? (${names.join(", ")}) : ` : `;if (false) { ${names.join("; ")}; }`;
+    const at = isExpression ? this.#bodyStart(entry.node, text) - entry.range.start : lineOfClosingBrace(current);
+    // On a line of its own: V8 compares lines, and the one with the closing brace has to stay as it was.
+    const dead = isExpression ? `false ? (${names.join(", ")}) : ` : `;if (false) { ${names.join("; ")}; }\n`;
     const edit: Edit = { start: offset + at, end: offset + at, text: dead };
     if (!isWhole) return { entry, edits: [...edits, edit] };
     return { entry, edits: [{ ...first, text: `${current.slice(0, at)}${dead}${current.slice(at)}` }] };
   }
 
   #place(entry: FunctionEntry, edits: readonly Edit[]): LiveFunction {
-    // The closures of a constructor show the text of their whole class.
-    const around = entry.constructorOf ?? entry.range;
+    const { start, end } = entry.range;
     const shift = (offset: number): number =>
-      edits.reduce((moved, { start, end, text }) => (end <= offset && start < around.end ? moved + text.length - (end - start) : moved), offset);
+      edits.reduce((moved, edit) => (edit.end <= offset && edit.start < end ? moved + edit.text.length - (edit.end - edit.start) : moved), offset);
+    const place = { start: shift(start), end: shift(end) };
     const name = entry.constructorOf ? `${(entry.constructorOf.id as AnyNode | null)?.name ?? "class"}.constructor` : entry.name;
-    return { name, start: shift(around.start), end: shift(around.end), before: { start: around.start, end: around.end } };
+    const ofClass = entry.constructorOf && { start: entry.constructorOf.start, end: entry.constructorOf.end };
+    return { name, ...place, before: { start, end }, body: this.#body(entry, place, edits), ofClass };
   }
+
+  #body(entry: FunctionEntry, place: Range, edits: readonly Edit[]): LiveFunction["body"] {
+    const before = bodyStart(entry.node);
+    const replaced = this.#difference.replacements.find((candidate) => candidate.before === entry);
+    const whole = edits.find((edit) => edit.start === entry.range.start && edit.end === entry.range.end);
+    const after = replaced && bodyStart(replaced.after.node);
+    if (before === undefined || after === undefined || replaced === undefined || whole === undefined) return undefined;
+    // Only what stands before the body decides where it begins; references in parameters may have become longer.
+    const brace = this.#difference.after.source.text.slice(replaced.after.range.start, after);
+    const at = whole.text.startsWith(brace) ? brace.length : undefined;
+    return at === undefined ? undefined : { start: place.start + at, before };
+  }
+}
+
+/** Behind the opening brace and the directives; undefined for an arrow function without braces. */
+function bodyStart(node: AnyNode): number | undefined {
+  const body = node.body as AnyNode;
+  if (body.type !== "BlockStatement") return undefined;
+  const directives = (body.body as AnyNode[]).filter((statement) => statement.directive !== undefined);
+  return directives.at(-1)?.end ?? body.start + 1;
+}
+
+/** Where the line with the closing brace begins, or the brace itself where something stands before it. */
+function lineOfClosingBrace(text: string): number {
+  const brace = text.lastIndexOf("}");
+  return brace - (/[ \t]*$/.exec(text.slice(0, brace))?.[0].length ?? 0);
 }
 
 function isInside(inner: FunctionEntry, outer: FunctionEntry): boolean {

@@ -71,6 +71,13 @@ export class Registry {
     };
   }
 
+  /** Adds a function of our own; gives the expression that leads to it. */
+  addHelper(node: AnyNode, text: string): string {
+    const entry = `${this.name}.helper$${node.start}`;
+    this.#definitions.set(entry, { node, text: `${entry} = ${text};`, hoisted: true });
+    return entry;
+  }
+
   addEffect(effect: Effect): void {
     if (effect.kind === "define" && this.#isMadeAnew(effect)) return;
     const source = this.#difference.after.source;
@@ -184,8 +191,8 @@ export class Registry {
     }
     const exported = this.#exportedAs(scope, placed.name);
     if (exported !== undefined) return exported;
+    if (this.#isUsedOnlyAnew(placed.variable) && this.addChange(scope, placed.name)) return this.#substitute(placed, replaced, inDelta);
     if (isReassigned(this.#after, placed.variable)) {
-      if (this.#isUsedOnlyAnew(placed.variable) && this.addChange(scope, placed.name)) return this.#substitute(placed, replaced, inDelta);
       this.#gap(placed, `new code outside the old functions reads ${placed.name}, whose value changes while the program runs`);
     }
     this.#read(scope, placed.name);
@@ -211,9 +218,9 @@ export class Registry {
   /** Whether every function that uses the variable is made anew in the registry, so that the variable can be as well. */
   #isUsedOnlyAnew(variable: Variable): boolean {
     const users = this.#after.references.filter((placed) => placed.variable === variable && !placed.within.runsAtLoad);
-    return users.every(({ start, end }) =>
-      [...this.#definitions.values()].some(({ node }) => node.start <= start && end <= node.end),
-    );
+    const own = variable.defs[0]?.node as unknown as AnyNode | undefined;
+    const anew = [...[...this.#definitions.values()].map(({ node }) => node), ...(own === undefined ? [] : [own])];
+    return users.every(({ start, end }) => anew.some((node) => node.start <= start && end <= node.end));
   }
 
   /** A variable of a function that does not run at load: one copy of it for each call. */

@@ -10,7 +10,7 @@ import { absenceOf, readProcText } from "./proc-file.ts";
 import type { ProcessInfo } from "./process.ts";
 
 export type NodeClassification =
-  | { readonly kind: "node"; /** Such as `26.10.0`. */ readonly version: string }
+  | { readonly kind: "node" /** Such as `26.10.0`. */; readonly version: string }
   | { readonly kind: "other"; readonly reason: string }
   | { readonly kind: "unknown"; readonly reason: string };
 
@@ -77,7 +77,8 @@ function scan(path: string, shownPath: string): NodeClassification {
   }
   if (markers === undefined) return { kind: "other", reason: `${shownPath} is not an ELF program.` };
   if (markers.electron) return { kind: "other", reason: `${shownPath} is Electron, which is not Node.js itself.` };
-  if (markers.version === undefined || !markers.scripts) return { kind: "other", reason: `${shownPath} is not Node.js.` };
+  if (markers.version === undefined || !markers.scripts)
+    return { kind: "other", reason: `${shownPath} is not Node.js.` };
   return { kind: "node", version: markers.version };
 }
 
@@ -106,7 +107,11 @@ function readMarkers(path: string): Markers | undefined {
 function look(window: Buffer, markers: Markers): void {
   markers.scripts ||= window.includes(scriptMarker);
   markers.electron ||= window.includes(electronMarker);
-  for (let at = window.indexOf(nodeMarker); at >= 0 && markers.version === undefined; at = window.indexOf(nodeMarker, at + 1)) {
+  for (
+    let at = window.indexOf(nodeMarker);
+    at >= 0 && markers.version === undefined;
+    at = window.indexOf(nodeMarker, at + 1)
+  ) {
     const end = at + nodeMarker.length + 32;
     // A version that the border cuts would be read wrong; the overlap brings it again as a whole.
     if (end > window.length) return;

@@ -20,12 +20,33 @@ const optionsWithValue = new Set([
   ...["-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--conditions", "--env-file"],
   ...["--env-file-if-exists", "--title", "--icu-data-dir", "--openssl-config", "--input-type", "--disable-warning"],
   ...["--inspect-port", "--debug-port", "--max-http-header-size", "--unhandled-rejections", "--dns-result-order"],
-  ...["--redirect-warnings", "--diagnostic-dir", "--report-dir", "--report-directory", "--watch-path", "--localstorage-file"],
-  ...["--max-old-space-size", "--stack-trace-limit", "--tls-cipher-list", "--secure-heap", "--allow-fs-read", "--allow-fs-write"],
+  ...[
+    "--redirect-warnings",
+    "--diagnostic-dir",
+    "--report-dir",
+    "--report-directory",
+    "--watch-path",
+    "--localstorage-file",
+  ],
+  ...[
+    "--max-old-space-size",
+    "--stack-trace-limit",
+    "--tls-cipher-list",
+    "--secure-heap",
+    "--allow-fs-read",
+    "--allow-fs-write",
+  ],
 ]);
 
 export function inspectorOptions(commandLine: readonly string[], nodeOptions: string | undefined): InspectorOptions {
-  const found = { host: "127.0.0.1", port: 9229, inspect: false, signalDisabled: false, permission: false, allowed: false };
+  const found = {
+    host: "127.0.0.1",
+    port: 9229,
+    inspect: false,
+    signalDisabled: false,
+    permission: false,
+    allowed: false,
+  };
   const fromEnvironment = splitNodeOptions(nodeOptions ?? "");
   for (const [name, value] of [...flags(fromEnvironment), ...flags(commandLine.slice(1))]) {
     if (name === "--disable-sigusr1") found.signalDisabled = true;
@@ -33,7 +54,8 @@ export function inspectorOptions(commandLine: readonly string[], nodeOptions: st
     if (name === "--allow-inspector") found.allowed = true;
     if (name === "--inspect" || name === "--inspect-brk" || name === "--inspect-wait") found.inspect = true;
     if (found.inspect || name === "--inspect-port" || name === "--debug-port") {
-      if (/^--(inspect(-brk|-wait|-port)?|debug-port)$/.test(name) && value !== undefined) Object.assign(found, parseAddress(value));
+      if (/^--(inspect(-brk|-wait|-port)?|debug-port)$/.test(name) && value !== undefined)
+        Object.assign(found, parseAddress(value));
     }
   }
   const { host, port, inspect, signalDisabled } = found;

@@ -30,7 +30,8 @@ export function parseStat(text: string): ProcessStat | undefined {
   const [state, parent] = fields;
   const threads = fields[20 - 3];
   const start = fields[22 - 3];
-  if (!Number.isInteger(pid) || state === undefined || !/^\d+$/.test(parent ?? "") || !/^\d+$/.test(start ?? "")) return undefined;
+  if (!Number.isInteger(pid) || state === undefined || !/^\d+$/.test(parent ?? "") || !/^\d+$/.test(start ?? ""))
+    return undefined;
   return {
     pid,
     comm: text.slice(open + 1, close),
@@ -64,7 +65,8 @@ export function parseStatus(text: string): ProcessStatus | undefined {
   const ids = (name: string) => (fields.get(name) ?? "").split(/\s+/).map(Number);
   const [realUid, effectiveUid] = ids("Uid");
   const [realGid, effectiveGid] = ids("Gid");
-  if (realUid === undefined || effectiveUid === undefined || realGid === undefined || effectiveGid === undefined) return undefined;
+  if (realUid === undefined || effectiveUid === undefined || realGid === undefined || effectiveGid === undefined)
+    return undefined;
   return {
     uid: { real: realUid, effective: effectiveUid },
     gid: { real: realGid, effective: effectiveGid },
@@ -90,7 +92,8 @@ export function parseEnvironment(text: string): Map<string, string> {
   const environment = new Map<string, string>();
   for (const part of parseNulTerminated(text)) {
     const equals = part.indexOf("=");
-    if (equals > 0 && !environment.has(part.slice(0, equals))) environment.set(part.slice(0, equals), part.slice(equals + 1));
+    if (equals > 0 && !environment.has(part.slice(0, equals)))
+      environment.set(part.slice(0, equals), part.slice(equals + 1));
   }
   return environment;
 }
@@ -127,7 +130,8 @@ function formatHost(hex: string): string {
   }
   if (bytes.length === 4) return bytes.join(".");
   const groups: string[] = [];
-  for (let at = 0; at < 16; at += 2) groups.push((((bytes[at] as number) << 8) | (bytes[at + 1] as number)).toString(16));
+  for (let at = 0; at < 16; at += 2)
+    groups.push((((bytes[at] as number) << 8) | (bytes[at + 1] as number)).toString(16));
   if (groups.slice(0, 5).every((group) => group === "0") && groups[5] === "ffff") return bytes.slice(12).join(".");
   const longest = /(^|:)0(:0)+(:|$)/.exec(groups.join(":"));
   return longest === null ? groups.join(":") : groups.join(":").replace(longest[0], "::");

@@ -6,7 +6,14 @@
  */
 import { type BigIntStats, statSync } from "node:fs";
 import { absenceOf, readProcFolder, readProcLink, readProcText } from "./proc-file.ts";
-import { type ProcessStat, type ProcessStatus, parseEnvironment, parseNulTerminated, parseStat, parseStatus } from "./proc-format.ts";
+import {
+  type ProcessStat,
+  type ProcessStatus,
+  parseEnvironment,
+  parseNulTerminated,
+  parseStat,
+  parseStatus,
+} from "./proc-format.ts";
 
 export interface Executable {
   /** As the process sees it, in its own mount namespace. */

@@ -23,7 +23,9 @@ export function socketInodes(pid: number): Set<string> {
 
 /** Every listening TCP socket in the network namespace of the process, whoever owns it. */
 export function namespaceTcpListeners(pid: number): TcpListener[] {
-  return ["tcp", "tcp6"].flatMap((table) => parseTcpListeners(readProcText(`/proc/${pid}/net/${table}`, tableBytes) ?? ""));
+  return ["tcp", "tcp6"].flatMap((table) =>
+    parseTcpListeners(readProcText(`/proc/${pid}/net/${table}`, tableBytes) ?? ""),
+  );
 }
 
 /** The listening TCP sockets of the process itself. */
@@ -38,7 +40,9 @@ export function tcpListeners(pid: number): TcpListener[] {
 export function unixListeners(pid: number): UnixListener[] {
   const own = socketInodes(pid);
   if (own.size === 0) return [];
-  return parseUnixListeners(readProcText(`/proc/${pid}/net/unix`, tableBytes) ?? "").filter((listener) => own.has(listener.inode));
+  return parseUnixListeners(readProcText(`/proc/${pid}/net/unix`, tableBytes) ?? "").filter((listener) =>
+    own.has(listener.inode),
+  );
 }
 
 /** The process that has the socket open, as far as this user can see; several may share it, the first is named. */

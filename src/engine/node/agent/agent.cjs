@@ -84,13 +84,13 @@ function createMethods() {
       });
     },
 
-    async apply({ hotpatch, waitMs }) {
+    async apply({ hotpatch, waitMs, ways }) {
       if (applied.has(hotpatch.id)) throw new AgentError("target/already-applied", `${hotpatch.id} is in place already.`);
       const start = now();
       return inUse(async () => {
         const transaction = new Transaction(debugging, hotpatch);
         transaction.find();
-        await transaction.apply(waitMs);
+        await transaction.apply(waitMs, ways);
         transaction.appliedAt = new Date().toISOString();
         applied.set(hotpatch.id, transaction);
         return { ...describe(transaction), enableMs: debugging.enableMs, totalMs: now() - start, findings: transaction.findings() };

@@ -6,10 +6,10 @@
  * This code runs inside a stranger's application: it never keeps the process alive, never lets an exception out, and never uses a folder that somebody else could change.
  * It must run on Node 20 and later, and may be loaded where no `require` exists, so it asks only for built-in modules.
  */
-const fs = require("fs");
-const net = require("net");
-const crypto = require("crypto");
-const timers = require("timers");
+const fs = require("node:fs");
+const net = require("node:net");
+const crypto = require("node:crypto");
+const timers = require("node:timers");
 
 const protocol = 1;
 /** Where a second installation in the same process, and the preload, find the first. */
@@ -74,8 +74,14 @@ function removeStaleSockets(folder) {
     const path = `${folder}/${name}`;
     const probe = net.connect({ path });
     probe.unref();
-    probe.on("error", guarded((error) => error.code === "ECONNREFUSED" && fs.unlinkSync(path)));
-    probe.on("connect", guarded(() => probe.destroy()));
+    probe.on(
+      "error",
+      guarded((error) => error.code === "ECONNREFUSED" && fs.unlinkSync(path)),
+    );
+    probe.on(
+      "connect",
+      guarded(() => probe.destroy()),
+    );
   }
 }
 
@@ -108,7 +114,9 @@ async function answerRequest(line, methods) {
     const table = methods();
     const method = Object.hasOwn(table, request.method) ? table[request.method] : undefined;
     if (typeof method !== "function") {
-      return formatAnswer(id, { error: { code: "agent/method-unknown", message: `The agent has no method ${request.method}.` } });
+      return formatAnswer(id, {
+        error: { code: "agent/method-unknown", message: `The agent has no method ${request.method}.` },
+      });
     }
     const result = await method(request.params);
     return formatAnswer(id, { result: result === undefined ? null : result });
@@ -219,8 +227,14 @@ class Channel {
   }
 
   #watch() {
-    process.on("exit", guarded(() => this.#remove()));
-    const check = timers.setInterval(guarded(() => isReachable(this.#server.socketPath) || this.start()), checkIntervalMs);
+    process.on(
+      "exit",
+      guarded(() => this.#remove()),
+    );
+    const check = timers.setInterval(
+      guarded(() => isReachable(this.#server.socketPath) || this.start()),
+      checkIntervalMs,
+    );
     check.unref();
   }
 

@@ -110,8 +110,10 @@ class Debugging {
       const { result } = this.post("Runtime.getProperties", { objectId: list, ownProperties: true });
       const scopes = [];
       for (const { name, value } of result) {
-        if (!/^\d+$/.test(name) || !value?.objectId || value.description === "Global") continue;
-        scopes.push(this.valueOf(value.objectId));
+        if (!/^\d+$/.test(name) || !value?.objectId) continue;
+        // V8 shows each scope as an object with a description and the variables.
+        const { description, object } = this.valueOf(value.objectId);
+        if (description !== "Global" && typeof object === "object") scopes.push(object);
       }
       return scopes;
     });

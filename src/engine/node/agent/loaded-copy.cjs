@@ -10,6 +10,7 @@ const Module = require("node:module");
 const path = require("node:path");
 const { fileURLToPath, pathToFileURL } = require("node:url");
 const { findClosures, readScope, toText } = require("./closures.cjs");
+const { bridgeText, stepwiseTexts } = require("./edit-steps.cjs");
 const { UndoLog } = require("./undo.cjs");
 
 function sha256(text) {
@@ -38,11 +39,14 @@ class LoadedCopy {
     this.registryName = `__rebootless_${randomBytes(6).toString("hex")}`;
     this.registry = {};
     this.text = file.live === undefined ? undefined : this.ownText(file.live);
+    this.steps = this.text === undefined ? [] : [this.text];
     this.functions = [];
     this.scopes = [];
     this.imports = {};
     this.undo = new UndoLog();
     this.defined = [];
+    /** The texts that V8 has taken, in order; the last one is in place. */
+    this.passed = [];
   }
 
   ownText(text) {
@@ -57,13 +61,13 @@ class LoadedCopy {
   async prepare(virtualModules) {
     const { file, source } = this;
     const roots = await this.roots();
-    const oldTexts = file.functions.map(({ before }) => source.slice(before.start, before.end));
+    const oldTexts = file.functions.map(({ before, ofClass = before }) => source.slice(ofClass.start, ofClass.end));
     const witnesses = (file.delta?.scopes ?? []).map((scope) => scope.witnesses.map(({ start, end }) => source.slice(start, end)));
     const found = await findClosures(this.debugging, this.script, roots, [...oldTexts, ...witnesses.flat()]);
     this.functions = file.functions.map((place, index) => ({
       name: place.name,
       oldText: oldTexts[index],
-      newText: this.text?.slice(place.start, place.end),
+      newText: this.shownAfterwards(place),
       closures: (found.get(oldTexts[index]) ?? []).map((fn) => new WeakRef(fn)),
     }));
     this.witnesses = witnesses.map((texts, index) => {
@@ -74,6 +78,22 @@ class LoadedCopy {
       return witness;
     });
     await this.loadImports(virtualModules);
+  }
+
+  /**
+   * What `toString` will show of a function once it has the new code.
+   * A class keeps the offsets at which it was written, so that after an edit it shows whatever stands there.
+   */
+  shownAfterwards({ start, end, ofClass }) {
+    return ofClass ? this.text.slice(ofClass.start, ofClass.end) : this.text.slice(start, end);
+  }
+
+  /** Sets the texts that V8 is to be given, one after the other; `way` was found by a rehearsal. */
+  go(way) {
+    if (this.text === undefined) return;
+    if (way === "stepwise") this.steps = stepwiseTexts(this.source, this.text, this.file.functions);
+    else if (way === "bridged") this.steps = [bridgeText(this.source, this.text, this.file.functions), this.text];
+    else this.steps = [this.text];
   }
 
   async roots() {
@@ -108,18 +128,28 @@ class LoadedCopy {
   }
 
   edit() {
-    if (this.text === undefined) return { status: "Ok" };
+    this.passed = [];
+    // Before the edit, since afterwards V8 shows only those variables that the new text still captures.
+    this.scopes = (this.file.delta?.scopes ?? []).map(({ names }, index) => this.readNames(this.witnesses[index], names));
+    if (this.text !== undefined) this.publishRegistry();
+    for (const text of this.steps) {
+      const { status, detail } = this.debugging.edit(this.script.scriptId, text);
+      if (status !== "Ok") throw new EditRefused(this, status, detail);
+      this.passed.push(text);
+    }
+  }
+
+  publishRegistry() {
     Object.defineProperty(globalThis, this.registryName, { value: this.registry, enumerable: false, configurable: true });
-    return this.debugging.edit(this.script.scriptId, this.text);
   }
 
   /** Runs the delta: after the edit of every copy, in the order of the files. */
   extend(virtualModules) {
     const { delta } = this.file;
     if (delta === undefined) return;
-    Object.defineProperty(globalThis, this.registryName, { value: this.registry, enumerable: false, configurable: true });
+    this.publishRegistry();
     this.fillRegistry(virtualModules);
-    const scopes = delta.scopes.map(({ names }, index) => this.readNames(this.witnesses[index], names));
+    const { scopes } = this;
     if (this.module) this.undo.keep(this.module.exports);
     for (const scope of scopes) for (const value of Object.values(scope)) if (typeof value === "object") this.undo.keep(value);
     const define = (target, literal, enumerable) => {
@@ -169,9 +199,15 @@ class LoadedCopy {
   restore() {
     this.undo.run();
     this.defined = [];
-    if (this.text === undefined) return;
-    const { status, detail } = this.debugging.edit(this.script.scriptId, this.source);
-    if (status !== "Ok") throw new EditRefused(this, status, detail);
+    // In one jump back, V8 could leave functions behind that it took several steps to reach.
+    if (this.wayBack === "bridged" && this.passed.length === 1) {
+      this.passed.unshift(bridgeText(this.source, this.text, this.file.functions));
+    }
+    while (this.passed.length > 0) {
+      const { status, detail } = this.debugging.edit(this.script.scriptId, this.passed.at(-2) ?? this.source);
+      if (status !== "Ok") throw new EditRefused(this, status, detail);
+      this.passed.pop();
+    }
   }
 
   findings() {
@@ -191,6 +227,7 @@ class EditRefused extends Error {
   constructor(copy, status, detail) {
     super(`V8 did not edit ${copy.filename}: ${status}${detail ? ` (${detail})` : ""}`);
     this.status = status;
+    this.path = copy.file.path;
   }
 }
 

@@ -38,11 +38,15 @@ class Transaction {
     return this.copies;
   }
 
-  async apply(deadlineMs) {
+  /** `ways` says for each file how V8 is led to the new text and back, where the direct way does not do. */
+  async apply(deadlineMs, ways = {}) {
     this.provideAddedFiles();
     for (const copy of this.copies) {
       try {
         await copy.prepare(this.virtualModules);
+        const { there, back } = ways[copy.file.path] ?? {};
+        copy.go(there);
+        copy.wayBack = back;
       } catch (cause) {
         throw new AgentError("plan/no-way", cause.message);
       }
@@ -73,17 +77,19 @@ class Transaction {
       }
       this.hooks = this.hotpatch.files.map(replaceOnLoad);
       for (const copy of this.copies) {
-        const { status, detail } = copy.edit();
-        if (status !== "Ok") throw new EditRefused(copy, status, detail);
         edited.push(copy);
+        copy.edit();
       }
       for (const copy of this.copies) copy.extend(this.virtualModules);
       const faults = this.copies.flatMap((copy) => copy.faults());
-      if (faults.length > 0) throw new AgentError("plan/no-way", `The live edit did not take effect: ${faults.join("; ")}.`);
+      if (faults.length > 0) {
+        const files = this.copies.filter((copy) => copy.faults().length > 0).map(({ file }) => file.path);
+        throw new AgentError("plan/no-way", `The live edit did not take effect: ${faults.join("; ")}.`, { files });
+      }
     } catch (error) {
       this.takeBack(edited);
       if (error instanceof EditRefused && /^BlockedByActive/.test(error.status)) return error;
-      if (error instanceof EditRefused) throw new AgentError("plan/no-way", error.message);
+      if (error instanceof EditRefused) throw new AgentError("plan/no-way", error.message, { files: [error.path] });
       throw error;
     } finally {
       this.pauseMs = Math.max(this.pauseMs, now() - start);

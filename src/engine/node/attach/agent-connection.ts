@@ -44,7 +44,10 @@ export class AgentConnection {
   }
 
   /** Connects, or gives `undefined` when nothing listens there. */
-  static open(path: string, { pid, windowMs }: { pid: number; windowMs: number }): Promise<AgentConnection | undefined> {
+  static open(
+    path: string,
+    { pid, windowMs }: { pid: number; windowMs: number },
+  ): Promise<AgentConnection | undefined> {
     return new Promise((resolve) => {
       const socket = connect({ path });
       socket.once("error", () => resolve(undefined));
@@ -60,7 +63,9 @@ export class AgentConnection {
     const id = ++this.#lastId;
     const line = Buffer.from(`${JSON.stringify({ id, method, params })}\n`);
     if (line.length > lineBytesMax) {
-      return Promise.reject(new RebootlessError("input/too-large", `The request ${method} is larger than ${lineBytesMax} bytes.`));
+      return Promise.reject(
+        new RebootlessError("input/too-large", `The request ${method} is larger than ${lineBytesMax} bytes.`),
+      );
     }
     if (this.#socket.destroyed) return Promise.reject(this.#lost());
     return new Promise((resolve, reject) => {
@@ -110,7 +115,11 @@ export class AgentConnection {
   }
 
   #lost(cause?: unknown): RebootlessError {
-    return new RebootlessError("failure/agent-lost", `The agent in process ${this.pid} is gone; the process has ended or closed the connection.`, { cause });
+    return new RebootlessError(
+      "failure/agent-lost",
+      `The agent in process ${this.pid} is gone; the process has ended or closed the connection.`,
+      { cause },
+    );
   }
 
   #lose(cause?: unknown): void {
@@ -124,8 +133,12 @@ export class AgentConnection {
 
 function errorOf({ code, message, details }: NonNullable<Answer["error"]>): Error {
   const text = String(message);
-  const particulars = details !== null && typeof details === "object" ? { details: details as Record<string, unknown> } : {};
-  if (refusalCodes.includes(code as RefusalCode)) return new RefusalError({ code: code as RefusalCode, message: text, ...particulars });
+  const particulars =
+    details !== null && typeof details === "object" ? { details: details as Record<string, unknown> } : {};
+  if (refusalCodes.includes(code as RefusalCode))
+    return new RefusalError({ code: code as RefusalCode, message: text, ...particulars });
   if (Object.hasOwn(errorCodes, String(code))) return new RebootlessError(code as ErrorCode, text, particulars);
-  return new RebootlessError("failure/agent-error", `The agent failed: ${text}`, { details: { agentCode: code, ...particulars.details } });
+  return new RebootlessError("failure/agent-error", `The agent failed: ${text}`, {
+    details: { agentCode: code, ...particulars.details },
+  });
 }

@@ -21,7 +21,10 @@ export function openAgentSocket(target: ProcessInfo): AgentSocket | undefined {
   for (const listener of unixListeners(target.pid)) {
     const match = socketPath.exec(listener.path);
     if (match === null) continue;
-    const descriptor = openFolder(target, [...(match[1] as string).split("/").filter((part) => part !== ""), match[2] as string]);
+    const descriptor = openFolder(target, [
+      ...(match[1] as string).split("/").filter((part) => part !== ""),
+      match[2] as string,
+    ]);
     if (descriptor === undefined) continue;
     const path = `/proc/self/fd/${descriptor}/${match[3]}`;
     if (isOwnSocket(path, target)) return { path, release: () => closeSync(descriptor) };
@@ -37,7 +40,10 @@ function openFolder(target: ProcessInfo, parts: readonly string[]): number | und
     descriptor = openSync(`/proc/${target.pid}/root`, constants.O_RDONLY | constants.O_DIRECTORY);
     for (const part of parts) {
       // A folder that may be passed but not listed still opens with O_PATH, which Node does not name (open(2)).
-      const next = openSync(`/proc/self/fd/${descriptor}/${part}`, constants.O_DIRECTORY | constants.O_NOFOLLOW | pathOnly);
+      const next = openSync(
+        `/proc/self/fd/${descriptor}/${part}`,
+        constants.O_DIRECTORY | constants.O_NOFOLLOW | pathOnly,
+      );
       closeSync(descriptor);
       descriptor = next;
     }

@@ -28,11 +28,15 @@ export function loadAgentSource(folder: string = agentFolder): AgentSource {
     for (const name of readdirSync(source).sort()) {
       const shared = source === folder || name === "channel.cjs";
       // The preload is the other way in; it starts the same channel from files.
-      if (shared && name.endsWith(".cjs") && name !== "preload.cjs") files.set(`./${name}`, readFileSync(join(source, name), "utf8"));
+      if (shared && name.endsWith(".cjs") && name !== "preload.cjs")
+        files.set(`./${name}`, readFileSync(join(source, name), "utf8"));
     }
   }
-  if (!files.has("./agent.cjs")) throw new RebootlessError("bug/invariant", `The agent's folder ${folder} has no agent.cjs.`);
-  const modules = [...files].map(([id, text]) => `${JSON.stringify(id)}: function (module, exports, require) {${text}\n}`);
+  if (!files.has("./agent.cjs"))
+    throw new RebootlessError("bug/invariant", `The agent's folder ${folder} has no agent.cjs.`);
+  const modules = [...files].map(
+    ([id, text]) => `${JSON.stringify(id)}: function (module, exports, require) {${text}\n}`,
+  );
   const text = `(function (load) {
 const files = {__proto__: null,
 ${modules.join(",\n")}
@@ -52,7 +56,8 @@ return function requireAgent(id) {
   return loaded.get(id).exports;
 };
 })`;
-  if (Buffer.byteLength(text) > sourceBytesMax) throw new RebootlessError("bug/invariant", "The agent's source is too large.");
+  if (Buffer.byteLength(text) > sourceBytesMax)
+    throw new RebootlessError("bug/invariant", "The agent's source is too large.");
   return { text, id: createHash("sha256").update(text).digest("hex") };
 }
 
@@ -61,17 +66,38 @@ export type EvaluationAnswer =
   | { readonly outcome: "wrong-process"; readonly pid: number }
   | { readonly outcome: "failed"; readonly message: string };
 
-export const closeInspectorExpression = "void ((process.getBuiltinModule?.('inspector') ?? require('inspector')).close())";
+const loaderText = `const load = typeof process.getBuiltinModule === "function" ? (id) => process.getBuiltinModule(id) : require;`;
+
+/**
+ * Closes the inspector now, and again in the next turns of the event loop; then calls `done`.
+ *
+ * Node answers SIGUSR1 twice (Agent::RequestIoThreadStart): it interrupts the running JavaScript, and it wakes the event loop.
+ * A process that was busy opens its port for the interrupt, is closed amid its work, and would open it once more when its loop turns.
+ * The loop polls between two immediates, so the wake-up has passed after the second.
+ */
+const closeForGood = `function closeForGood(load, done) {
+  const close = () => { try { load("inspector").close(); } catch { /* It is closed, or the client sees that it is not. */ } };
+  let turns = 3;
+  const again = () => {
+    close();
+    if (--turns > 0) load("timers").setImmediate(again);
+    else done();
+  };
+  close();
+  load("timers").setImmediate(again);
+}`;
+
+export const closeInspectorExpression = `(() => { ${loaderText} ${closeForGood} closeForGood(load, () => {}); })()`;
 
 /**
  * The one expression that is evaluated through the inspector.
  *
  * It may run amid the application's own code, so it does only what must happen at once: it checks the process, finds a place for the socket, and closes the inspector.
- * The agent starts in a turn of its own, at once afterwards.
+ * The agent starts in a turn of its own, so a socket that is there means a port that is closed for good.
  */
 export function attachExpression(source: AgentSource, pid: number): string {
   return `(() => {
-const load = typeof process.getBuiltinModule === "function" ? (id) => process.getBuiltinModule(id) : require;
+${loaderText}
 if (process.pid !== ${pid}) return JSON.stringify({ outcome: "wrong-process", pid: process.pid });
 let channel;
 try {
@@ -84,8 +110,8 @@ try {
 } catch (error) {
   return JSON.stringify({ outcome: "failed", message: String(error && error.message) });
 }
-load("inspector").close();
-load("timers").setImmediate(() => {
+${closeForGood}
+closeForGood(load, () => {
   try { channel.start(); } catch { /* The client notices that no socket appears; an exception would end the application. */ }
 });
 })()

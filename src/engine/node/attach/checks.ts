@@ -36,11 +36,16 @@ export function identifyNodeProcess(target: ProcessReference): NodeProcess {
   }
   const user = process.geteuid?.() ?? 0;
   if (user !== 0 && (found.uid.real !== user || found.uid.effective !== user)) {
-    refuse("target/not-permitted", `Process ${found.pid} (${found.comm}) belongs to user ${found.uid.real}; run the command as that user or as root.`);
+    refuse(
+      "target/not-permitted",
+      `Process ${found.pid} (${found.comm}) belongs to user ${found.uid.real}; run the command as that user or as root.`,
+    );
   }
   const answer = classifyNode(found);
-  if (answer.kind === "other") refuse("target/not-node", `Process ${found.pid} (${found.comm}) does not run Node.js. ${answer.reason}`);
-  if (answer.kind === "unknown") refuse("target/not-permitted", `Process ${found.pid} (${found.comm}) cannot be examined. ${answer.reason}`);
+  if (answer.kind === "other")
+    refuse("target/not-node", `Process ${found.pid} (${found.comm}) does not run Node.js. ${answer.reason}`);
+  if (answer.kind === "unknown")
+    refuse("target/not-permitted", `Process ${found.pid} (${found.comm}) cannot be examined. ${answer.reason}`);
   return { process: found, version: answer.version };
 }
 
@@ -52,7 +57,10 @@ export function checkRunning({ pid, comm, state, tracerPid }: ProcessInfo): void
     refuse("target/debugger-attached", message, { tracerPid, tracer });
   }
   if (state === "T" || state === "t") {
-    refuse("target/stopped", `Process ${pid} (${comm}) is stopped (state ${state}) and answers nothing; continue it first (kill -CONT ${pid}).`);
+    refuse(
+      "target/stopped",
+      `Process ${pid} (${comm}) is stopped (state ${state}) and answers nothing; continue it first (kill -CONT ${pid}).`,
+    );
   }
 }
 
@@ -62,16 +70,28 @@ export function checkSignal(target: ProcessInfo): InspectorOptions {
   const options = inspectorOptions(target.commandLine, readEnvironment(pid)?.get("NODE_OPTIONS"));
   const way = "let it start with NODE_OPTIONS=--require of the agent's preload, which needs no signal";
   if (options.signalDisabled) {
-    refuse("target/inspector-disabled", `Process ${pid} (${comm}) runs with --disable-sigusr1, so its inspector cannot be opened; ${way}.`);
+    refuse(
+      "target/inspector-disabled",
+      `Process ${pid} (${comm}) runs with --disable-sigusr1, so its inspector cannot be opened; ${way}.`,
+    );
   }
   if (options.permissionModel) {
-    refuse("target/permission-model", `Process ${pid} (${comm}) runs under Node's permission model, which allows no inspector; ${way}.`);
+    refuse(
+      "target/permission-model",
+      `Process ${pid} (${comm}) runs under Node's permission model, which allows no inspector; ${way}.`,
+    );
   }
   if (!catchesSignal(target)) {
     if (ageMs(target) < startupMs) {
-      refuse("target/starting", `Process ${pid} (${comm}) is still starting and would be ended by the signal; try again in a moment.`);
+      refuse(
+        "target/starting",
+        `Process ${pid} (${comm}) is still starting and would be ended by the signal; try again in a moment.`,
+      );
     }
-    refuse("target/inspector-disabled", `Process ${pid} (${comm}) does not catch SIGUSR1, so its inspector cannot be opened; ${way}.`);
+    refuse(
+      "target/inspector-disabled",
+      `Process ${pid} (${comm}) does not catch SIGUSR1, so its inspector cannot be opened; ${way}.`,
+    );
   }
   return options;
 }
@@ -83,7 +103,9 @@ export function catchesSignal(target: ProcessInfo): boolean {
 /** Refuses when the port of the inspector is in use already: by the process itself, or by another of its network namespace. */
 export function checkPort({ pid, comm }: ProcessInfo, options: InspectorOptions): void {
   const own = socketInodes(pid);
-  const listeners = namespaceTcpListeners(pid).filter((listener) => listener.port === options.port && overlaps(listener.host, options.host));
+  const listeners = namespaceTcpListeners(pid).filter(
+    (listener) => listener.port === options.port && overlaps(listener.host, options.host),
+  );
   if (listeners.some((listener) => own.has(listener.inode)) || (options.inspect && options.port === 0)) {
     const message = `The inspector of process ${pid} (${comm}) is open already; close the debugger that uses it, or start it without --inspect.`;
     refuse("target/inspector-open", message, { port: options.port });
@@ -99,7 +121,9 @@ export function checkPort({ pid, comm }: ProcessInfo, options: InspectorOptions)
 /** Whether both cannot listen at one port: the same address, or one of them stands for all. */
 function overlaps(taken: string, wanted: string): boolean {
   const wantedHost = wanted === "localhost" ? "127.0.0.1" : wanted;
-  return taken === wantedHost || taken === "0.0.0.0" || taken === "::" || wantedHost === "0.0.0.0" || wantedHost === "::";
+  return (
+    taken === wantedHost || taken === "0.0.0.0" || taken === "::" || wantedHost === "0.0.0.0" || wantedHost === "::"
+  );
 }
 
 function ageMs(target: ProcessInfo): number {

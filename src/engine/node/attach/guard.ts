@@ -54,5 +54,6 @@ export async function guardPort({ pid, startTicks, known, timeoutMs }: GuardRequ
 }
 
 async function waitUntilGone(pid: number, inode: string, until: number): Promise<void> {
-  while (performance.now() < until && tcpListeners(pid).some((listener) => listener.inode === inode)) await wait(pollMs);
+  while (performance.now() < until && tcpListeners(pid).some((listener) => listener.inode === inode))
+    await wait(pollMs);
 }

@@ -26,7 +26,7 @@ export interface InjectionRequest {
 }
 
 export type InjectionResult =
-  | { readonly state: "done"; /** From the listener being seen to its being gone. */ readonly windowMs: number }
+  | { readonly state: "done" /** From the listener being seen to its being gone. */; readonly windowMs: number }
   /** `guardMs`: for so long the process may still open its port when it wakes up, so it must be guarded. */
   | { readonly state: "refused"; readonly refusals: readonly Refusal[]; readonly guardMs: number };
 
@@ -93,7 +93,10 @@ async function enter(target: ProcessInfo, before: ReadonlySet<string>, request: 
       return performance.now() - seenAt;
     }
     await leave(session, target, listener);
-    refuseAnswer(target, "value" in first ? String(first.value) : JSON.stringify({ outcome: "failed", message: first.exception }));
+    refuseAnswer(
+      target,
+      "value" in first ? String(first.value) : JSON.stringify({ outcome: "failed", message: first.exception }),
+    );
   } finally {
     session.close();
   }
@@ -109,7 +112,8 @@ async function waitForInspector(target: ProcessInfo, before: ReadonlySet<string>
       const url = await findInspector(reachable(listener), request.answerTimeoutMs);
       if (url !== undefined) return { listener, url, seenAt };
     }
-    if (!isAlive(target.pid, target.startTicks)) refuse("target/gone", `Process ${target.pid} (${target.comm}) has ended meanwhile.`);
+    if (!isAlive(target.pid, target.startTicks))
+      refuse("target/gone", `Process ${target.pid} (${target.comm}) has ended meanwhile.`);
     await wait(pollMs);
   }
   if (observeLoop(target.pid) === "waiting") {
@@ -142,12 +146,18 @@ async function leave(session: InspectorSession, target: ProcessInfo, listener: T
 function refuseAnswer(target: ProcessInfo, text: string): never {
   const answer = JSON.parse(text) as EvaluationAnswer;
   if (answer.outcome === "wrong-process") {
-    refuse("target/wrong-process", `The inspector that was opened belongs to process ${answer.pid}, not to process ${target.pid}; nothing was changed.`);
+    refuse(
+      "target/wrong-process",
+      `The inspector that was opened belongs to process ${answer.pid}, not to process ${target.pid}; nothing was changed.`,
+    );
   }
   const message = `Process ${target.pid} (${target.comm}) could not take the agent: ${answer.message.slice(0, 2000)}`;
   refuse("target/agent-failed", message);
 }
 
 function refuseUnresponsive({ pid, comm }: ProcessInfo, what: string): never {
-  refuse("target/unresponsive", `Process ${pid} (${comm}) ${what}: its event loop is blocked. Try again when it is less busy; nothing was changed.`);
+  refuse(
+    "target/unresponsive",
+    `Process ${pid} (${comm}) ${what}: its event loop is blocked. Try again when it is less busy; nothing was changed.`,
+  );
 }

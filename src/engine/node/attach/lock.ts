@@ -7,8 +7,8 @@
 import { createServer, type Server } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { refuse } from "../../../base/refusal.ts";
-import { parseUnixListeners } from "../../../process/proc-format.ts";
 import { readProcText } from "../../../process/proc-file.ts";
+import { parseUnixListeners } from "../../../process/proc-format.ts";
 import { findSocketOwner } from "../../../process/sockets.ts";
 
 const lockName = "rebootless.inspector";
@@ -28,7 +28,9 @@ export async function lockInspectorPort(timeoutMs: number): Promise<() => void> 
 function tryListen(): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
-    server.once("error", (error: NodeJS.ErrnoException) => (error.code === "EADDRINUSE" ? resolve(undefined) : reject(error)));
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      error.code === "EADDRINUSE" ? resolve(undefined) : reject(error),
+    );
     server.listen(`\0${lockName}`, () => resolve(server));
     server.unref();
   });
@@ -39,5 +41,8 @@ function refuseHeld(timeoutMs: number): never {
   const inode = table.find((listener) => listener.path === `@${lockName}`)?.inode;
   const owner = inode === undefined ? undefined : findSocketOwner(inode);
   const who = owner === undefined ? "A process that this user may not see" : `Process ${owner.pid} (${owner.comm})`;
-  refuse("target/port-taken", `${who} has been attaching to another process for more than ${timeoutMs} ms; try again when it has finished.`);
+  refuse(
+    "target/port-taken",
+    `${who} has been attaching to another process for more than ${timeoutMs} ms; try again when it has finished.`,
+  );
 }

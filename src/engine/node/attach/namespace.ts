@@ -30,7 +30,10 @@ export async function injectInNamespace(target: ProcessInfo, request: InjectionR
 function helperCommand({ pid, comm, namespaces }: ProcessInfo): { readonly nested: boolean; readonly words: Command } {
   const program: Command = [process.execPath, helperFile];
   if (namespaces.network === undefined) {
-    refuse("target/not-permitted", `The network namespace of process ${pid} (${comm}) is not for this user to see; run the command as root.`);
+    refuse(
+      "target/not-permitted",
+      `The network namespace of process ${pid} (${comm}) is not for this user to see; run the command as root.`,
+    );
   }
   if (namespaces.network === readProcLink("/proc/self/ns/net")) return { nested: false, words: program };
   const root = process.geteuid?.() === 0;
@@ -77,7 +80,12 @@ function runHelper(words: Command, request: InjectionRequest): Promise<Injection
 /** Leaves a process behind that ends by itself; the command need not wait for it. */
 function startGuard(words: Command, request: GuardRequest): void {
   const [program, ...rest] = words;
-  const child = spawn(program, [...rest, "guard"], { stdio: ["pipe", "ignore", "ignore"], detached: true, cwd: "/", env: helperEnvironment() });
+  const child = spawn(program, [...rest, "guard"], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+    cwd: "/",
+    env: helperEnvironment(),
+  });
   child.on("error", () => {
     // nsenter is there, or the injection before would have failed; without a guard, the answer stays the same.
   });

@@ -53,7 +53,10 @@ export async function openAgent(target: ProcessReference, options: OpenAgentOpti
 }
 
 /** Connects to an agent that is there already and does nothing else: no signal, no port; `undefined` when there is none. */
-export async function openExistingAgent(target: ProcessReference, options: OpenAgentOptions = {}): Promise<AgentConnection | undefined> {
+export async function openExistingAgent(
+  target: ProcessReference,
+  options: OpenAgentOptions = {},
+): Promise<AgentConnection | undefined> {
   const { process: found } = identifyNodeProcess(target);
   checkRunning(found);
   const existing = await connectToAgent(found, 0);
@@ -76,7 +79,8 @@ async function waitForAgent(target: ProcessInfo, windowMs: number, timeoutMs: nu
   while (performance.now() < until) {
     const connection = await connectToAgent(target, windowMs);
     if (connection !== undefined) return connection;
-    if (!isAlive(target.pid, target.startTicks)) refuse("target/gone", `Process ${target.pid} (${target.comm}) has ended meanwhile.`);
+    if (!isAlive(target.pid, target.startTicks))
+      refuse("target/gone", `Process ${target.pid} (${target.comm}) has ended meanwhile.`);
     await wait(pollMs);
   }
   refuseBlocked(target, timeoutMs);
@@ -88,10 +92,16 @@ async function greet(connection: AgentConnection, target: ProcessInfo, timeoutMs
     const hello = (await connection.call("channel.hello", {}, { timeoutMs })) as Hello;
     const ownPid = target.namespacePids.at(-1) ?? target.pid;
     if (hello.pid !== ownPid) {
-      refuse("target/wrong-process", `The agent that answers is in process ${hello.pid}, not in process ${ownPid}; nothing was changed.`);
+      refuse(
+        "target/wrong-process",
+        `The agent that answers is in process ${hello.pid}, not in process ${ownPid}; nothing was changed.`,
+      );
     }
     if (hello.protocol !== protocol) {
-      refuse("target/agent-failed", `The agent in process ${target.pid} speaks protocol ${hello.protocol}, this command ${protocol}; use the command that put it there.`);
+      refuse(
+        "target/agent-failed",
+        `The agent in process ${target.pid} speaks protocol ${hello.protocol}, this command ${protocol}; use the command that put it there.`,
+      );
     }
     if (hello.failure !== undefined) {
       refuse("target/agent-failed", `The agent in process ${target.pid} could not start: ${hello.failure.message}`);
@@ -100,7 +110,8 @@ async function greet(connection: AgentConnection, target: ProcessInfo, timeoutMs
   } catch (error) {
     connection.close();
     if (error instanceof RebootlessError && error.code === "failure/agent-lost") {
-      if (!isAlive(target.pid, target.startTicks)) refuse("target/gone", `Process ${target.pid} (${target.comm}) has ended meanwhile.`);
+      if (!isAlive(target.pid, target.startTicks))
+        refuse("target/gone", `Process ${target.pid} (${target.comm}) has ended meanwhile.`);
       refuseBlocked(target, timeoutMs);
     }
     throw error;

@@ -31,7 +31,9 @@ test("a process in a network and a mount namespace of its own", { skip }, async 
   assert.equal(await agent.call("double", { number: 21 }), 42);
   agent.close();
   assert.deepEqual(namespaceTcpListeners(target.reference.pid), []);
-  const folder = readdirSync(`/proc/${target.reference.pid}/root/tmp`).filter((name) => name.startsWith(".rebootless-"));
+  const folder = readdirSync(`/proc/${target.reference.pid}/root/tmp`).filter((name) =>
+    name.startsWith(".rebootless-"),
+  );
   assert.equal(folder.length, 1, "the socket lies in the target's own /tmp");
   const again = await openAgent(target.reference, options);
   assert.equal(again.windowMs, 0);
@@ -42,7 +44,13 @@ test("a process in a network and a mount namespace of its own", { skip }, async 
 test("a link in place of the socket's folder leads nobody astray", { skip }, async (context) => {
   const trap = temporaryFolder(context);
   const uid = root ? process.geteuid?.() : 0;
-  const prefix = [...unshare, "sh", "-c", `mkdir -p "$0" && ${setUp} && mkdir /tmp/trap && ln -s /tmp/trap /tmp/.rebootless-${uid} && exec "$@"`, trap];
+  const prefix = [
+    ...unshare,
+    "sh",
+    "-c",
+    `mkdir -p "$0" && ${setUp} && mkdir /tmp/trap && ln -s /tmp/trap /tmp/.rebootless-${uid} && exec "$@"`,
+    trap,
+  ];
   const target = await startTarget(context, { prefix });
   const agent = await openAgent(target.reference, patient(context));
   assert.equal(await agent.call("double", { number: 4 }), 8);

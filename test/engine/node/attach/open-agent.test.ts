@@ -5,11 +5,11 @@ import { lstatSync, unlinkSync } from "node:fs";
 import { test } from "node:test";
 import { RebootlessError } from "../../../../src/base/errors.ts";
 import { RefusalError } from "../../../../src/base/refusal.ts";
+import { loadAgentSource } from "../../../../src/engine/node/attach/agent-source.ts";
 import { openAgent, openExistingAgent } from "../../../../src/engine/node/attach/open-agent.ts";
 import { tcpListeners, unixListeners } from "../../../../src/process/sockets.ts";
 import { nodeMajors } from "../../../support/node-versions.ts";
 import { agentFolder, patient, startTarget, type Target, until } from "./target.ts";
-import { loadAgentSource } from "../../../../src/engine/node/attach/agent-source.ts";
 
 function agentSockets({ reference }: Target): string[] {
   return unixListeners(reference.pid).map((listener) => listener.path);
@@ -33,6 +33,22 @@ for (const major of nodeMajors) {
   });
 }
 
+for (const major of nodeMajors) {
+  test(`a busy process of Node ${major} does not open its port a second time`, {
+    timeout: 400_000,
+  }, async (context) => {
+    const code = "setInterval(() => { const end = Date.now() + 120; while (Date.now() < end); }, 1)";
+    const target = await startTarget(context, { major, code });
+    const agent = await openAgent(target.reference, patient(context));
+    // Each answer is a turn of the loop, in which a second opening would have had its chance.
+    for (let turn = 0; turn < 5; turn++) {
+      assert.equal(await agent.call("double", { number: turn }), turn * 2);
+      assert.deepEqual(tcpListeners(target.reference.pid), []);
+    }
+    agent.close();
+  });
+}
+
 test("the second command finds the agent of the first and opens no port", async (context) => {
   const target = await startTarget(context);
   assert.equal(await openExistingAgent(target.reference), undefined);
@@ -50,8 +66,14 @@ test("the second command finds the agent of the first and opens no port", async 
 test("errors of the agent arrive as what they are, and the connection lives on", async (context) => {
   const target = await startTarget(context);
   const agent = await openAgent(target.reference, patient(context));
-  await assert.rejects(agent.call("refuse"), (error) => error instanceof RefusalError && error.refusals[0]?.details?.line === 3);
-  await assert.rejects(agent.call("fail"), (error) => error instanceof RebootlessError && error.code === "failure/agent-error");
+  await assert.rejects(
+    agent.call("refuse"),
+    (error) => error instanceof RefusalError && error.refusals[0]?.details?.line === 3,
+  );
+  await assert.rejects(
+    agent.call("fail"),
+    (error) => error instanceof RebootlessError && error.code === "failure/agent-error",
+  );
   await assert.rejects(agent.call("cyclic"), /circular/);
   await assert.rejects(agent.call("toString"), /no method toString/);
   await assert.rejects(agent.call("large", { length: 65 * 1024 * 1024 }), /too large/);
@@ -62,7 +84,9 @@ test("errors of the agent arrive as what they are, and the connection lives on",
 
 test("an agent that cannot start is a refusal, and the process lives on", async (context) => {
   const target = await startTarget(context);
-  const agentSource = loadAgentSource(agentFolder(context, "exports.createMethods = () => { throw new Error('broken agent'); };"));
+  const agentSource = loadAgentSource(
+    agentFolder(context, "exports.createMethods = () => { throw new Error('broken agent'); };"),
+  );
   await assert.rejects(openAgent(target.reference, { ...patient(context), agentSource }), /broken agent/);
   assert.ok(await target.works());
   assert.deepEqual(tcpListeners(target.reference.pid), []);
@@ -112,7 +136,10 @@ test("a pending call ends with its process", async (context) => {
   const pending = agent.call("forever");
   target.child.kill("SIGKILL");
   await assert.rejects(pending, (error) => error instanceof RebootlessError && error.code === "failure/agent-lost");
-  await assert.rejects(agent.call("count"), (error) => error instanceof RebootlessError && error.code === "failure/agent-lost");
+  await assert.rejects(
+    agent.call("count"),
+    (error) => error instanceof RebootlessError && error.code === "failure/agent-lost",
+  );
 });
 
 test("the agent keeps no process alive and takes its socket with it", async (context) => {

@@ -1,7 +1,7 @@
 /** The preload: a way in with no signal and no port, which never disturbs the application. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { on } from "node:events";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -22,7 +22,11 @@ function preloadFile(context: TestContext, agent?: string): string {
 for (const major of nodeMajors) {
   test(`a hardened process of Node ${major} is reached with no port`, { timeout: 400_000 }, async (context) => {
     const flags = major === 20 ? [] : ["--disable-sigusr1"];
-    const target = await startTarget(context, { major, flags, environment: { NODE_OPTIONS: `--require=${preloadFile(context)}` } });
+    const target = await startTarget(context, {
+      major,
+      flags,
+      environment: { NODE_OPTIONS: `--require=${preloadFile(context)}` },
+    });
     const agent = await openAgent(target.reference, patient(context));
     assert.equal(agent.windowMs, 0);
     assert.equal(await agent.call("double", { number: 21 }), 42);
@@ -42,12 +46,15 @@ test("worker threads serve nothing; child processes serve themselves", async (co
     const both = [new Promise((resolve) => worker.once("message", resolve)), new Promise((resolve) => child.once("message", resolve))];
     process.once("message", () => Promise.all(both).then(() => process.send(String(child.pid))));
   `;
-  const target = await startTarget(context, { code, environment: { NODE_OPTIONS: `--require=${preloadFile(context)}` } });
-  const answer = once(target.child, "message", { signal: AbortSignal.timeout(20_000) });
+  const target = await startTarget(context, {
+    code,
+    environment: { NODE_OPTIONS: `--require=${preloadFile(context)}` },
+  });
+  const messages = on(target.child, "message", { signal: AbortSignal.timeout(20_000) });
   target.child.send("both up?");
   // The application's own echo comes first.
-  await answer;
-  const childPid = Number((await once(target.child, "message", { signal: AbortSignal.timeout(20_000) }))[0]);
+  await messages.next();
+  const childPid = Number((await messages.next()).value?.[0]);
   assert.equal(unixListeners(target.reference.pid).length, 1);
   const agent = await openAgent(referenceOf(childPid), patient(context));
   assert.equal(agent.windowMs, 0);

@@ -10,7 +10,16 @@ import { openAgent } from "../../../../src/engine/node/attach/open-agent.ts";
 import { readProcess, readStat } from "../../../../src/process/process.ts";
 import { tcpListeners } from "../../../../src/process/sockets.ts";
 import { nodeBinary } from "../../../support/node-versions.ts";
-import { endWith, patient, referenceOf, refusalOf, startTarget, type Target, temporaryFolder, until } from "./target.ts";
+import {
+  endWith,
+  patient,
+  referenceOf,
+  refusalOf,
+  startTarget,
+  type Target,
+  temporaryFolder,
+  until,
+} from "./target.ts";
 
 async function refused(context: TestContext, target: Target, options = {}) {
   const refusal = await refusalOf(openAgent(target.reference, { ...patient(context), ...options }));
@@ -42,7 +51,11 @@ test("--disable-sigusr1 in NODE_OPTIONS", async (context) => {
 });
 
 test("the permission model, under both of its names", { timeout: 400_000 }, async (context) => {
-  for (const [major, flag] of [[20, "--experimental-permission"], [24, "--permission"], [26, "--permission"]] as const) {
+  for (const [major, flag] of [
+    [20, "--experimental-permission"],
+    [24, "--permission"],
+    [26, "--permission"],
+  ] as const) {
     const target = await startTarget(context, { major, flags: [flag] });
     assert.equal((await refused(context, target)).code, "target/permission-model");
     assert.ok(await target.works());
@@ -89,7 +102,9 @@ const blockages = {
 };
 for (const [name, code] of Object.entries(blockages)) {
   test(`${name}: refused, and the port does not stay open when it ends`, async (context) => {
-    const target = await startTarget(context, { code: `process.once('message', () => { ${code} process.send('awake'); })` });
+    const target = await startTarget(context, {
+      code: `process.once('message', () => { ${code} process.send('awake'); })`,
+    });
     const awake = once(target.child, "message", { signal: AbortSignal.timeout(30_000) });
     target.child.send("block");
     // Until the blockage has begun, the loop would answer.
@@ -110,7 +125,9 @@ for (const [name, code] of Object.entries(blockages)) {
 /** It burns time, or has started a child, or waits for something that is no event loop. */
 function isBlocked(pid: number): boolean {
   if (readStat(pid)?.state === "R") return true;
-  const place = spawnSync("cat", [`/proc/${pid}/wchan`, `/proc/${pid}/task/${pid}/children`], { encoding: "utf8" }).stdout;
+  const place = spawnSync("cat", [`/proc/${pid}/wchan`, `/proc/${pid}/task/${pid}/children`], {
+    encoding: "utf8",
+  }).stdout;
   return /futex|\d/.test(place);
 }
 
@@ -129,7 +146,9 @@ test("a process that is still starting would be ended by the signal", async (con
   assert.equal(spawnSync("mkfifo", [pipe]).status, 0);
   const binary = await nodeBinary(26);
   // Node reads the file before it sets up its signal handler, and waits until somebody writes.
-  const child = spawn(binary, [`--env-file=${pipe}`, "-e", "process.send(process.env.STARTED)"], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const child = spawn(binary, [`--env-file=${pipe}`, "-e", "process.send(process.env.STARTED)"], {
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
   endWith(context, child);
   const refusal = await refusalOf(openAgent(referenceOf(child.pid as number), patient(context)));
   assert.equal(refusal.code, "target/starting");
@@ -177,7 +196,9 @@ test("another user's process", async (context) => {
 });
 
 const tracer = spawnSync("strace", ["-V"]).status === 0;
-test("a traced process is refused with its tracer's name", { skip: tracer ? false : "strace is not installed" }, async (context) => {
+test("a traced process is refused with its tracer's name", {
+  skip: tracer ? false : "strace is not installed",
+}, async (context) => {
   const target = await startTarget(context);
   const strace = spawn("strace", ["-qq", "-o", "/dev/null", "-p", String(target.reference.pid)], { stdio: "ignore" });
   context.after(async () => {

@@ -1,17 +1,17 @@
 /** Real processes for the attach tests: started, asked whether they still work, and ended by their own id. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
+import { RefusalError } from "../../../../src/base/refusal.ts";
+import type { ProcessReference } from "../../../../src/engine/engine.ts";
 import { type AgentSource, loadAgentSource } from "../../../../src/engine/node/attach/agent-source.ts";
 import type { OpenAgentOptions } from "../../../../src/engine/node/attach/open-agent.ts";
-import type { ProcessReference } from "../../../../src/engine/engine.ts";
-import { RefusalError } from "../../../../src/base/refusal.ts";
 import { readStat } from "../../../../src/process/process.ts";
-import { nodeBinary, type NodeMajor } from "../../../support/node-versions.ts";
+import { type NodeMajor, nodeBinary } from "../../../support/node-versions.ts";
 
 export interface Target {
   readonly child: ChildProcess;
@@ -36,7 +36,13 @@ const answering = "process.on('message', (text) => process.send(text)); process.
 export async function startTarget(test: TestContext, options: TargetOptions = {}): Promise<Target> {
   const { major = 26, flags = [], environment = {}, code = "", prefix = [] } = options;
   const words = [...prefix, await nodeBinary(major), ...flags, "-e", `${code};${answering}`];
-  return follow(test, spawn(words[0] as string, words.slice(1), { stdio: ["ignore", "ignore", "pipe", "ipc"], env: { ...process.env, ...environment } }));
+  return follow(
+    test,
+    spawn(words[0] as string, words.slice(1), {
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      env: { ...process.env, ...environment },
+    }),
+  );
 }
 
 async function follow(test: TestContext, child: ChildProcess): Promise<Target> {
@@ -48,9 +54,11 @@ async function follow(test: TestContext, child: ChildProcess): Promise<Target> {
   const ready = await Promise.race([once(child, "message"), once(child, "exit").then(() => undefined)]);
   if (ready === undefined) throw new Error(`the target ended at its start: ${complaint}`);
   const ask = async () => {
-    const answer = once(child, "message", { signal: AbortSignal.timeout(15_000) });
+    const answers = on(child, "message", { signal: AbortSignal.timeout(15_000) });
     child.send("ping");
-    return (await answer)[0] === "ping";
+    // Answers to earlier messages may still be on their way.
+    for await (const [answer] of answers) if (answer === "ping") return true;
+    return false;
   };
   return { child, reference: referenceOf(child.pid as number), stderr: () => complaint, works: ask };
 }
