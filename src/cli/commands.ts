@@ -5,10 +5,21 @@
  */
 import type { CommandSpec } from "./command.ts";
 import { completionCommand } from "./commands/completion.ts";
+import { buildCommands } from "./commands/build.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keyCommands } from "./commands/key.ts";
+import { applyCommand, revertCommand, verifyCommand } from "./commands/process-commands.ts";
+import { psCommand } from "./commands/ps.ts";
 
-const workingCommands: readonly CommandSpec[] = [inspectCommand, ...keyCommands];
+const workingCommands: readonly CommandSpec[] = [
+  psCommand,
+  ...buildCommands,
+  inspectCommand,
+  applyCommand,
+  verifyCommand,
+  revertCommand,
+  ...keyCommands,
+];
 
 /** Completion knows all the others, so it stands last. */
 export const commands: readonly CommandSpec[] = [...workingCommands, completionCommand(workingCommands)];

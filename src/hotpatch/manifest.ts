@@ -85,6 +85,10 @@ export const Delta = Type.Object(
 );
 export type Delta = Static<typeof Delta>;
 
+/** `stepwise`: function by function; `bridged`: by a text that holds the old and the new statements. */
+export const EditWay = Type.Union([Type.Literal("stepwise"), Type.Literal("bridged")]);
+export type EditWay = Static<typeof EditWay>;
+
 /** What is done to one JavaScript file. */
 export const NodeFile = Type.Object(
   {
@@ -96,6 +100,8 @@ export const NodeFile = Type.Object(
     after: PayloadName,
     /** The whole text to hand to V8's live edit; absent when nothing that is already loaded has to change its code. */
     live: Type.Optional(PayloadName),
+    /** How V8 is led to the new text and back where one live edit does not do; found by a rehearsal when the hotpatch was built. */
+    ways: Type.Optional(Type.Object({ there: Type.Optional(EditWay), back: Type.Optional(EditWay) }, closed)),
     /** The functions that must show their new text after the live edit. */
     functions: Type.Array(LiveFunction, { maxItems: 20_000 }),
     delta: Type.Optional(Delta),

@@ -9,6 +9,7 @@ const Module = require("node:module");
 const v8 = require("node:v8");
 const { Debugging, now } = require("./debugging.cjs");
 const { coversModules } = require("./load-hook.cjs");
+const { findMismatched } = require("./loaded-copy.cjs");
 const { AgentError, Transaction } = require("./transaction.cjs");
 
 const moduleLimit = 20_000;
@@ -79,18 +80,18 @@ function createMethods() {
           heapUsedBytes: v8.getHeapStatistics().used_heap_size,
           pauseMs: now() - start,
           copies: copies.map(({ filename, file }) => ({ filename, path: file.path })),
-          applied: applied.has(hotpatch.id),
+          mismatched: findMismatched(debugging, hotpatch, copies),
         };
       });
     },
 
-    async apply({ hotpatch, waitMs, ways }) {
+    async apply({ hotpatch, waitMs }) {
       if (applied.has(hotpatch.id)) throw new AgentError("target/already-applied", `${hotpatch.id} is in place already.`);
       const start = now();
       return inUse(async () => {
         const transaction = new Transaction(debugging, hotpatch);
         transaction.find();
-        await transaction.apply(waitMs, ways);
+        await transaction.apply(waitMs);
         transaction.appliedAt = new Date().toISOString();
         applied.set(hotpatch.id, transaction);
         return { ...describe(transaction), enableMs: debugging.enableMs, totalMs: now() - start, findings: transaction.findings() };
@@ -109,7 +110,7 @@ function createMethods() {
       return inUse(async () => {
         await transaction.revert(waitMs);
         applied.delete(id);
-        return { id, pauseMs: transaction.pauseMs, totalMs: now() - start };
+        return { id, pauseMs: transaction.pauseMs, totalMs: now() - start, leftBehind: transaction.leftBehind };
       });
     },
   };

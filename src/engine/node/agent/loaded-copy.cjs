@@ -28,6 +28,21 @@ function findCopies(debugging, file) {
   return copies;
 }
 
+/** Loaded files of the same copies that are neither the old nor the fixed text: somebody changed them. */
+function findMismatched(debugging, hotpatch, copies) {
+  const roots = new Set(copies.map(({ filename, file }) => filename.slice(0, filename.length - file.path.length)));
+  const known = new Set(copies.map(({ script }) => script.scriptId));
+  const mismatched = [];
+  for (const script of debugging.scripts.values()) {
+    const filename = script.url.startsWith("file:") ? fileURLToPath(script.url) : script.url;
+    const file = hotpatch.files.find(({ path: relative }) => filename.endsWith(`/${relative}`) && roots.has(filename.slice(0, filename.length - relative.length)));
+    if (file === undefined || known.has(script.scriptId)) continue;
+    const source = debugging.source(script.scriptId);
+    if (source !== file.after && sha256(source) !== file.before.sha256) mismatched.push(filename);
+  }
+  return mismatched;
+}
+
 class LoadedCopy {
   constructor(debugging, file, script, source) {
     this.debugging = debugging;
@@ -78,6 +93,14 @@ class LoadedCopy {
       return witness;
     });
     await this.loadImports(virtualModules);
+    this.go(file.ways?.there);
+  }
+
+  /** Functions that still show the new code after the way back. */
+  leftBehind() {
+    return this.functions
+      .filter(({ oldText, closures }) => closures.some((reference) => (reference.deref() ? toText.call(reference.deref()) !== oldText : false)))
+      .map(({ name }) => ({ path: this.file.path, name }));
   }
 
   /**
@@ -154,7 +177,10 @@ class LoadedCopy {
     for (const scope of scopes) for (const value of Object.values(scope)) if (typeof value === "object") this.undo.keep(value);
     const define = (target, literal, enumerable) => {
       this.undo.define(target, literal, enumerable);
-      for (const key of Reflect.ownKeys(literal)) this.defined.push({ target, key, value: target[key] });
+      for (const key of Reflect.ownKeys(literal)) {
+        this.defined = this.defined.filter((entry) => entry.target !== target || entry.key !== key);
+        this.defined.push({ target, key, value: target[key] });
+      }
     };
     // The text comes from a hotpatch whose signature was checked before it was sent here.
     const run = new Function("scopes", "imports", "define", this.ownText(delta.text));
@@ -200,7 +226,7 @@ class LoadedCopy {
     this.undo.run();
     this.defined = [];
     // In one jump back, V8 could leave functions behind that it took several steps to reach.
-    if (this.wayBack === "bridged" && this.passed.length === 1) {
+    if (this.file.ways?.back === "bridged" && this.passed.length === 1) {
       this.passed.unshift(bridgeText(this.source, this.text, this.file.functions));
     }
     while (this.passed.length > 0) {
@@ -239,4 +265,4 @@ function findVirtual(virtualModules, filename) {
   return undefined;
 }
 
-module.exports = { EditRefused, findCopies, sha256 };
+module.exports = { EditRefused, findCopies, findMismatched };

@@ -38,15 +38,11 @@ class Transaction {
     return this.copies;
   }
 
-  /** `ways` says for each file how V8 is led to the new text and back, where the direct way does not do. */
-  async apply(deadlineMs, ways = {}) {
+  async apply(deadlineMs) {
     this.provideAddedFiles();
     for (const copy of this.copies) {
       try {
         await copy.prepare(this.virtualModules);
-        const { there, back } = ways[copy.file.path] ?? {};
-        copy.go(there);
-        copy.wayBack = back;
       } catch (cause) {
         throw new AgentError("plan/no-way", cause.message);
       }
@@ -123,6 +119,7 @@ class Transaction {
       }
     } catch (error) {
       for (const copy of restored) this.redo(copy);
+      // Back to entirely new, so that the process is never between the two.
       if (error instanceof EditRefused && /^BlockedByActive/.test(error.status)) return error;
       throw new AgentError("failure/revert", error.message);
     } finally {
@@ -130,6 +127,7 @@ class Transaction {
     }
     for (const hook of this.hooks) hook.end();
     this.hooks = [];
+    this.leftBehind = this.copies.flatMap((copy) => copy.leftBehind());
     return undefined;
   }
 

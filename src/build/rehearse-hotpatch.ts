@@ -1,0 +1,95 @@
+/**
+ * The rehearsal that belongs to building: finds for each file the way on which V8 truly takes the new text and the old one back, and what cannot be reached.
+ *
+ * Each attempt gets a fresh process, since a live edit that went wrong leaves functions behind that no later one finds.
+ */
+import { type Refusal, RefusalError } from "../base/refusal.ts";
+import { type RehearsalResult, rehearse } from "../engine/node/rehearsal.ts";
+import { wireHotpatch } from "../engine/node/wire.ts";
+import type { Hotpatch } from "../hotpatch/hotpatch.ts";
+import type { EditWay, NodeFile } from "../hotpatch/manifest.ts";
+
+export interface RehearsalPlace {
+  readonly nodePath: string;
+  /** A folder with the old package and what it depends on in `node_modules`. */
+  readonly base: string;
+  readonly packageName: string;
+  readonly packageFolder: string;
+  progress(message: string): void;
+}
+
+/** Files that do things when they are loaded, and that no application loads. */
+const asidePattern = /(?:^|\/)(?:tests?|__tests__|bench(?:mark)?s?|examples?|scripts?|bin)\//;
+const attemptLimit = 8;
+const ways: readonly (EditWay | undefined)[] = [undefined, "stepwise", "bridged"];
+
+/** The same hotpatch with the ways filled in; throws `build/rehearsal` or `build/unreachable-change` where a loaded package would not be fixed. */
+export async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace): Promise<Hotpatch> {
+  let files = hotpatch.manifest.node.files;
+  for (let attempt = 1; attempt <= attemptLimit; attempt++) {
+    place.progress(`Rehearsing in a sacrificial process (attempt ${attempt})`);
+    const current = withFiles(hotpatch, files);
+    const result = await rehearse(rehearsalInput(current, place), { nodePath: place.nodePath });
+    const next = adjust(files, result);
+    if (next === undefined) {
+      refuseGaps(files, result, place.packageName);
+      return current;
+    }
+    files = next;
+  }
+  throw new RefusalError({ code: "build/rehearsal", message: `No sequence of live edits was found in ${attemptLimit} attempts that V8 takes as a whole.` });
+}
+
+function rehearsalInput(hotpatch: Hotpatch, { base, packageName, packageFolder }: RehearsalPlace) {
+  const files = hotpatch.manifest.node.files
+    .filter(({ path, live, delta }) => (live !== undefined || delta !== undefined) && !asidePattern.test(path))
+    .map(({ path, format }) => ({ filename: `${packageFolder}/${path}`, path, format }));
+  return { hotpatch: wireHotpatch(hotpatch, "rehearsal"), base, entries: [packageName], files, ballastMb: 0 };
+}
+
+/** The files as they have to be tried next; undefined when all is well. */
+function adjust(files: readonly NodeFile[], result: RehearsalResult): NodeFile[] | undefined {
+  if (!result.applied) {
+    const at = new Set(result.fault?.files ?? []);
+    if (at.size === 0) throw new RefusalError({ code: "build/rehearsal", message: `The hotpatch does not take effect: ${result.fault?.message}` });
+    return files.map((file) => (at.has(file.path) ? nextWay(file, "there", result) : file));
+  }
+  const left = new Set(result.leftBehind.map(({ path }) => path));
+  return left.size === 0 ? undefined : files.map((file) => (left.has(file.path) ? nextWay(file, "back", result) : file));
+}
+
+function nextWay(file: NodeFile, direction: "there" | "back", result: RehearsalResult): NodeFile {
+  const next = ways[ways.indexOf(file.ways?.[direction]) + 1];
+  if (next !== undefined && !(direction === "back" && next === "stepwise")) return { ...file, ways: { ...file.ways, [direction]: next } };
+  if (direction === "back" && next === "stepwise") return { ...file, ways: { ...file.ways, back: "bridged" } };
+  const reason = direction === "there" ? (result.fault?.message ?? "") : `taking it back leaves ${result.leftBehind.map(({ name }) => name).join(", ")} behind`;
+  const { live: _live, delta: _delta, ways: _ways, ...rest } = file;
+  return { ...rest, functions: [], unreachable: [...file.unreachable, { name: file.path, line: 0, reason: reason.slice(0, 2000) }] };
+}
+
+function refuseGaps(files: readonly NodeFile[], result: RehearsalResult, packageName: string): void {
+  const loaded = new Set(result.entryFiles);
+  const refusals: Refusal[] = files
+    .filter(({ path }) => loaded.has(path))
+    .flatMap(({ path, unreachable }) =>
+      unreachable.map(({ name, line, reason }) => ({
+        code: "build/unreachable-change" as const,
+        message: `${path}${line > 0 ? `:${line}` : ""}: ${name}: ${reason}. A process that has loaded ${packageName} needs a restart for this fix.`,
+        details: { path, name, line },
+      })),
+    );
+  if (refusals.length > 0) throw new RefusalError(refusals);
+}
+
+/** Payloads that no file names any more are left out, as the artifact demands. */
+function withFiles(hotpatch: Hotpatch, files: readonly NodeFile[]): Hotpatch {
+  const { manifest, payloads } = hotpatch;
+  const used = new Set([
+    ...files.flatMap(({ after, live, delta }) => [after, live, delta?.text]),
+    ...manifest.node.added.map(({ text }) => text),
+  ]);
+  return {
+    manifest: { ...manifest, node: { ...manifest.node, files: [...files] }, payloads: manifest.payloads.filter(({ name }) => used.has(name)) },
+    payloads: new Map([...payloads].filter(([name]) => used.has(name))),
+  };
+}

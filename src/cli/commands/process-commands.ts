@@ -1,0 +1,168 @@
+/**
+ * `apply`, `verify` and `revert`: the commands that act on running processes, each alone, with no server and no agent service.
+ */
+import { RebootlessError } from "../../base/errors.ts";
+import type { Refusal } from "../../base/refusal.ts";
+import type { Finding, Outcome, Verdict } from "../../engine/engine.ts";
+import { NodeEngine, type NodeOutcome, type NodePlan } from "../../engine/node/node-engine.ts";
+import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
+import type { CommandInput, CommandIo, CommandOption, CommandResult, CommandSpec } from "../command.ts";
+import { trustDirectoryOption } from "./key.ts";
+import { openHotpatchFile } from "./open-file.ts";
+import { eachTarget, findTargets, targetOptions } from "./targets.ts";
+
+const fileArgument = { name: "<file>", description: "the hotpatch" };
+const openOptions: readonly CommandOption[] = [
+  trustDirectoryOption,
+  { flags: "--allow-unsigned", description: "take a hotpatch that no trusted key has signed (for its author, at his own desk)" },
+];
+const waitOption: CommandOption = {
+  flags: "--wait <seconds>",
+  description: "how long to wait for calls of changed functions to end",
+  default: "10",
+};
+
+export const applyCommand: CommandSpec = {
+  name: "apply",
+  summary: "put a hotpatch into running processes",
+  description:
+    "Changes the code in the memory of running Node.js processes; nothing on disk is touched, no connection is dropped.\nAll files of the hotpatch take effect in one turn of the event loop, or none does.",
+  arguments: [fileArgument],
+  options: [
+    ...targetOptions,
+    { flags: "--max-pause <ms>", description: "refuse when the event loop would stand still longer than this", default: "250" },
+    { flags: "--dry-run", description: "show the plan and change nothing" },
+    { flags: "--no-rehearsal", description: "do without the sacrificial process that tries the hotpatch first" },
+    waitOption,
+    ...openOptions,
+  ],
+  examples: [
+    { command: "rebootless apply lodash.hotpatch --pid 4711", what: "close the hole in process 4711" },
+    { command: "rebootless apply lodash.hotpatch --all --dry-run", what: "see which processes it would change, and for how long they would pause" },
+  ],
+  run: apply,
+};
+
+export const verifyCommand: CommandSpec = {
+  name: "verify",
+  summary: "prove from a process's memory whether a hotpatch is in place",
+  arguments: [fileArgument],
+  options: [...targetOptions, ...openOptions],
+  examples: [{ command: "rebootless verify lodash.hotpatch --pid 4711", what: "compare the live functions with the hotpatch" }],
+  run: verify,
+};
+
+export const revertCommand: CommandSpec = {
+  name: "revert",
+  summary: "take a hotpatch out of running processes",
+  arguments: [fileArgument],
+  options: [...targetOptions, waitOption, ...openOptions],
+  examples: [{ command: "rebootless revert lodash.hotpatch --pid 4711", what: "bring back the former code and values" }],
+  run: revert,
+};
+
+interface Prepared {
+  readonly opened: OpenedHotpatch;
+  readonly engine: NodeEngine;
+  readonly maxPauseMs: number;
+}
+
+async function prepare(input: CommandInput, io: CommandIo): Promise<Prepared> {
+  const { options } = input;
+  const maxPauseMs = positive(options["maxPause"] ?? "250", "--max-pause");
+  const waitMs = positive(options["wait"] ?? "10", "--wait") * 1000;
+  const opened = await openHotpatchFile(
+    input.arguments[0] as string,
+    { trustDirectory: options["trustDir"] as string | undefined, allowUnsigned: options["allowUnsigned"] === true },
+    io,
+  );
+  const rehearse = options["rehearsal"] !== false && options["noRehearsal"] !== true;
+  const engine = new NodeEngine({ maxPauseMs, waitMs, rehearse, progress: io.progress }, opened.digest);
+  return { opened, engine, maxPauseMs };
+}
+
+function positive(value: unknown, option: string): number {
+  const number = Number(value);
+  if (Number.isFinite(number) && number >= 0 && number <= 86_400_000) return number;
+  throw new RebootlessError("usage/arguments", `${option} takes a number of at least 0, not ${JSON.stringify(value)}.`);
+}
+
+async function apply(input: CommandInput, io: CommandIo): Promise<CommandResult> {
+  const targets = findTargets(input);
+  const { opened, engine, maxPauseMs } = await prepare(input, io);
+  const { hotpatch } = opened;
+  const isDryRun = input.options["dryRun"] === true;
+  const { results, refused } = await eachTarget(targets, async (target) => {
+    io.progress(`Looking into process ${target.pid}`);
+    const plan = engine.plan(await engine.probe(target, hotpatch), hotpatch, { maxPauseMs });
+    if (isDryRun) return plan;
+    io.progress(`Applying to process ${target.pid} (predicted pause: ${plan.predictedPauseMs.toFixed(0)} ms)`);
+    return await engine.apply(plan, hotpatch);
+  });
+  if (isDryRun) return plansResult(opened, results as readonly NodePlan[], refused);
+  return outcomesResult(opened, results as readonly NodeOutcome[], refused);
+}
+
+async function verify(input: CommandInput, io: CommandIo): Promise<CommandResult> {
+  const targets = findTargets(input);
+  const { opened, engine } = await prepare(input, io);
+  const { results, refused } = await eachTarget(targets, (target) => engine.verify(target, opened.hotpatch));
+  const verdicts = targets.isSweep ? results.filter(({ state }) => state !== "absent") : results;
+  const text = [...verdicts.map(describeVerdict), ...refusedLines(refused)].join("\n");
+  const isBad = verdicts.some(({ state }) => state !== "in-place");
+  return { data: { hotpatch: nameOf(opened), verdicts, refused }, text: text || "No process has it.", exitCode: isBad ? 1 : 0 };
+}
+
+async function revert(input: CommandInput, io: CommandIo): Promise<CommandResult> {
+  const targets = findTargets(input);
+  const { opened, engine } = await prepare(input, io);
+  const { results, refused } = await eachTarget(targets, (target) => {
+    io.progress(`Taking it out of process ${target.pid}`);
+    return engine.revert(target, opened.hotpatch);
+  });
+  const lines = results.map(({ pid, pauseMs }) => `${pid}: reverted; the event loop stood still for ${milliseconds(pauseMs)}`);
+  return { data: { hotpatch: nameOf(opened), outcomes: results, refused }, text: [...lines, ...refusedLines(refused)].join("\n") };
+}
+
+function nameOf({ hotpatch, digest }: OpenedHotpatch): { id: string; digest: string } {
+  return { id: hotpatch.manifest.id, digest };
+}
+
+function plansResult(opened: OpenedHotpatch, plans: readonly NodePlan[], refused: readonly Refusal[]): CommandResult {
+  const data = plans.map(({ target, ...plan }) => ({ ...plan, pid: target.pid }));
+  const lines = plans.flatMap((plan) => [
+    `${plan.process.pid}: ${plan.process.description}`,
+    `  Node.js ${plan.node}, heap ${Math.round(plan.heapUsedBytes / 1e6)} MB, predicted pause ${milliseconds(plan.predictedPauseMs)}`,
+    ...plan.steps.map((step) => `  ${step}`),
+  ]);
+  return { data: { hotpatch: nameOf(opened), plans: data, refused }, text: ["Nothing was changed. The plan:", ...lines, ...refusedLines(refused)].join("\n") };
+}
+
+function outcomesResult(opened: OpenedHotpatch, outcomes: readonly NodeOutcome[], refused: readonly Refusal[]): CommandResult {
+  const lines = outcomes.flatMap((outcome) => [describeOutcome(outcome), ...outcome.findings.slice(0, 20).map(describeFinding)]);
+  return { data: { hotpatch: nameOf(opened), outcomes, refused }, text: [...lines, ...refusedLines(refused)].join("\n") };
+}
+
+function describeOutcome({ pid, state, pauseMs, predictedPauseMs, windowMs, copies }: NodeOutcome & Outcome): string {
+  if (state === "unchanged") return `${pid}: the hotpatch is in place already`;
+  const port = windowMs > 0 ? `; the debugging port was open for ${milliseconds(windowMs)}` : "";
+  const count = `${copies.length} loaded file${copies.length === 1 ? "" : "s"}`;
+  return `${pid}: applied to ${count}; the event loop stood still for ${milliseconds(pauseMs)} (predicted: ${milliseconds(predictedPauseMs)})${port}`;
+}
+
+function describeVerdict({ pid, state, findings }: Verdict): string {
+  const word = state === "in-place" ? "in place" : state;
+  return [`${pid}: ${word}`, ...findings.map(describeFinding)].join("\n");
+}
+
+function describeFinding({ subject, holds, evidence }: Finding): string {
+  return `  ${holds ? "ok " : "BAD"} ${subject}: ${evidence}`;
+}
+
+function refusedLines(refused: readonly Refusal[]): string[] {
+  return refused.map(({ message, details }) => `${details?.["pid"] ?? ""}: refused: ${message}`);
+}
+
+function milliseconds(value: number): string {
+  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
+}

@@ -1,0 +1,78 @@
+/**
+ * Naming of processes on the command line: `--pid N`, or `--all` for every Node.js process that this user may touch.
+ */
+import { RebootlessError } from "../../base/errors.ts";
+import { type Refusal, RefusalError } from "../../base/refusal.ts";
+import type { ProcessReference } from "../../engine/engine.ts";
+import { classifyNode } from "../../process/node-executable.ts";
+import { listProcesses, readProcess } from "../../process/process.ts";
+import type { CommandInput, CommandOption } from "../command.ts";
+
+export const targetOptions: readonly CommandOption[] = [
+  { flags: "--pid <number>", description: "the process; may be given more than once", repeatable: true },
+  { flags: "--all", description: "every Node.js process of this user (of every user, as root) that has the package" },
+];
+
+export interface Targets {
+  readonly processes: readonly ProcessReference[];
+  /** With --all, processes that have nothing to do with the hotpatch are passed over in silence. */
+  readonly isSweep: boolean;
+}
+
+/** Throws `usage/arguments` or `input/process-missing`. */
+export function findTargets(input: CommandInput): Targets {
+  const given = input.options.pid as readonly string[] | undefined;
+  const isSweep = input.options.all === true;
+  if (isSweep === (given !== undefined && given.length > 0)) {
+    throw new RebootlessError("usage/arguments", "Say which processes: either --pid N (more than once if need be) or --all.");
+  }
+  if (isSweep) return { processes: ownNodeProcesses(), isSweep };
+  return { processes: (given ?? []).map(findProcess), isSweep };
+}
+
+function findProcess(text: string): ProcessReference {
+  const pid = /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined;
+  if (pid === undefined) throw new RebootlessError("usage/arguments", `${JSON.stringify(text)} is not a process id.`);
+  const found = readProcess(pid);
+  if (found === undefined) throw new RebootlessError("input/process-missing", `There is no process ${pid}.`, { details: { pid } });
+  return { pid, startTicks: found.startTicks };
+}
+
+function ownNodeProcesses(): ProcessReference[] {
+  const user = process.geteuid?.() ?? 0;
+  return listProcesses()
+    .filter(({ pid, uid }) => pid !== process.pid && (user === 0 || uid.effective === user))
+    .filter((info) => classifyNode(info).kind === "node")
+    .map(({ pid, startTicks }) => ({ pid, startTicks }));
+}
+
+export interface Swept<T> {
+  readonly results: readonly T[];
+  readonly refused: readonly Refusal[];
+}
+
+/** Codes that say that a process is not concerned at all. */
+const unconcerned = new Set(["target/package-absent", "target/not-node", "target/gone", "target/not-applied"]);
+
+/**
+ * One process after the other, since they share the debugging port.
+ * A refusal for one process does not keep the others from being served; when none was served, it is the answer.
+ */
+export async function eachTarget<T>({ processes, isSweep }: Targets, action: (target: ProcessReference) => Promise<T>): Promise<Swept<T>> {
+  const results: T[] = [];
+  const refused: Refusal[] = [];
+  for (const target of processes) {
+    try {
+      results.push(await action(target));
+    } catch (error) {
+      if (!(error instanceof RefusalError)) throw error;
+      const named = error.refusals.map((refusal) => ({ ...refusal, details: { ...refusal.details, pid: target.pid } }));
+      refused.push(...named.filter(({ code }) => !isSweep || !unconcerned.has(code)));
+    }
+  }
+  if (results.length === 0 && refused.length > 0) throw new RefusalError(refused);
+  if (results.length === 0) {
+    throw new RefusalError({ code: "target/package-absent", message: "No Node.js process that this user may touch has loaded what the hotpatch changes." });
+  }
+  return { results, refused };
+}

@@ -1,0 +1,114 @@
+"use strict";
+/**
+ * The part of the sacrificial process: it loads the same files with the same Node.js, and goes through the hotpatch as the target will.
+ *
+ * `entries` are package names to load from `base`, `files` paths to load one by one, where a file that does not load alone is passed over.
+ */
+
+const Module = require("node:module");
+const path = require("node:path");
+const { pathToFileURL } = require("node:url");
+const v8 = require("node:v8");
+const { createMethods } = require("./agent.cjs");
+
+/** Answers on standard output with one JSON document, and ends the process. */
+async function main(input) {
+  // What a package prints while it loads must not get into the answer.
+  const write = process.stdout.write.bind(process.stdout);
+  process.stdout.write = () => true;
+  try {
+    const answer = await rehearse(input);
+    write(JSON.stringify(answer), () => process.exit(0));
+  } catch (error) {
+    process.stderr.write(`${error.stack}\n`, () => process.exit(1));
+  }
+}
+
+async function rehearse({ hotpatch, base, entries, files, ballastMb, waitMs = 0 }) {
+  const answer = { node: process.versions.node, failures: [] };
+  for (const entry of entries) await load(answer, () => loadEntry(base, entry), entry);
+  answer.entryFiles = loadedFiles(createMethods(), hotpatch);
+  const loaded = new Set(answer.entryFiles);
+  for (const file of files) if (await load(answer, () => loadFile(file), file.filename)) loaded.add(file.path);
+  const methods = createMethods();
+  // A file that did not load to its end may have been compiled all the same.
+  const rehearsed = { ...hotpatch, files: hotpatch.files.filter((file) => loaded.has(file.path)) };
+  const measured = await round(methods, rehearsed, waitMs);
+  Object.assign(answer, measured);
+  if (measured.applied && ballastMb > 0) {
+    const ballast = fill(ballastMb);
+    const heavier = await round(methods, rehearsed, waitMs);
+    answer.heavier = { heapUsedBytes: heavier.heapUsedBytes, enableMs: heavier.enableMs, pauseMs: heavier.pauseMs };
+    answer.ballast = ballast.length;
+  }
+  return answer;
+}
+
+/** Applied and taken back once. */
+async function round(methods, hotpatch, waitMs) {
+  const heapUsedBytes = v8.getHeapStatistics().used_heap_size;
+  try {
+    const { copies, pauseMs, enableMs, findings } = await methods.apply({ hotpatch, waitMs });
+    const { leftBehind, pauseMs: revertPauseMs } = await methods.revert({ id: hotpatch.id, waitMs });
+    return { applied: true, copies, pauseMs: Math.max(pauseMs, revertPauseMs), enableMs, findings, leftBehind, heapUsedBytes };
+  } catch (error) {
+    return { applied: false, heapUsedBytes, fault: { code: error.code, message: error.code ? error.message : String(error.stack), files: error.details?.files ?? [] } };
+  }
+}
+
+function loadedFiles(methods, hotpatch) {
+  return methods.probe({ hotpatch }).copies.map((copy) => copy.path);
+}
+
+async function load(answer, action, name) {
+  try {
+    await action();
+    return true;
+  } catch (error) {
+    answer.failures.push({ name, message: String(error?.message ?? error).slice(0, 500) });
+    return false;
+  }
+}
+
+async function loadEntry(base, name) {
+  const require = Module.createRequire(path.join(base, "rehearsal.js"));
+  try {
+    require(name);
+  } catch (error) {
+    if (error.code !== "ERR_REQUIRE_ESM" && error.code !== "ERR_PACKAGE_PATH_NOT_EXPORTED" && !/import statement|export/.test(error.message)) throw error;
+    await import(resolveModule(base, name, require));
+  }
+}
+
+/** The file that `import` would take; the resolver of ES modules is at hand only in files on disk beside the package. */
+function resolveModule(base, name, require) {
+  const folder = path.join(base, "node_modules", name);
+  const manifest = require(path.join(folder, "package.json"));
+  const target = entryOf(manifest.exports) ?? manifest.module ?? manifest.main ?? "index.js";
+  return pathToFileURL(path.join(folder, target)).href;
+}
+
+function entryOf(exports) {
+  if (typeof exports === "string" || exports === undefined) return exports;
+  if (Array.isArray(exports)) return exports.map(entryOf).find((entry) => entry !== undefined);
+  const root = Object.keys(exports).some((key) => key.startsWith(".")) ? exports["."] : exports;
+  if (typeof root === "string" || root === undefined || root === null) return root ?? undefined;
+  return entryOf(root.import ?? root.node ?? root.default ?? root.require);
+}
+
+async function loadFile({ filename, format }) {
+  if (format === "module") await import(pathToFileURL(filename).href);
+  else Module.createRequire(filename)(filename);
+}
+
+/** A heap of small live objects, which is what a live edit walks over. */
+function fill(megabytes) {
+  const list = [];
+  const end = v8.getHeapStatistics().used_heap_size + megabytes * 1024 * 1024;
+  while (v8.getHeapStatistics().used_heap_size < end) {
+    for (let index = 0; index < 2000; index++) list.push({ index, label: `item ${index}`, parts: [index, index + 1] });
+  }
+  return list;
+}
+
+module.exports = { main };

@@ -1,0 +1,273 @@
+/**
+ * The engine for Node.js: V8's live edit, led by a plan that was made when the hotpatch was built, carried out by an agent inside the process.
+ *
+ * Invariant: the target is changed in one turn of its event loop or not at all, and only after a rehearsal with the same Node.js has shown that the change takes effect.
+ */
+import { RebootlessError } from "../../base/errors.ts";
+import { refuse } from "../../base/refusal.ts";
+import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
+import { readProcess } from "../../process/process.ts";
+import type { Engine, Finding, Outcome, PlanPolicy, PlanSummary, ProcessReference, Verdict } from "../engine.ts";
+import type { AgentConnection } from "./attach/agent-connection.ts";
+import { identifyNodeProcess } from "./attach/checks.ts";
+import { openAgent, openExistingAgent } from "./attach/open-agent.ts";
+import { cautiousModel, modelFromRehearsal, type PauseModel } from "./pause.ts";
+import { type RehearsalResult, rehearse } from "./rehearsal.ts";
+import { type WireHotpatch, wireHotpatch } from "./wire.ts";
+
+export interface LoadedCopy {
+  readonly filename: string;
+  readonly path: string;
+}
+
+export interface AgentStatus {
+  readonly pid: number;
+  readonly node: string;
+  readonly heapUsedBytes: number;
+  readonly argv: readonly string[];
+  readonly coversModules: boolean;
+  readonly applied: readonly AppliedHotpatch[];
+}
+
+export interface AppliedHotpatch {
+  readonly id: string;
+  readonly digest: string;
+  readonly appliedAt: string;
+  readonly pauseMs: number;
+  readonly copies: readonly LoadedCopy[];
+  readonly loadedLater: number;
+}
+
+export interface NodeProbe {
+  readonly target: ProcessReference;
+  readonly command: string;
+  readonly node: string;
+  readonly heapUsedBytes: number;
+  readonly windowMs: number;
+  readonly copies: readonly LoadedCopy[];
+  readonly mismatched: readonly string[];
+  readonly alreadyApplied: boolean;
+  readonly rehearsal: RehearsalResult | undefined;
+}
+
+export interface NodePlan extends PlanSummary {
+  readonly target: ProcessReference;
+  readonly node: string;
+  readonly heapUsedBytes: number;
+  readonly windowMs: number;
+  readonly copies: readonly LoadedCopy[];
+  readonly alreadyApplied: boolean;
+}
+
+export interface NodeOutcome extends Outcome {
+  readonly windowMs: number;
+  readonly predictedPauseMs: number;
+  readonly heapUsedBytes: number;
+  readonly copies: readonly LoadedCopy[];
+  readonly findings: readonly Finding[];
+}
+
+export interface NodeEngineOptions {
+  /** The longest that turning the debugger on may hold the event loop; the same figure as the plan's budget. */
+  readonly maxPauseMs: number;
+  /** How long to wait for calls of changed functions to end, in milliseconds. */
+  readonly waitMs: number;
+  readonly rehearse: boolean;
+  progress(message: string): void;
+}
+
+const ballastMb = 24;
+
+export class NodeEngine implements Engine<NodeProbe, NodePlan> {
+  readonly runtime = "node";
+  readonly #options: NodeEngineOptions;
+  readonly #digest: string;
+
+  /** `digest` is that of the opened hotpatch: what a process says of itself later names it. */
+  constructor(options: NodeEngineOptions, digest: string) {
+    this.#options = options;
+    this.#digest = digest;
+  }
+
+  async probe(target: ProcessReference, hotpatch: Hotpatch): Promise<NodeProbe> {
+    const { process: info } = identifyNodeProcess(target);
+    const agent = await openAgent(target);
+    try {
+      const status = (await agent.call("status")) as AgentStatus;
+      checkNodeVersion(status.node, hotpatch);
+      const { enableMs } = cautiousModel(0).predict(status.heapUsedBytes);
+      checkBudget(enableMs, status.heapUsedBytes, this.#options.maxPauseMs);
+      const wire = wireHotpatch(hotpatch, this.#digest);
+      const looked = (await agent.call("probe", { hotpatch: wire })) as Pick<NodeProbe, "copies" | "mismatched" | "heapUsedBytes">;
+      const alreadyApplied = status.applied.some(({ id }) => id === wire.id);
+      const rehearsal = alreadyApplied || looked.copies.length === 0 ? undefined : await this.#rehearse(target, wire, looked.copies);
+      return {
+        target,
+        command: info.commandLine.join(" ").slice(0, 200),
+        node: status.node,
+        heapUsedBytes: looked.heapUsedBytes,
+        windowMs: agent.windowMs,
+        copies: looked.copies,
+        mismatched: looked.mismatched,
+        alreadyApplied,
+        rehearsal,
+      };
+    } finally {
+      agent.close();
+    }
+  }
+
+  /** In a process of the target's own Node.js and user, with the very files that it has loaded. */
+  async #rehearse(target: ProcessReference, hotpatch: WireHotpatch, copies: readonly LoadedCopy[]): Promise<RehearsalResult | undefined> {
+    const info = readProcess(target.pid);
+    if (!this.#options.rehearse || info === undefined) return undefined;
+    this.#options.progress(`Rehearsing with the Node.js of process ${target.pid}`);
+    const paths = new Set(copies.map(({ path }) => path));
+    const formats = new Map(hotpatch.files.map(({ path, format }) => [path, format]));
+    const sameRoot = info.root === "/" && info.namespaces.mount === readProcess(process.pid)?.namespaces.mount;
+    const isOwn = info.uid.effective === process.geteuid?.();
+    return await rehearse(
+      {
+        hotpatch: { ...hotpatch, files: hotpatch.files.filter(({ path }) => paths.has(path)) },
+        base: "/",
+        entries: [],
+        files: copies.map(({ filename, path }) => ({
+          filename: sameRoot ? filename : `/proc/${target.pid}/root${filename}`,
+          path,
+          format: formats.get(path) ?? "commonjs",
+        })),
+        ballastMb,
+      },
+      { nodePath: `/proc/${target.pid}/exe`, ...(isOwn ? {} : { user: { uid: info.uid.effective, gid: info.gid.effective } }) },
+    );
+  }
+
+  plan(probe: NodeProbe, hotpatch: Hotpatch, { maxPauseMs }: PlanPolicy): NodePlan {
+    if (!probe.alreadyApplied) checkCopies(probe, hotpatch);
+    const { enableMs, editMs } = modelFor(probe, hotpatch).predict(probe.heapUsedBytes);
+    const predictedPauseMs = probe.alreadyApplied ? 0 : Math.max(enableMs, editMs);
+    checkBudget(predictedPauseMs, probe.heapUsedBytes, maxPauseMs);
+    return {
+      target: probe.target,
+      process: { pid: probe.target.pid, description: probe.command },
+      node: probe.node,
+      heapUsedBytes: probe.heapUsedBytes,
+      windowMs: probe.windowMs,
+      copies: probe.copies,
+      alreadyApplied: probe.alreadyApplied,
+      predictedPauseMs,
+      steps: probe.alreadyApplied ? ["nothing to do: the hotpatch is in place"] : describeSteps(probe, hotpatch),
+    };
+  }
+
+  async apply(plan: NodePlan, hotpatch: Hotpatch): Promise<NodeOutcome> {
+    const common = {
+      pid: plan.target.pid,
+      hotpatchId: hotpatch.manifest.id,
+      windowMs: plan.windowMs,
+      predictedPauseMs: plan.predictedPauseMs,
+      heapUsedBytes: plan.heapUsedBytes,
+    };
+    const agent = await openAgent(plan.target);
+    try {
+      if (plan.alreadyApplied) {
+        const verdict = (await agent.call("verify", { id: common.hotpatchId })) as { state: string; findings: Finding[] };
+        if (verdict.state !== "in-place") throw new RebootlessError("failure/verify", `${common.hotpatchId} was applied to process ${common.pid} before, but is not in place as a whole; revert it and apply it again.`);
+        return { ...common, state: "unchanged", pauseMs: 0, totalMs: 0, copies: plan.copies, findings: verdict.findings };
+      }
+      const { waitMs } = this.#options;
+      const wire = wireHotpatch(hotpatch, this.#digest);
+      const done = (await agent.call("apply", { hotpatch: wire, waitMs }, { timeoutMs: waitMs + 60_000 })) as NodeOutcome;
+      return { ...common, state: "applied", pauseMs: done.pauseMs, totalMs: done.totalMs, copies: done.copies, findings: done.findings };
+    } finally {
+      agent.close();
+    }
+  }
+
+  async verify(target: ProcessReference, hotpatch: Hotpatch): Promise<Verdict> {
+    const { id } = hotpatch.manifest;
+    const verdict = await this.#withExisting(target, async (agent) => (await agent.call("verify", { id })) as Pick<Verdict, "state" | "findings">);
+    return { pid: target.pid, hotpatchId: id, state: verdict?.state ?? "absent", findings: verdict?.findings ?? [] };
+  }
+
+  async revert(target: ProcessReference, hotpatch: Hotpatch): Promise<Outcome> {
+    const { id } = hotpatch.manifest;
+    const { waitMs } = this.#options;
+    const done = await this.#withExisting(target, async (agent) => {
+      const answer = await agent.call("revert", { id, waitMs }, { timeoutMs: waitMs + 60_000 });
+      return answer as { pauseMs: number; totalMs: number; leftBehind: readonly { name: string }[] };
+    });
+    if (done === undefined) refuse("target/not-applied", `${id} is not in place in process ${target.pid}.`, { pid: target.pid });
+    if (done.leftBehind.length > 0) {
+      throw new RebootlessError("failure/revert", `Process ${target.pid} keeps the new code of ${done.leftBehind.map(({ name }) => name).join(", ")}; restart it to have the old code again.`);
+    }
+    return { pid: target.pid, hotpatchId: id, state: "reverted", pauseMs: done.pauseMs, totalMs: done.totalMs };
+  }
+
+  /** Without an agent nothing was ever applied, so none is put in. */
+  async #withExisting<T>(target: ProcessReference, use: (agent: AgentConnection) => Promise<T>): Promise<T | undefined> {
+    identifyNodeProcess(target);
+    const agent = await openExistingAgent(target);
+    if (agent === undefined) return undefined;
+    try {
+      return await use(agent);
+    } finally {
+      agent.close();
+    }
+  }
+}
+
+function checkNodeVersion(version: string, { manifest }: Hotpatch): void {
+  const minimum = /^>=(\d+)/.exec(manifest.requirements.node ?? "")?.[1] ?? "20";
+  if (Number.parseInt(version, 10) >= Number(minimum)) return;
+  refuse("target/node-version", `The process runs Node.js ${version}; ${manifest.id} needs ${manifest.requirements.node ?? ">=20"}.`);
+}
+
+function checkBudget(predictedMs: number, heapUsedBytes: number, maxPauseMs: number): void {
+  if (predictedMs <= maxPauseMs) return;
+  const predicted = Math.ceil(predictedMs);
+  const heapMb = Math.round(heapUsedBytes / (1024 * 1024));
+  refuse(
+    "plan/pause-over-budget",
+    `The event loop would stand still for about ${predicted} ms (heap: ${heapMb} MB), more than the ${maxPauseMs} ms allowed; allow more with --max-pause ${predicted}, or apply it at a quieter time.`,
+    { predictedPauseMs: predicted, maxPauseMs, heapUsedBytes },
+  );
+}
+
+function checkCopies({ copies, mismatched, target, rehearsal }: NodeProbe, { manifest }: Hotpatch): void {
+  if (mismatched.length > 0) {
+    refuse("target/version-mismatch", `Process ${target.pid} has loaded files that are neither the old nor the fixed version: ${mismatched.slice(0, 3).join(", ")}.`, { mismatched });
+  }
+  if (copies.length === 0) {
+    const what = manifest.target.kind === "npm" ? `${manifest.target.name}@${manifest.target.version}` : manifest.target.name;
+    refuse("target/package-absent", `Process ${target.pid} has loaded no file that ${manifest.id} changes; it is for ${what}, recognised by content.`);
+  }
+  const loaded = new Set(copies.map(({ path }) => path));
+  const gap = manifest.node.files.find(({ path, unreachable }) => loaded.has(path) && unreachable.length > 0);
+  const [first] = gap?.unreachable ?? [];
+  if (gap && first) refuse("plan/no-way", `${gap.path}: ${first.name}: ${first.reason}. Process ${target.pid} has loaded this file; restart it on the fixed version.`);
+  if (rehearsal?.applied === false) {
+    refuse("plan/rehearsal", `The rehearsal in a sacrificial process of Node.js ${rehearsal.node} failed: ${rehearsal.fault?.message}`);
+  }
+  if ((rehearsal?.leftBehind.length ?? 0) > 0) {
+    refuse("plan/rehearsal", `The rehearsal with Node.js ${rehearsal?.node} could not take back ${rehearsal?.leftBehind.map(({ name }) => name).join(", ")}.`);
+  }
+}
+
+function modelFor({ rehearsal, copies }: NodeProbe, { manifest }: Hotpatch): PauseModel {
+  if (rehearsal?.applied && rehearsal.heavier) return modelFromRehearsal(rehearsal, rehearsal.heavier);
+  const loaded = new Set(copies.map(({ path }) => path));
+  return cautiousModel(manifest.node.files.filter(({ path, live }) => loaded.has(path) && live !== undefined).length);
+}
+
+function describeSteps({ copies }: NodeProbe, { manifest }: Hotpatch): string[] {
+  return copies.map(({ filename, path }) => {
+    const file = manifest.node.files.find((candidate) => candidate.path === path);
+    const names = file?.functions.map(({ name }) => name) ?? [];
+    const parts = [
+      ...(names.length > 0 ? [`live edit of ${names.slice(0, 6).join(", ")}${names.length > 6 ? ` and ${names.length - 6} more` : ""}`] : []),
+      ...(file?.delta === undefined ? [] : ["values and bindings"]),
+    ];
+    return `${filename}: ${parts.join("; ")}`;
+  });
+}
