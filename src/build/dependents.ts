@@ -34,8 +34,8 @@ function filesUsedBy(tree: SourceTree, path: string): string[] {
  */
 export function copiedNames(tree: SourceTree, path: string, changed: ReadonlyMap<string, ReadonlySet<string>>): Set<string> {
   const sources = filesUsedBy(tree, path).filter((used) => (changed.get(used)?.size ?? 0) > 0);
-  if (sources.length === 0 || formatOf(tree, path) === "module") return new Set();
-  const source = parseSource(path, tree.files.get(path) as string, "commonjs");
+  if (sources.length === 0) return new Set();
+  const source = parseSource(path, tree.files.get(path) as string, formatOf(tree, path));
   const names = cutIntoUnits(source, source.program.body as unknown as AnyNode[]).flatMap((unit) => copiesOf(unit, (specifier) => {
     const used = resolveInTree(tree, path, specifier);
     return used === undefined ? undefined : changed.get(used);
@@ -44,6 +44,7 @@ export function copiedNames(tree: SourceTree, path: string, changed: ReadonlyMap
 }
 
 function copiesOf(unit: Unit, changedBy: (specifier: string) => ReadonlySet<string> | undefined): string[] {
+  if (unit.imported) return changedBy(unit.imported.specifier)?.has(unit.imported.name) ? [...unit.names] : [];
   if (unit.kind !== "variable") return [];
   const init = unit.node.init as AnyNode | null;
   const pattern = unit.node.id as AnyNode;

@@ -30,6 +30,7 @@ export async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace
     place.progress(`Rehearsing in a sacrificial process (attempt ${attempt})`);
     const current = withFiles(hotpatch, files);
     const result = await rehearse(rehearsalInput(current, place), { nodePath: place.nodePath });
+    if (process.env.REBOOTLESS_DEBUG_REHEARSAL) console.error(JSON.stringify({a: result.applied, f: result.fault, l: result.leftBehind}).slice(0, 1500));
     const next = adjust(files, result);
     if (next === undefined) {
       refuseGaps(files, result, place.packageName);

@@ -63,12 +63,13 @@ class Writer {
   write(forced: ReadonlySet<string>): LiveText {
     this.#settleBindings(forced);
     for (const effect of this.#difference.effects) this.#registry.addEffect(effect);
+    this.#registry.addModuleExports();
     const exchanges = this.#exchanges();
     const kept = this.#keepCaptures(exchanges);
     const edits = kept.flatMap((exchange) => exchange.edits);
     return {
       text: this.#assemble(edits),
-      functions: kept.map(({ entry }) => this.#place(entry, edits)),
+      functions: withEnclosing(kept).map((entry) => this.#place(entry, edits)),
       delta: this.#registry.delta(),
       registry: this.#registry.name,
       gaps: [...this.#gaps, ...this.#registry.gaps],
@@ -136,8 +137,27 @@ class Writer {
     const { source } = this.#difference.after;
     const substitute = this.#registry.forReplacement(after.node);
     const rewrite = (range: Range): string => rewriteReferences(source, this.#after, range, substitute);
-    const text = before.node.type === "ArrowFunctionExpression" ? this.#arrow(before, after, rewrite) : rewrite(after.range);
+    const text = this.#newText(before, after, rewrite);
     return { entry: before, edits: [{ start: before.range.start, end: before.range.end, text }] };
+  }
+
+  #newText(before: FunctionEntry, after: FunctionEntry, rewrite: (range: Range) => string): string {
+    const becameAsync = before.node.async !== true && after.node.async === true && after.node.generator !== true;
+    if (becameAsync && bodyStart(before.node) !== undefined && bodyStart(after.node) !== undefined) return this.#asyncInside(before, after, rewrite);
+    if (before.node.async === true && after.node.async !== true && this.#difference.before.source.format === "module") {
+      this.#gaps.push({ name: before.name, line: before.line, reason: "it was async and no longer is, which V8 takes for a change outside of the function" });
+    }
+    return before.node.type === "ArrowFunctionExpression" ? this.#arrow(before, after, rewrite) : rewrite(after.range);
+  }
+
+  /** The word `async` stands outside of what V8 takes for the function, so it moves inside: an arrow function keeps `this` and `arguments`. */
+  #asyncInside(before: FunctionEntry, after: FunctionEntry, rewrite: (range: Range) => string): string {
+    const { text } = this.#difference.after.source;
+    const body = after.node.body as AnyNode;
+    const head = rewrite({ start: after.range.start, end: body.start });
+    const comments = /^(?:\s|\/\*[\s\S]*?\*\/)*/;
+    const sync = text.slice(after.range.start, body.start).startsWith("async") ? head.slice("async".length).replace(comments, "") : head.replace(/\basync\s+/, "");
+    return `${sync}{ return (async () => ${rewrite(body)})();\n${indentOfLastLine(this.#difference.before.source.text, before)}}`;
   }
 
   /**
@@ -247,10 +267,29 @@ function bodyStart(node: AnyNode): number | undefined {
   return directives.at(-1)?.end ?? body.start + 1;
 }
 
+/** The blanks before the closing brace, so that the last line of the function stays as it was. */
+function indentOfLastLine(text: string, entry: FunctionEntry): string {
+  return /[ \t]*$/.exec(text.slice(0, entry.range.end - 1))?.[0] ?? "";
+}
+
 /** Where the line with the closing brace begins, or the brace itself where something stands before it. */
 function lineOfClosingBrace(text: string): number {
   const brace = text.lastIndexOf("}");
   return brace - (/[ \t]*$/.exec(text.slice(0, brace))?.[0].length ?? 0);
+}
+
+/** The changed functions and the outermost functions around them, which are what can be found alive and looked at. */
+function withEnclosing(exchanges: readonly Exchange[]): FunctionEntry[] {
+  const entries = new Set(exchanges.map(({ entry }) => entry));
+  for (const { entry } of exchanges) entries.add(outermostLazy(entry));
+  return [...entries].sort((a, b) => a.range.start - b.range.start);
+}
+
+/** The outermost function around that can run again. */
+function outermostLazy(entry: FunctionEntry): FunctionEntry {
+  let current = entry;
+  while (current.parent && !current.parent.runsAtLoad) current = current.parent;
+  return current;
 }
 
 function isInside(inner: FunctionEntry, outer: FunctionEntry): boolean {

@@ -71,6 +71,18 @@ export class Registry {
     };
   }
 
+  /** New and changed exports of an ES module go into the registry, where the files that import them find them. */
+  addModuleExports(): void {
+    const { source } = this.#difference.after;
+    const [moduleScope] = this.#difference.scopes;
+    if (source.format !== "module" || moduleScope === undefined) return;
+    for (const name of exportedNames(source.program as unknown as AnyNode)) {
+      if (!this.#changed.has(this.#key(moduleScope, name))) continue;
+      this.#need(moduleScope, name);
+      this.exported.add(name);
+    }
+  }
+
   /** Adds a function of our own; gives the expression that leads to it. */
   addHelper(node: AnyNode, text: string): string {
     const entry = `${this.name}.helper$${node.start}`;
@@ -354,4 +366,16 @@ export class Registry {
     this.#changed.set(key, { scope, name, unit, existed: true });
     return true;
   }
+}
+
+/** Names that an ES module declares and exports under the same name. */
+function exportedNames(program: AnyNode): string[] {
+  return (program.body as AnyNode[])
+    .filter((node) => node.type === "ExportNamedDeclaration" && !node.source)
+    .flatMap((node) => {
+      const declaration = node.declaration as AnyNode | null;
+      if (declaration?.type === "VariableDeclaration") return (declaration.declarations as AnyNode[]).flatMap(({ id }) => boundNames(id as AnyNode));
+      if (declaration) return [(declaration.id as AnyNode).name as string];
+      return (node.specifiers as AnyNode[]).map(({ local }) => (local as AnyNode).name as string);
+    });
 }

@@ -27,7 +27,7 @@ export interface CaseJob {
 }
 
 /** What is gathered on the way. */
-interface Record {
+interface Gathered {
   readonly applies: AppliedFigures[];
   readonly reverts: RevertedFigures[];
   readonly answers: string[];
@@ -37,12 +37,12 @@ interface Record {
 interface Story extends CaseJob {
   readonly probes: UsableProbes;
   readonly hotpatch: Extract<Built, { kind: "built" }>;
-  readonly record: Record;
+  readonly record: Gathered;
 }
 
 export async function runCase(job: CaseJob): Promise<CaseResult> {
   const { control, built } = job;
-  const record: Record = { applies: [], reverts: [], answers: [], notes: [] };
+  const record: Gathered = { applies: [], reverts: [], answers: [], notes: [] };
   const { nodeVersion } = control.usable ? control.probes : control;
   const end = (kind: CaseResult["kind"], reason: string): CaseResult => ({
     ...record,
@@ -54,7 +54,7 @@ export async function runCase(job: CaseJob): Promise<CaseResult> {
   if (!control.usable) return end("probe unusable", control.reason);
   record.notes.push(...control.probes.notes);
   if (built.kind === "refused") return end("refused at build", built.reason);
-  if (built.kind === "failed") return end("failed", `build: ${built.reason}`);
+  if (built.kind !== "built") return end("failed", `build: ${built.reason}`);
   const story = { ...job, probes: control.probes, hotpatch: built, record };
   try {
     if (control.probes.once) await tellInSeveralProcesses(story);
@@ -70,8 +70,9 @@ async function tellInOneProcess(story: Story): Promise<void> {
   const target = await startOn("vulnerable", story.case, story.bench);
   try {
     for (const phase of phases) {
-      await enter(phase, target, story);
+      const complaint = await enter(phase, target, story);
       await ask(phase, target, story);
+      failOn(complaint);
     }
   } finally {
     await target.end();
@@ -83,20 +84,29 @@ async function tellInSeveralProcesses(story: Story): Promise<void> {
   for (const last of phases) {
     const target = await startOn("vulnerable", story.case, story.bench);
     try {
-      for (const phase of phases.slice(0, phases.indexOf(last) + 1)) await enter(phase, target, story);
+      let complaint: string | undefined;
+      for (const phase of phases.slice(0, phases.indexOf(last) + 1)) complaint = await enter(phase, target, story);
       await ask(last, target, story);
+      failOn(complaint);
     } finally {
       await target.end();
     }
   }
 }
 
-async function enter(phase: Phase, target: Target, story: Story): Promise<void> {
-  if (phase === "applied" || phase === "applied again") {
-    await apply(target, story);
-    await verify(target, story);
+/** Answers what `verify` has to complain of: told only after the probe was asked, since an open hole is the graver finding. */
+async function enter(phase: Phase, target: Target, story: Story): Promise<string | undefined> {
+  if (phase === "before") return undefined;
+  if (phase === "reverted") {
+    await revert(target, story);
+    return undefined;
   }
-  if (phase === "reverted") await revert(target, story);
+  await apply(target, story);
+  return await verify(target, story);
+}
+
+function failOn(complaint: string | undefined): void {
+  if (complaint !== undefined) throw new CaseEnd("failed", complaint);
 }
 
 /** An apply walks a heap of 1 GB several times, and each walk takes seconds. */
@@ -121,13 +131,13 @@ async function apply(target: Target, story: Story): Promise<void> {
   story.record.applies.push({ ...(outcome as unknown as AppliedFigures), calls });
 }
 
-async function verify(target: Target, story: Story): Promise<void> {
+async function verify(target: Target, story: Story): Promise<string | undefined> {
   const answer = await run("verify", target, story);
-  if (answer.kind !== "done") throw new CaseEnd("failed", `verify: ${reasonOf(answer)}`);
+  if (answer.kind !== "done") return `verify after apply: ${reasonOf(answer)}`;
   const { state, findings } = outcomeFor(target, answer.data.verdicts, "verify");
-  if (state === "in-place") return;
+  if (state === "in-place") return undefined;
   const broken = (findings as { subject: string; holds: boolean }[]).find(({ holds }) => !holds);
-  throw new CaseEnd("failed", `verify after apply: ${state}${broken === undefined ? "" : ` (${broken.subject})`}`);
+  return `verify after apply: ${state}${broken === undefined ? "" : ` (${broken.subject})`}`;
 }
 
 async function revert(target: Target, story: Story): Promise<void> {
@@ -178,11 +188,14 @@ async function explain(
       .then(slowness)
       .finally(() => fixed.end());
     if (fixedMs !== undefined && fixedMs > tookMs / 2) {
-      story.record.notes.push(`${phase}: asked again, since ${tookMs} ms came while the fixed version took ${fixedMs} ms`);
+      story.record.notes.push(
+        `${phase}: asked again, since ${tookMs} ms came while the fixed version took ${fixedMs} ms`,
+      );
       last = await target.ask(name);
       story.record.answers.push(`${phase}: again ${told(last)}`);
     }
   }
-  if (last.vuln === true) throw new CaseEnd("wrong", `${phase}: called applied and in place, yet the probe ${told(last)}`);
+  if (last.vuln === true)
+    throw new CaseEnd("wrong", `${phase}: called applied and in place, yet the probe ${told(last)}`);
   if (last.vuln === null) throw new CaseEnd("failed", `${phase}: the probe ${told(last)}`);
 }

@@ -85,7 +85,9 @@ async function againIfSlow(answers: Answers, one: CorpusCase, bench: Bench): Pro
   return (await askEach(await startOn("fixed", one, bench), 1)).given;
 }
 
-type Judgement = { readonly usable: true; readonly once: boolean } | { readonly usable: false; readonly reason: string };
+type Judgement =
+  | { readonly usable: true; readonly once: boolean }
+  | { readonly usable: false; readonly reason: string };
 
 function judge(open: Answers, closed: Answers): Judgement | undefined {
   const [first, second] = open ?? [];
@@ -124,7 +126,9 @@ function weigh({ given, companion, nodeVersion }: Weighed): Control {
   if (given?.usable === false) notes.push(`the given probe is unusable (${given.reason}); its companion decides`);
   if (companion?.usable === false) notes.push(`the companion probe is unusable (${companion.reason})`);
   if (once.given && deciding === "companion") {
-    notes.push("the given probe answers truly once only; its companion decides, and the given one must agree on closing");
+    notes.push(
+      "the given probe answers truly once only; its companion decides, and the given one must agree on closing",
+    );
   }
   if (once[deciding]) notes.push("the probe answers truly once only; each step is shown in a process of its own");
   const onceOnly = closing.filter((name) => once[name]);

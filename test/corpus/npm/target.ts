@@ -44,11 +44,11 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
   const { id, esm } = options.case;
   const { heapMegabytes } = options;
   const heapFlags = heapMegabytes > 0 ? [`--max-old-space-size=${heapMegabytes * 2 + 1024}`] : [];
-  const child = spawn(
-    options.node,
-    [...heapFlags, "target.cjs", JSON.stringify({ id, esm, heapMegabytes })],
-    { cwd: options.folder, env: plainEnvironment(), stdio: ["pipe", "pipe", "pipe"] },
-  );
+  const child = spawn(options.node, [...heapFlags, "target.cjs", JSON.stringify({ id, esm, heapMegabytes })], {
+    cwd: options.folder,
+    env: plainEnvironment(),
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   endWithUs(child);
   let complaint = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -71,7 +71,9 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
         waiting.delete(settle);
         if (message !== undefined) return resolve(message);
         const how = child.signalCode ?? `exit code ${child.exitCode}`;
-        reject(new Error(ended() ? `the target ended with ${how}: ${lastLine(complaint)}` : "the target did not answer"));
+        reject(
+          new Error(ended() ? `the target ended with ${how}: ${lastLine(complaint)}` : "the target did not answer"),
+        );
       };
       const timer = setTimeout(() => settle(undefined), timeoutMs);
       waiting.add(settle);

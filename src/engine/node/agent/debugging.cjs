@@ -74,6 +74,16 @@ class Debugging {
     return this.post("Debugger.getScriptSource", { scriptId }).scriptSource;
   }
 
+  /** Undefined when V8 has dropped the script in the meantime. */
+  trySource(scriptId) {
+    try {
+      return this.source(scriptId);
+    } catch {
+      // The inspector knows the script no more.
+      return undefined;
+    }
+  }
+
   /** V8's own word about a live edit; it proves nothing yet. */
   edit(scriptId, text) {
     const answer = this.post("Debugger.setScriptSource", { scriptId, scriptSource: text });

@@ -6,6 +6,7 @@
  */
 
 const { createHash, randomBytes } = require("node:crypto");
+const fs = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
 const { fileURLToPath, pathToFileURL } = require("node:url");
@@ -17,15 +18,39 @@ function sha256(text) {
   return createHash("sha256").update(text, "utf8").digest("hex");
 }
 
-/** Every script in the process whose text is the file's, wherever it was loaded from. */
+/** Every loaded copy of the file, wherever it was loaded from, recognised by its text. */
 function findCopies(debugging, file) {
   const copies = [];
   for (const script of debugging.scripts.values()) {
     if (script.length !== file.before.length || !/^(file:|\/)/.test(script.url)) continue;
-    const source = debugging.source(script.scriptId);
-    if (sha256(source) === file.before.sha256) copies.push(new LoadedCopy(debugging, file, script, source));
+    const source = debugging.trySource(script.scriptId);
+    if (source !== undefined && sha256(source) === file.before.sha256) copies.push(new LoadedCopy(debugging, file, script, source));
   }
-  return copies;
+  return [...copies, ...findWithoutScript(debugging, file, new Set(copies.map(({ filename }) => filename)))];
+}
+
+/**
+ * Modules whose script V8 has dropped, since no function of it lives: their exports live on, and a delta still has to change them.
+ * They are recognised by the file that they came from.
+ */
+function findWithoutScript(debugging, file, known) {
+  if (file.delta === undefined) return [];
+  return Object.keys(Module._cache)
+    .filter((filename) => filename.endsWith(`/${file.path}`) && !known.has(filename))
+    .filter((filename) => ![...debugging.scripts.values()].some(({ url, scriptId }) => url === filename && debugging.trySource(scriptId) !== undefined))
+    .flatMap((filename) => {
+      const source = readText(filename);
+      return source !== undefined && sha256(source) === file.before.sha256 ? [new LoadedCopy(debugging, file, { url: filename, scriptId: undefined }, source)] : [];
+    });
+}
+
+function readText(filename) {
+  try {
+    return fs.readFileSync(filename, "utf8").replace(/^\uFEFF/, "");
+  } catch {
+    // The file is gone from the disk, so that nothing tells what the module was made from.
+    return undefined;
+  }
 }
 
 /** Loaded files of the same copies that are neither the old nor the fixed text: somebody changed them. */
@@ -37,8 +62,8 @@ function findMismatched(debugging, hotpatch, copies) {
     const filename = script.url.startsWith("file:") ? fileURLToPath(script.url) : script.url;
     const file = hotpatch.files.find(({ path: relative }) => filename.endsWith(`/${relative}`) && roots.has(filename.slice(0, filename.length - relative.length)));
     if (file === undefined || known.has(script.scriptId)) continue;
-    const source = debugging.source(script.scriptId);
-    if (source !== file.after && sha256(source) !== file.before.sha256) mismatched.push(filename);
+    const source = debugging.trySource(script.scriptId);
+    if (source !== undefined && source !== file.after && sha256(source) !== file.before.sha256) mismatched.push(filename);
   }
   return mismatched;
 }
@@ -53,7 +78,8 @@ class LoadedCopy {
     // Each copy has variables of its own, so each gets a registry of its own; the names have equal lengths, so offsets stay.
     this.registryName = `__rebootless_${randomBytes(6).toString("hex")}`;
     this.registry = {};
-    this.text = file.live === undefined ? undefined : this.ownText(file.live);
+    const hasCode = file.live !== undefined && script.scriptId !== undefined;
+    this.text = hasCode ? this.ownText(file.live) : undefined;
     this.steps = this.text === undefined ? [] : [this.text];
     this.functions = [];
     this.scopes = [];
@@ -79,7 +105,8 @@ class LoadedCopy {
     const oldTexts = file.functions.map(({ before, ofClass = before }) => source.slice(ofClass.start, ofClass.end));
     const witnesses = (file.delta?.scopes ?? []).map((scope) => scope.witnesses.map(({ start, end }) => source.slice(start, end)));
     const found = await findClosures(this.debugging, this.script, roots, [...oldTexts, ...witnesses.flat()]);
-    this.functions = file.functions.map((place, index) => ({
+    const places = this.text === undefined ? [] : file.functions;
+    this.functions = places.map((place, index) => ({
       name: place.name,
       oldText: oldTexts[index],
       newText: this.shownAfterwards(place),
@@ -145,9 +172,15 @@ class LoadedCopy {
     return pathToFileURL(Module.createRequire(this.filename).resolve(specifier)).href;
   }
 
-  /** The text is still the one that was prepared for. */
+  /** The text is still the one that was prepared for. A script that V8 has dropped meanwhile has no function left to edit. */
   isUnchanged() {
-    return this.debugging.source(this.script.scriptId) === this.source;
+    if (this.text === undefined) return true;
+    const current = this.debugging.trySource(this.script.scriptId);
+    if (current !== undefined) return current === this.source;
+    this.text = undefined;
+    this.steps = [];
+    this.functions = [];
+    return true;
   }
 
   edit() {
@@ -167,7 +200,7 @@ class LoadedCopy {
   }
 
   /** Runs the delta: after the edit of every copy, in the order of the files. */
-  extend(virtualModules) {
+  extend(virtualModules, copies) {
     const { delta } = this.file;
     if (delta === undefined) return;
     this.publishRegistry();
@@ -184,7 +217,17 @@ class LoadedCopy {
     };
     // The text comes from a hotpatch whose signature was checked before it was sent here.
     const run = new Function("scopes", "imports", "define", this.ownText(delta.text));
-    run(scopes, this.imports, define);
+    run(scopes, this.importsFrom(copies), define);
+  }
+
+  /** An ES module that is loaded cannot be given further exports, so what it lacks is taken from the registry of its copy. */
+  importsFrom(copies) {
+    return Object.fromEntries(
+      Object.entries(this.imports).map(([specifier, namespace]) => {
+        const changed = copies.find(({ filename }) => filename === this.resolveRelative(specifier));
+        return [specifier, changed ? { ...namespace, ...changed.registry } : namespace];
+      }),
+    );
   }
 
   fillRegistry(virtualModules) {

@@ -76,7 +76,7 @@ class Transaction {
         edited.push(copy);
         copy.edit();
       }
-      for (const copy of this.copies) copy.extend(this.virtualModules);
+      for (const copy of this.copies) copy.extend(this.virtualModules, this.copies);
       const faults = this.copies.flatMap((copy) => copy.faults());
       if (faults.length > 0) {
         const files = this.copies.filter((copy) => copy.faults().length > 0).map(({ file }) => file.path);
@@ -101,7 +101,7 @@ class Transaction {
 
   async revert(deadlineMs) {
     for (const copy of this.copies) {
-      if (copy.text !== undefined && this.debugging.source(copy.script.scriptId) !== copy.text) {
+      if (copy.text !== undefined && this.debugging.trySource(copy.script.scriptId) !== copy.text) {
         throw new AgentError("target/conflicting-hotpatch", `${copy.filename} was changed after the hotpatch was applied; take that back first.`);
       }
     }
@@ -134,7 +134,7 @@ class Transaction {
   /** A revert that stops midway goes back to entirely new. */
   redo(copy) {
     copy.edit();
-    copy.extend(this.virtualModules);
+    copy.extend(this.virtualModules, this.copies);
   }
 
   findings() {
