@@ -64,7 +64,7 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
     before: { sha256: sha256(oldText), length: oldText.length },
     registry: `__rebootless_${sha256(`${path}\n${oldText}`).slice(0, 12)}`,
   };
-  if (isMinified(oldText)) {
+  if (isMinified(path, oldText)) {
     const unreachable = [{ name: path, line: 0, reason: "the file is minified: V8 compares lines, and finds no function again in lines this long" }];
     return { ...common, after: addPayload(payloads, `after/${path}`, newText), functions: [], unreachable };
   }
@@ -131,8 +131,8 @@ function lookThrough(before: string, after: string): Normalise {
   return (token) => (/^["'`]/.test(token) ? token.replaceAll(before, "\u0000version").replaceAll(after, "\u0000version") : token);
 }
 
-function isMinified(text: string): boolean {
-  return text.split("\n").some((line) => line.length > 5000 && !line.startsWith("//"));
+function isMinified(path: string, text: string): boolean {
+  return /[.-]min\.[cm]?js$/.test(path) || text.split("\n").some((line) => line.length > 5000 && !line.startsWith("//"));
 }
 
 function isScript(path: string): boolean {

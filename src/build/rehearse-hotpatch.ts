@@ -60,7 +60,7 @@ function adjust(files: readonly NodeFile[], result: RehearsalResult): NodeFile[]
 }
 
 function nextWay(file: NodeFile, direction: "there" | "back", result: RehearsalResult): NodeFile {
-  const next = ways[ways.indexOf(file.ways?.[direction]) + 1];
+  const next = result.fault?.isFinal ? undefined : ways[ways.indexOf(file.ways?.[direction]) + 1];
   if (next !== undefined && !(direction === "back" && next === "stepwise")) return { ...file, ways: { ...file.ways, [direction]: next } };
   if (direction === "back" && next === "stepwise") return { ...file, ways: { ...file.ways, back: "bridged" } };
   const reason = direction === "there" ? (result.fault?.message ?? "") : `taking it back leaves ${result.leftBehind.map(({ name }) => name).join(", ")} behind`;

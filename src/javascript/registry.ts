@@ -146,7 +146,8 @@ export class Registry {
       this.#noteExport(this.#raw(left.object as AnyNode), property);
       return `define(${rewrite(left.object as AnyNode)}, { ${key}: ${rewrite(node.right as AnyNode)} }, true);`;
     }
-    return `${rewrite(node)};`;
+    // An expression that begins with a function or a brace would be taken for a declaration or a block.
+    return node.type.endsWith("Expression") ? `(${rewrite(node)});` : `${rewrite(node)};`;
   }
 
   #define(effect: Extract<Effect, { kind: "define" }>, rewrite: (range: Range) => string): string {

@@ -37,7 +37,8 @@ export interface RehearsalResult extends PauseSample {
   readonly findings: readonly { readonly subject: string; readonly holds: boolean; readonly evidence: string }[];
   /** Functions that kept the new code after the way back. */
   readonly leftBehind: readonly { readonly path: string; readonly name: string }[];
-  readonly fault?: { readonly code?: string; readonly message: string; readonly files: readonly string[] };
+  /** `files` could not be changed; `isFinal` where no other way of editing them would help. */
+  readonly fault?: { readonly code?: string; readonly message: string; readonly files: readonly string[]; readonly isFinal: boolean };
   readonly heavier?: PauseSample;
 }
 

@@ -103,7 +103,7 @@ function judge(open: Answers, closed: Answers): Judgement | undefined {
 export function told({ vuln, info, error }: ProbeAnswer): string {
   if (error !== undefined) return `throws "${error}"`;
   const answer = vuln === null ? "cannot tell" : `says ${vuln ? "open" : "closed"}`;
-  return info === undefined ? answer : `${answer} (${info})`;
+  return info === undefined || info === "" ? answer : `${answer} (${info})`;
 }
 
 interface Weighed {

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { CorpusCase } from "./cases.ts";
 import { type CommandAnswer, type Desk, reasonOf } from "./command.ts";
+import { firstLine } from "./report.ts";
 
 export interface BuiltFile {
   readonly path: string;
@@ -29,7 +30,7 @@ export async function buildAll(
     for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
       const result = await build(one, desk);
       built.set(one.id, result);
-      const ending = result.kind === "built" ? "built" : `${result.kind} (${result.reason})`;
+      const ending = result.kind === "built" ? "built" : `${result.kind} (${firstLine(result.reason)})`;
       say(`${built.size}/${cases.length} ${one.id}: ${ending}, ${(result.tookMs / 1000).toFixed(1)} s`);
     }
   };

@@ -95,7 +95,7 @@ const rightAligned = new Set<string>(["pause ms", "predicted", "window ms", "cal
 export function table(results: readonly CaseResult[]): string {
   const remarks: string[] = [];
   const mark = (result: CaseResult): string => {
-    const all = [result.reason, ...result.notes].filter((text) => text !== "");
+    const all = [firstLine(result.reason), ...result.notes].filter((text) => text !== "");
     const marks = all.map((text) => {
       const remark = `${result.case.id}: ${text}`;
       if (!remarks.includes(remark)) remarks.push(remark);
@@ -132,6 +132,11 @@ function row(result: CaseResult, kind: string, first: boolean): readonly string[
       ? ["–", "–", "–", "–"]
       : [whole(longest.pauseMs), whole(longest.predictedPauseMs), whole(opening.windowMs), String(longest.calls)];
   return [...about, result.nodeVersion, kind, ...figures];
+}
+
+/** The rest of a reason, such as a stack, stands in the JSON. */
+export function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? "";
 }
 
 function whole(milliseconds: number): string {

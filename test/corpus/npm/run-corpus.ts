@@ -8,7 +8,7 @@ import { type Bench, type Control, control } from "./control.ts";
 import { type Built, buildAll } from "./hotpatches.ts";
 import { install } from "./installation.ts";
 import type { CorpusOptions } from "./options.ts";
-import { type Totals, totalsOf } from "./report.ts";
+import { firstLine, type Totals, totalsOf } from "./report.ts";
 
 export interface CorpusRun {
   readonly results: readonly CaseResult[];
@@ -77,7 +77,7 @@ async function runOnNode({ cases, bench, desk, hotpatches, options }: NodeRun, s
     const pauses = result.applies.map(({ pauseMs }) => `${Math.round(pauseMs)} ms`).join(", ");
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
     const where = `Node ${result.nodeVersion} ${results.length}/${cases.length} ${one.id}`;
-    const why = result.reason === "" ? "" : ` (${result.reason})`;
+    const why = result.reason === "" ? "" : ` (${firstLine(result.reason)})`;
     say(`${where}: ${result.kind}${why}${pauses === "" ? "" : `, pauses ${pauses}`}; ${seconds} s`);
   }
   return results;

@@ -52,7 +52,7 @@ async function round(methods, hotpatch, waitMs) {
     const { leftBehind, pauseMs: revertPauseMs } = await methods.revert({ id: hotpatch.id, waitMs });
     return { applied: true, copies, pauseMs: Math.max(pauseMs, revertPauseMs), enableMs, findings, leftBehind, heapUsedBytes };
   } catch (error) {
-    return { applied: false, heapUsedBytes, fault: { code: error.code, message: error.code ? error.message : String(error.stack), files: error.details?.files ?? [] } };
+    return { applied: false, heapUsedBytes, fault: { code: error.code, message: error.code ? error.message : String(error.stack), files: error.details?.files ?? [], isFinal: error.details?.isFinal === true } };
   }
 }
 

@@ -44,7 +44,7 @@ class Transaction {
       try {
         await copy.prepare(this.virtualModules);
       } catch (cause) {
-        throw new AgentError("plan/no-way", cause.message);
+        throw new AgentError("plan/no-way", cause.message, { files: [copy.file.path], isFinal: true });
       }
     }
     await this.retry(deadlineMs, () => this.commit());
@@ -76,7 +76,7 @@ class Transaction {
         edited.push(copy);
         copy.edit();
       }
-      for (const copy of this.copies) copy.extend(this.virtualModules, this.copies);
+      for (const copy of this.copies) this.extend(copy);
       const faults = this.copies.flatMap((copy) => copy.faults());
       if (faults.length > 0) {
         const files = this.copies.filter((copy) => copy.faults().length > 0).map(({ file }) => file.path);
@@ -91,6 +91,15 @@ class Transaction {
       this.pauseMs = Math.max(this.pauseMs, now() - start);
     }
     return undefined;
+  }
+
+  extend(copy) {
+    try {
+      copy.extend(this.virtualModules, this.copies);
+    } catch (error) {
+      const message = `The values of ${copy.filename} could not be computed: ${error.message}`;
+      throw new AgentError("plan/no-way", message, { files: [copy.file.path], isFinal: true });
+    }
   }
 
   takeBack(edited) {
