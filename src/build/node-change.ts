@@ -84,18 +84,21 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
     after: addPayload(payloads, `after/${path}`, newText),
     ...(live.functions.length > 0 ? { live: addPayload(payloads, `live/${path}`, live.text) } : {}),
     functions: live.functions.map(manifestFunction),
+    ...(live.switchable ? { switchable: true as const } : {}),
     ...(live.delta === undefined ? {} : { delta: deltaOf(path, difference, live.delta, payloads) }),
     unreachable: live.gaps.map(({ name, line, reason }) => ({ name: name.slice(0, 300), line, reason })),
   };
 }
 
-function manifestFunction({ name, start, end, before, body, ofClass }: LiveText["functions"][number]): NodeFile["functions"][number] {
+function manifestFunction({ name, start, end, before, body, gate, around, ofClass }: LiveText["functions"][number]): NodeFile["functions"][number] {
   return {
     name: name.slice(0, 300),
     start,
     end,
     before: { start: before.start, end: before.end },
     ...(body === undefined ? {} : { body }),
+    ...(gate ? { gate } : {}),
+    ...(around ? { around } : {}),
     ...(ofClass === undefined ? {} : { ofClass }),
   };
 }

@@ -21,7 +21,8 @@ export interface RehearsalPlace {
 /** Files that do things when they are loaded, and that no application loads. */
 const asidePattern = /(?:^|\/)(?:tests?|__tests__|bench(?:mark)?s?|examples?|scripts?|bin)\//;
 const attemptLimit = 8;
-const ways: readonly (EditWay | undefined)[] = [undefined, "stepwise", "bridged"];
+/** Undefined leaves the choice to the agent: a switch where several files change, a direct edit otherwise. */
+const ways: readonly (EditWay | undefined)[] = [undefined, "direct", "stepwise", "bridged"];
 
 /** The same hotpatch with the ways filled in; throws `build/rehearsal` or `build/unreachable-change` where a loaded package would not be fixed. */
 export async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace): Promise<Hotpatch> {
@@ -30,7 +31,6 @@ export async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace
     place.progress(`Rehearsing in a sacrificial process (attempt ${attempt})`);
     const current = withFiles(hotpatch, files);
     const result = await rehearse(rehearsalInput(current, place), { nodePath: place.nodePath });
-    if (process.env.REBOOTLESS_DEBUG_REHEARSAL) console.error(JSON.stringify({a: result.applied, f: result.fault, l: result.leftBehind}).slice(0, 1500));
     const next = adjust(files, result);
     if (next === undefined) {
       refuseGaps(files, result, place.packageName);
@@ -60,12 +60,15 @@ function adjust(files: readonly NodeFile[], result: RehearsalResult): NodeFile[]
 }
 
 function nextWay(file: NodeFile, direction: "there" | "back", result: RehearsalResult): NodeFile {
-  const next = result.fault?.isFinal ? undefined : ways[ways.indexOf(file.ways?.[direction]) + 1];
-  if (next !== undefined && !(direction === "back" && next === "stepwise")) return { ...file, ways: { ...file.ways, [direction]: next } };
-  if (direction === "back" && next === "stepwise") return { ...file, ways: { ...file.ways, back: "bridged" } };
+  const next = direction === "back" ? nextWayBack(file.ways?.back) : result.fault?.isFinal ? undefined : ways[ways.indexOf(file.ways?.there) + 1];
+  if (next !== undefined) return { ...file, ways: { ...file.ways, [direction]: next } };
   const reason = direction === "there" ? (result.fault?.message ?? "") : `taking it back leaves ${result.leftBehind.map(({ name }) => name).join(", ")} behind`;
   const { live: _live, delta: _delta, ways: _ways, ...rest } = file;
   return { ...rest, functions: [], unreachable: [...file.unreachable, { name: file.path, line: 0, reason: reason.slice(0, 2000) }] };
+}
+
+function nextWayBack(current: EditWay | undefined): EditWay | undefined {
+  return current === undefined ? "bridged" : undefined;
 }
 
 function refuseGaps(files: readonly NodeFile[], result: RehearsalResult, packageName: string): void {

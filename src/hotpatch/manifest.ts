@@ -50,6 +50,10 @@ export const LiveFunction = Type.Object(
     before: TextRange,
     /** Where the statements between its braces begin, in the new text and in the old; absent without braces. */
     body: Type.Optional(Type.Object({ start: CodeUnits, before: CodeUnits }, closed)),
+    /** Old and new statements can stand side by side in it, behind a switch, without changing what closures made earlier do. */
+    gate: Type.Optional(Type.Literal(true)),
+    /** It has not changed itself; a function inside it has. */
+    around: Type.Optional(Type.Literal(true)),
     /** For a constructor: its class in the old text, which is what its closures show. */
     ofClass: Type.Optional(TextRange),
   },
@@ -85,8 +89,8 @@ export const Delta = Type.Object(
 );
 export type Delta = Static<typeof Delta>;
 
-/** `stepwise`: function by function; `bridged`: by a text that holds the old and the new statements. */
-export const EditWay = Type.Union([Type.Literal("stepwise"), Type.Literal("bridged")]);
+/** `direct`: one live edit, although a switch were possible; `stepwise`: function by function; `bridged`: by a text that holds the old and the new statements. */
+export const EditWay = Type.Union([Type.Literal("direct"), Type.Literal("stepwise"), Type.Literal("bridged")]);
 export type EditWay = Static<typeof EditWay>;
 
 /** What is done to one JavaScript file. */
@@ -102,6 +106,8 @@ export const NodeFile = Type.Object(
     live: Type.Optional(PayloadName),
     /** How V8 is led to the new text and back where one live edit does not do; found by a rehearsal when the hotpatch was built. */
     ways: Type.Optional(Type.Object({ there: Type.Optional(EditWay), back: Type.Optional(EditWay) }, closed)),
+    /** Every change lies inside a function marked `gate`, so that the file can be edited ahead and take effect at a switch. */
+    switchable: Type.Optional(Type.Literal(true)),
     /** The functions that must show their new text after the live edit. */
     functions: Type.Array(LiveFunction, { maxItems: 20_000 }),
     delta: Type.Optional(Delta),

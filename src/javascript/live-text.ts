@@ -6,11 +6,11 @@
  */
 import { analyseBindings, type Bindings, captureKey, isCapturing } from "./bindings.ts";
 import type { FileDifference, Gap, Replacement, ScopePair } from "./difference.ts";
-import { buildFunctionTree, type FunctionEntry, type Range } from "./function-tree.ts";
+import { buildFunctionTree, descendants, type FunctionEntry, ownTokens, type Range } from "./function-tree.ts";
 import { instanceMethods, migrationFunction, stateChanges } from "./instance-state.ts";
 import { type Delta, Registry } from "./registry.ts";
-import { applyEdits, type Edit, referenceEdit, rewriteReferences } from "./rewrite.ts";
-import { type AnyNode, parseSource } from "./syntax.ts";
+import { applyEdits, type Edit, pathTo, referenceEdit, rewriteReferences } from "./rewrite.ts";
+import { type AnyNode, parseSource, type SourceFile } from "./syntax.ts";
 
 export interface LiveFunction extends Range {
   readonly name: string;
@@ -18,6 +18,10 @@ export interface LiveFunction extends Range {
   readonly before: Range;
   /** Where the statements between its braces begin, in the new text and in the old. */
   readonly body: { readonly start: number; readonly before: number } | undefined;
+  /** Old and new statements can stand side by side in it. */
+  readonly gate: boolean;
+  /** It has not changed itself; a function inside it has. */
+  readonly around: boolean;
   /** For a constructor: its class in the old text. */
   readonly ofClass: Range | undefined;
 }
@@ -25,6 +29,8 @@ export interface LiveFunction extends Range {
 export interface LiveText {
   readonly text: string;
   readonly functions: readonly LiveFunction[];
+  /** Every change lies in a function where old and new statements can stand side by side. */
+  readonly switchable: boolean;
   readonly delta: Delta | undefined;
   readonly registry: string;
   readonly gaps: readonly Gap[];
@@ -69,7 +75,7 @@ class Writer {
     const edits = kept.flatMap((exchange) => exchange.edits);
     return {
       text: this.#assemble(edits),
-      functions: withEnclosing(kept).map((entry) => this.#place(entry, edits)),
+      ...this.#functions(kept, edits),
       delta: this.#registry.delta(),
       registry: this.#registry.name,
       gaps: [...this.#gaps, ...this.#registry.gaps],
@@ -236,27 +242,77 @@ class Writer {
     return { entry, edits: [{ ...first, text: `${current.slice(0, at)}${dead}${current.slice(at)}` }] };
   }
 
-  #place(entry: FunctionEntry, edits: readonly Edit[]): LiveFunction {
+  #functions(exchanges: readonly Exchange[], edits: readonly Edit[]): Pick<LiveText, "functions" | "switchable"> {
+    const changed = new Set(exchanges.map(({ entry }) => entry));
+    const outermost = new Set([...changed].map(outermostLazy));
+    const gates = [...outermost].map((entry) => this.#gates(entry, changed, edits));
+    const units = new Set(gates.flatMap((found) => found ?? []));
+    const functions = [...new Set([...changed, ...outermost, ...units])]
+      .sort((a, b) => a.range.start - b.range.start)
+      .map((entry) => ({ ...this.#place(entry, edits), gate: units.has(entry), around: !changed.has(entry) }));
+    return { functions, switchable: gates.every((found) => found !== undefined) };
+  }
+
+  /** The functions, as far out as possible, whose statements can be doubled behind a switch; undefined where some change lies outside of all. */
+  #gates(entry: FunctionEntry, changed: ReadonlySet<FunctionEntry>, edits: readonly Edit[]): FunctionEntry[] | undefined {
+    if (this.#isGateable(entry, changed, edits)) return [entry];
+    if (changed.has(entry)) return undefined;
+    const concerned = entry.children.filter((child) => [...changed].some((inner) => isInside(inner, child)));
+    const found = concerned.map((child) => this.#gates(child, changed, edits));
+    return found.some((gates) => gates === undefined) ? undefined : found.flatMap((gates) => gates ?? []);
+  }
+
+  /** Closures made earlier stay on the old statements, so there must be none with changed code that outlives its call. */
+  #isGateable(entry: FunctionEntry, changed: ReadonlySet<FunctionEntry>, edits: readonly Edit[]): boolean {
+    const { before: old, after: fresh } = this.#difference;
+    const place = this.#place(entry, edits);
+    if (place.body === undefined) return false;
+    const bodyBefore = place.body.before;
+    const replacement = this.#difference.replacements.find(({ before }) => before === entry);
+    if (replacement) {
+      const header = (source: SourceFile, of: FunctionEntry): string => source.text.slice(of.range.start, (of.node.body as AnyNode).start);
+      if (header(old.source, entry).trim() !== header(fresh.source, replacement.after).trim()) return false;
+    } else if (edits.some(({ start }) => entry.range.start <= start && start < bodyBefore)) return false;
+    const kept = replacement && new Set([...descendants(replacement.after)].map((inner) => ownTokens(fresh.source, inner).join(" ")));
+    const isSame = (inner: FunctionEntry): boolean =>
+      kept ? kept.has(ownTokens(old.source, inner).join(" ")) : ![...changed].some((other) => isInside(other, inner));
+    return [...descendants(entry)].every((inner) => isSame(inner) || endsWithItsCall(old.source, inner));
+  }
+
+  #place(entry: FunctionEntry, edits: readonly Edit[]): Omit<LiveFunction, "gate" | "around"> {
     const { start, end } = entry.range;
     const shift = (offset: number): number =>
       edits.reduce((moved, edit) => (edit.end <= offset && edit.start < end ? moved + edit.text.length - (edit.end - edit.start) : moved), offset);
     const place = { start: shift(start), end: shift(end) };
     const name = entry.constructorOf ? `${(entry.constructorOf.id as AnyNode | null)?.name ?? "class"}.constructor` : entry.name;
     const ofClass = entry.constructorOf && { start: entry.constructorOf.start, end: entry.constructorOf.end };
-    return { name, ...place, before: { start, end }, body: this.#body(entry, place, edits), ofClass };
+    return { name, ...place, before: { start, end }, body: this.#body(entry, place, edits, shift), ofClass };
   }
 
-  #body(entry: FunctionEntry, place: Range, edits: readonly Edit[]): LiveFunction["body"] {
+  #body(entry: FunctionEntry, place: Range, edits: readonly Edit[], shift: (offset: number) => number): LiveFunction["body"] {
     const before = bodyStart(entry.node);
+    if (before === undefined) return undefined;
     const replaced = this.#difference.replacements.find((candidate) => candidate.before === entry);
+    if (replaced === undefined) return { start: shift(before), before };
+    const after = bodyStart(replaced.after.node);
     const whole = edits.find((edit) => edit.start === entry.range.start && edit.end === entry.range.end);
-    const after = replaced && bodyStart(replaced.after.node);
-    if (before === undefined || after === undefined || replaced === undefined || whole === undefined) return undefined;
+    if (after === undefined || whole === undefined) return undefined;
     // Only what stands before the body decides where it begins; references in parameters may have become longer.
-    const brace = this.#difference.after.source.text.slice(replaced.after.range.start, after);
-    const at = whole.text.startsWith(brace) ? brace.length : undefined;
-    return at === undefined ? undefined : { start: place.start + at, before };
+    const header = this.#difference.after.source.text.slice(replaced.after.range.start, after);
+    return whole.text.startsWith(header) ? { start: place.start + header.length, before } : undefined;
   }
+}
+
+/** Methods that call their argument before they return. */
+const synchronousMethods = new Set(["map", "forEach", "filter", "some", "every", "find", "findIndex", "reduce", "reduceRight", "sort", "flatMap", "replace", "replaceAll"]);
+
+/** A callback of a method that is done with it when it returns. */
+function endsWithItsCall(source: SourceFile, entry: FunctionEntry): boolean {
+  const path = pathTo(source.program, entry.node.start, entry.node.end, (node) => node === entry.node);
+  const call = path.at(-2);
+  if (call?.type !== "CallExpression" || call.callee === entry.node) return call?.type === "CallExpression";
+  const callee = call.callee as AnyNode;
+  return callee.type === "MemberExpression" && synchronousMethods.has((callee.property as AnyNode).name as string);
 }
 
 /** Behind the opening brace and the directives; undefined for an arrow function without braces. */
@@ -276,13 +332,6 @@ function indentOfLastLine(text: string, entry: FunctionEntry): string {
 function lineOfClosingBrace(text: string): number {
   const brace = text.lastIndexOf("}");
   return brace - (/[ \t]*$/.exec(text.slice(0, brace))?.[0].length ?? 0);
-}
-
-/** The changed functions and the outermost functions around them, which are what can be found alive and looked at. */
-function withEnclosing(exchanges: readonly Exchange[]): FunctionEntry[] {
-  const entries = new Set(exchanges.map(({ entry }) => entry));
-  for (const { entry } of exchanges) entries.add(outermostLazy(entry));
-  return [...entries].sort((a, b) => a.range.start - b.range.start);
 }
 
 /** The outermost function around that can run again. */

@@ -65,13 +65,18 @@ function inPosition(source: SourceFile, placed: PlacedReference, text: string): 
   return isCalled ? `(0, ${text})` : text;
 }
 
-/** The nodes from the program down to the identifier at exactly this place. */
-export function pathTo(program: Node, start: number, end: number): AnyNode[] {
+/** The nodes from the program down to the one at exactly this place that is wanted (an identifier unless told). */
+export function pathTo(
+  program: Node,
+  start: number,
+  end: number,
+  isWanted: (node: AnyNode) => boolean = (node) => node.type === "Identifier",
+): AnyNode[] {
   const path: AnyNode[] = [];
   let current: AnyNode | undefined = isNode(program) ? program : undefined;
   while (current) {
     path.push(current);
-    if (current.start === start && current.end === end && current.type === "Identifier") return path;
+    if (current.start === start && current.end === end && isWanted(current)) return path;
     current = childNodes(current).findLast((child) => child.start <= start && child.end >= end);
   }
   return path;

@@ -6,6 +6,7 @@
  * It must not do anything that helps or hinders a hotpatch.
  */
 "use strict";
+const { join } = require("node:path");
 const { createInterface } = require("node:readline");
 
 /** @type {{ id: string, esm: boolean, heapMegabytes: number }} */
@@ -28,7 +29,8 @@ function asAnswer(result) {
 
 async function start() {
   if (job.heapMegabytes > 0) require("./heap-filler.cjs").fillHeap(job.heapMegabytes);
-  const given = require("./probes.cjs")[job.id];
+  // The corpus's own file, which is copied beside this one.
+  const given = require(join(__dirname, "probes.cjs"))[job.id];
   const companion = require("./extra-probes.cjs")[job.id];
   const library = job.esm ? await import(alias) : require(alias);
   const setup = given?.setup ?? companion?.setup;

@@ -40,10 +40,41 @@ function bridgeText(source, text, functions) {
   return bridge;
 }
 
+/**
+ * The old text with the new statements beside the old ones, behind a switch: `if (flag) { new } else { old }`.
+ * It does what the old text does until the flag is set, so that many files can be edited one turn after the other and take effect in one.
+ * Gives the text, and where each function stands in it.
+ */
+function gatedText(source, text, functions, flag) {
+  const gates = functions.filter(({ gate }) => gate).sort((a, b) => a.before.start - b.before.start);
+  const inserted = [];
+  let gated = "";
+  let at = 0;
+  for (const { end, body, before } of gates) {
+    const from = lineAfter(source, body.before);
+    const to = lastBrace(source, before.end);
+    const statements = text.slice(body.start, lastBrace(text, end));
+    const opening = `if (${flag}) {${statements}\n} else {\n`;
+    gated += `${source.slice(at, from)}${opening}${source.slice(from, to)}}\n`;
+    inserted.push({ offset: from, length: opening.length }, { offset: to, length: 2 });
+    at = to;
+  }
+  gated += source.slice(at);
+  const shift = (offset) => inserted.reduce((moved, insertion) => (insertion.offset < offset ? moved + insertion.length : moved), offset);
+  const places = functions.map(({ before }) => ({ start: shift(before.start), end: shift(before.end) }));
+  return { text: gated, places };
+}
+
+/** Behind the line break that follows, where nothing else follows on the line; V8 has to see the line before as unchanged. */
+function lineAfter(text, offset) {
+  const blank = /^[ \t;]*\r?\n/.exec(text.slice(offset, offset + 400));
+  return offset + (blank ? blank[0].length : 0);
+}
+
 /** Where the line of a function's closing brace begins, given where the function ends. */
 function lastBrace(text, end) {
   const brace = text.lastIndexOf("}", end - 1);
   return brace - /[ \t]*$/.exec(text.slice(Math.max(0, brace - 200), brace))[0].length;
 }
 
-module.exports = { bridgeText, stepwiseTexts };
+module.exports = { bridgeText, gatedText, stepwiseTexts };

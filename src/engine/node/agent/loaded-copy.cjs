@@ -11,7 +11,7 @@ const Module = require("node:module");
 const path = require("node:path");
 const { fileURLToPath, pathToFileURL } = require("node:url");
 const { findClosures, readScope, toText } = require("./closures.cjs");
-const { bridgeText, stepwiseTexts } = require("./edit-steps.cjs");
+const { bridgeText, gatedText, stepwiseTexts } = require("./edit-steps.cjs");
 const { UndoLog } = require("./undo.cjs");
 
 function sha256(text) {
@@ -68,6 +68,9 @@ function findMismatched(debugging, hotpatch, copies) {
   return mismatched;
 }
 
+/** The switch of a gated copy, in its registry. */
+const flagName = "on$";
+
 class LoadedCopy {
   constructor(debugging, file, script, source) {
     this.debugging = debugging;
@@ -99,7 +102,7 @@ class LoadedCopy {
   }
 
   /** Finds the live functions and values that the edit needs; throws with a reason where something needed is not there. */
-  async prepare(virtualModules) {
+  async prepare(virtualModules, allowGates) {
     const { file, source } = this;
     const roots = await this.roots();
     const oldTexts = file.functions.map(({ before, ofClass = before }) => source.slice(ofClass.start, ofClass.end));
@@ -120,7 +123,7 @@ class LoadedCopy {
       return witness;
     });
     await this.loadImports(virtualModules);
-    this.go(file.ways?.there);
+    this.go(file.ways?.there, allowGates);
   }
 
   /** Functions that still show the new code after the way back. */
@@ -138,12 +141,30 @@ class LoadedCopy {
     return ofClass ? this.text.slice(ofClass.start, ofClass.end) : this.text.slice(start, end);
   }
 
-  /** Sets the texts that V8 is to be given, one after the other; `way` was found by a rehearsal. */
-  go(way) {
+  /** Sets the texts that V8 is to be given, one after the other; the ways were found by a rehearsal. */
+  go(way, allowGates) {
     if (this.text === undefined) return;
-    if (way === "stepwise") this.steps = stepwiseTexts(this.source, this.text, this.file.functions);
-    else if (way === "bridged") this.steps = [bridgeText(this.source, this.text, this.file.functions), this.text];
+    const { functions } = this.file;
+    this.isGated = way === undefined && allowGates && this.file.switchable === true;
+    if (this.isGated) this.gate();
+    else if (way === "stepwise") this.steps = stepwiseTexts(this.source, this.text, functions);
+    else if (way === "bridged") this.steps = [bridgeText(this.source, this.text, functions), this.text];
     else this.steps = [this.text];
+  }
+
+  /** The text with old and new side by side takes the place of the new one. */
+  gate() {
+    const { text, places } = gatedText(this.source, this.text, this.file.functions, `${this.registryName}.${flagName}`);
+    this.text = text;
+    this.steps = [text];
+    for (const [index, place] of places.entries()) {
+      this.functions[index].newText = this.shownAfterwards({ ...this.file.functions[index], ...place });
+    }
+  }
+
+  /** Switches a gated copy; any other has no switch. */
+  switchTo(on) {
+    this.registry[flagName] = on;
   }
 
   async roots() {
@@ -258,16 +279,22 @@ class LoadedCopy {
       const stale = live.filter((fn) => toText.call(fn) !== newText);
       if (stale.length > 0) faults.push(`${name}: ${stale.length} of ${live.length} live closures show other code than the hotpatch's`);
     }
+    if (this.isGated && this.registry[flagName] !== true) faults.push("the switch to the new code is off");
     for (const { target, key, value } of this.defined) {
       if (target[key] !== value) faults.push(`${String(key)}: the property has another value than the hotpatch gave it`);
     }
     return faults;
   }
 
-  /** Back to the text and the values from before; throws when V8 does not do it. */
-  restore() {
+  /** The values from before. */
+  takeBackValues() {
+    this.switchTo(false);
     this.undo.run();
     this.defined = [];
+  }
+
+  /** Back to the text from before; throws when V8 does not do it. */
+  restoreText() {
     // In one jump back, V8 could leave functions behind that it took several steps to reach.
     if (this.file.ways?.back === "bridged" && this.passed.length === 1) {
       this.passed.unshift(bridgeText(this.source, this.text, this.file.functions));

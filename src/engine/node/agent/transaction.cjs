@@ -22,6 +22,18 @@ class AgentError extends Error {
 
 const retryMs = 100;
 
+/** V8's answer that a call of a changed function is under way. */
+function isPassing(error) {
+  return error instanceof EditRefused && /^BlockedByActive/.test(error.status);
+}
+
+/** Gives back what may pass; throws anything else. */
+function passing(error) {
+  if (isPassing(error)) return error;
+  if (error instanceof EditRefused) throw new AgentError("plan/no-way", error.message, { files: [error.path] });
+  throw error;
+}
+
 class Transaction {
   constructor(debugging, hotpatch) {
     this.debugging = debugging;
@@ -40,22 +52,45 @@ class Transaction {
 
   async apply(deadlineMs) {
     this.provideAddedFiles();
-    for (const copy of this.copies) {
-      try {
-        await copy.prepare(this.virtualModules);
-      } catch (cause) {
-        throw new AgentError("plan/no-way", cause.message, { files: [copy.file.path], isFinal: true });
-      }
+    // One file alone takes effect with its edit; several need a switch, or their edits have to share one turn.
+    const allowGates = this.copies.filter(({ text }) => text !== undefined).length > 1;
+    for (const copy of this.copies) await this.prepare(copy, allowGates);
+    const end = now() + deadlineMs;
+    try {
+      for (const copy of this.copies.filter(({ isGated }) => isGated)) await this.retry(end, () => this.turn(() => this.editGated(copy)));
+      await this.retry(end, () => this.turn(() => this.commit()));
+    } catch (error) {
+      await this.removeGates(now() + deadlineMs);
+      throw error;
     }
-    await this.retry(deadlineMs, () => this.commit());
   }
 
-  /** Tries until nothing is in the way: functions that are under way come to their end while the application goes on. */
-  async retry(deadlineMs, attempt) {
-    const end = now() + deadlineMs;
+  async prepare(copy, allowGates) {
+    try {
+      await copy.prepare(this.virtualModules, allowGates);
+    } catch (cause) {
+      throw new AgentError("plan/no-way", cause.message, { files: [copy.file.path], isFinal: true });
+    }
+  }
+
+  /** Runs synchronously and keeps the longest time that the event loop stood still. */
+  turn(action) {
+    const start = now();
+    try {
+      return action();
+    } finally {
+      this.pauseMs = Math.max(this.pauseMs, now() - start);
+    }
+  }
+
+  /**
+   * Tries until nothing is in the way: functions that are under way come to their end while the application goes on.
+   * `attempt` gives undefined, or the refusal of V8 that may pass.
+   */
+  async retry(end, attempt) {
     for (;;) {
       const blocked = attempt();
-      if (blocked === undefined) return;
+      if (blocked === undefined) return await new Promise((resolve) => setImmediate(resolve));
       if (now() > end) {
         throw new AgentError("plan/active-function", `${blocked.message}: a call of a changed function is under way and did not end in time.`);
       }
@@ -63,32 +98,44 @@ class Transaction {
     }
   }
 
-  /** One turn. Undefined when the hotpatch is in place; otherwise nothing is, and the answer says what was in the way. */
-  commit() {
-    const start = now();
-    const edited = [];
+  /** The edit of a copy that does nothing until it is switched on. */
+  editGated(copy) {
     try {
-      for (const copy of this.copies) {
-        if (!copy.isUnchanged()) throw new AgentError("target/version-mismatch", `${copy.filename} was changed while the hotpatch was prepared.`);
-      }
+      this.checkUnchanged(copy);
+      copy.edit();
+      copy.switchTo(true);
+      const faults = copy.faults();
+      copy.switchTo(false);
+      if (faults.length > 0) throw new AgentError("plan/no-way", `The live edit did not take effect: ${faults.join("; ")}.`, { files: [copy.file.path] });
+    } catch (error) {
+      return passing(error);
+    }
+    return undefined;
+  }
+
+  checkUnchanged(copy) {
+    if (!copy.isUnchanged()) throw new AgentError("target/version-mismatch", `${copy.filename} was changed while the hotpatch was prepared.`);
+  }
+
+  /** Undefined when the hotpatch is in place; otherwise nothing is, and the answer says what was in the way. */
+  commit() {
+    const direct = this.copies.filter(({ isGated }) => !isGated);
+    const touched = [];
+    try {
       this.hooks = this.hotpatch.files.map(replaceOnLoad);
-      for (const copy of this.copies) {
-        edited.push(copy);
+      for (const copy of direct) {
+        this.checkUnchanged(copy);
+        touched.push(copy);
         copy.edit();
       }
       for (const copy of this.copies) this.extend(copy);
-      const faults = this.copies.flatMap((copy) => copy.faults());
-      if (faults.length > 0) {
-        const files = this.copies.filter((copy) => copy.faults().length > 0).map(({ file }) => file.path);
-        throw new AgentError("plan/no-way", `The live edit did not take effect: ${faults.join("; ")}.`, { files });
-      }
+      for (const copy of this.copies) copy.switchTo(true);
+      this.checkEffect();
     } catch (error) {
-      this.takeBack(edited);
-      if (error instanceof EditRefused && /^BlockedByActive/.test(error.status)) return error;
-      if (error instanceof EditRefused) throw new AgentError("plan/no-way", error.message, { files: [error.path] });
-      throw error;
-    } finally {
-      this.pauseMs = Math.max(this.pauseMs, now() - start);
+      this.endHooks();
+      for (const copy of this.copies.toReversed()) copy.takeBackValues();
+      for (const copy of touched.toReversed()) copy.restoreText();
+      return passing(error);
     }
     return undefined;
   }
@@ -102,10 +149,16 @@ class Transaction {
     }
   }
 
-  takeBack(edited) {
+  checkEffect() {
+    const faulty = this.copies.map((copy) => ({ copy, faults: copy.faults() })).filter(({ faults }) => faults.length > 0);
+    if (faulty.length === 0) return;
+    const faults = faulty.flatMap((entry) => entry.faults).join("; ");
+    throw new AgentError("plan/no-way", `The live edit did not take effect: ${faults}.`, { files: faulty.map(({ copy }) => copy.file.path) });
+  }
+
+  endHooks() {
     for (const hook of this.hooks) hook.end();
     this.hooks = [];
-    for (const copy of edited.toReversed()) copy.restore();
   }
 
   async revert(deadlineMs) {
@@ -114,36 +167,48 @@ class Transaction {
         throw new AgentError("target/conflicting-hotpatch", `${copy.filename} was changed after the hotpatch was applied; take that back first.`);
       }
     }
-    await this.retry(deadlineMs, () => this.restore());
+    this.pauseMs = 0;
+    const end = now() + deadlineMs;
+    await this.retry(end, () => this.turn(() => this.takeBack()));
+    await this.removeGates(end);
+    this.leftBehind = this.copies.flatMap((copy) => copy.leftBehind());
   }
 
-  /** One turn. Undefined when everything is as it was before; otherwise the hotpatch is still in place as a whole. */
-  restore() {
-    const start = now();
+  /** One turn. Undefined when everything does what it did before; otherwise the hotpatch is still in place as a whole. */
+  takeBack() {
     const restored = [];
+    for (const copy of this.copies.toReversed()) copy.takeBackValues();
     try {
-      for (const copy of this.copies.toReversed()) {
-        copy.restore();
+      for (const copy of this.copies.filter(({ isGated }) => !isGated).toReversed()) {
         restored.push(copy);
+        copy.restoreText();
       }
     } catch (error) {
-      for (const copy of restored) this.redo(copy);
       // Back to entirely new, so that the process is never between the two.
-      if (error instanceof EditRefused && /^BlockedByActive/.test(error.status)) return error;
+      for (const copy of restored) if (copy.passed.length === 0) copy.edit();
+      for (const copy of this.copies) this.extend(copy);
+      for (const copy of this.copies) copy.switchTo(true);
+      if (isPassing(error)) return error;
       throw new AgentError("failure/revert", error.message);
-    } finally {
-      this.pauseMs = now() - start;
     }
-    for (const hook of this.hooks) hook.end();
-    this.hooks = [];
-    this.leftBehind = this.copies.flatMap((copy) => copy.leftBehind());
+    this.endHooks();
     return undefined;
   }
 
-  /** A revert that stops midway goes back to entirely new. */
-  redo(copy) {
-    copy.edit();
-    copy.extend(this.virtualModules, this.copies);
+  /** The text from before in copies that are switched off, a turn for each. */
+  async removeGates(end) {
+    for (const copy of this.copies.filter(({ isGated, passed }) => isGated && passed.length > 0)) {
+      await this.retry(end, () =>
+        this.turn(() => {
+          try {
+            copy.restoreText();
+          } catch (error) {
+            return passing(error);
+          }
+          return undefined;
+        }),
+      );
+    }
   }
 
   findings() {
