@@ -9,6 +9,7 @@ import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { readProcess } from "../../process/process.ts";
 import type { Engine, Finding, Outcome, PlanPolicy, PlanSummary, ProcessReference, Verdict } from "../engine.ts";
 import type { AgentConnection } from "./attach/agent-connection.ts";
+import { loadAgentSource } from "./attach/agent-source.ts";
 import { identifyNodeProcess } from "./attach/checks.ts";
 import { openAgent, openExistingAgent } from "./attach/open-agent.ts";
 import { cautiousModel, modelFromRehearsal, type PauseModel } from "./pause.ts";
@@ -177,7 +178,7 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
       }
       const { waitMs } = this.#options;
       const wire = wireHotpatch(hotpatch, this.#digest);
-      const done = (await agent.call("apply", { hotpatch: wire, waitMs }, { timeoutMs: waitMs + 60_000 })) as NodeOutcome;
+      const done = (await agent.call("apply", { hotpatch: wire, waitMs, agentText: loadAgentSource().text }, { timeoutMs: waitMs + 60_000 })) as NodeOutcome;
       return { ...common, state: "applied", pauseMs: done.pauseMs, totalMs: done.totalMs, copies: done.copies, findings: done.findings };
     } finally {
       agent.close();

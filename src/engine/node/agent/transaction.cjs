@@ -47,7 +47,7 @@ class Transaction {
   /** Finds the copies; nothing is changed. */
   find() {
     for (const file of this.hotpatch.files) this.copies.push(...findCopies(this.debugging, file));
-    return this.copies;
+    return this;
   }
 
   async apply(deadlineMs) {

@@ -1,0 +1,101 @@
+"use strict";
+/**
+ * The hotpatches of one isolate: the main thread, or a worker.
+ */
+
+const v8 = require("node:v8");
+const { Debugging, now } = require("./debugging.cjs");
+const { findMismatched } = require("./loaded-copy.cjs");
+const { AgentError, Transaction } = require("./transaction.cjs");
+
+class Isolate {
+  constructor() {
+    this.debugging = new Debugging();
+    /** Applied hotpatches by id. */
+    this.applied = new Map();
+  }
+
+  describeApplied() {
+    return [...this.applied.values()].map(describe);
+  }
+
+  probe(hotpatch) {
+    const { debugging } = this;
+    const start = now();
+    return this.withDebugger(() => {
+      const { copies } = new Transaction(debugging, hotpatch).find();
+      return {
+        heapUsedBytes: v8.getHeapStatistics().used_heap_size,
+        pauseMs: now() - start,
+        copies: copies.map(({ filename, file }) => ({ filename, path: file.path })),
+        mismatched: findMismatched(debugging, hotpatch, copies),
+      };
+    });
+  }
+
+  apply({ hotpatch, waitMs }) {
+    const { applied, debugging } = this;
+    if (applied.has(hotpatch.id)) throw new AgentError("target/already-applied", `${hotpatch.id} is in place already.`);
+    const start = now();
+    return this.withDebugger(async () => {
+      const transaction = new Transaction(debugging, hotpatch).find();
+      // Set ahead, so that a second request cannot start over while this one is under way.
+      applied.set(hotpatch.id, transaction);
+      try {
+        await transaction.apply(waitMs);
+      } catch (error) {
+        applied.delete(hotpatch.id);
+        throw error;
+      }
+      transaction.appliedAt = new Date().toISOString();
+      return { ...describe(transaction), enableMs: debugging.enableMs, totalMs: now() - start, findings: transaction.findings() };
+    });
+  }
+
+  verify({ id }) {
+    const transaction = this.applied.get(id);
+    if (transaction?.appliedAt === undefined) return { state: "absent", findings: [] };
+    const findings = transaction.findings();
+    return { state: findings.every(({ holds }) => holds) ? "in-place" : "broken", findings };
+  }
+
+  async revert({ id, waitMs }) {
+    const transaction = this.applied.get(id);
+    if (transaction?.appliedAt === undefined) throw new AgentError("target/not-applied", `${id} is not in place here.`);
+    const start = now();
+    return this.withDebugger(async () => {
+      await transaction.revert(waitMs);
+      this.applied.delete(id);
+      return { id, pauseMs: transaction.pauseMs, totalMs: now() - start, leftBehind: transaction.leftBehind };
+    });
+  }
+
+  /** The debugger is on while `use` runs, and while its promise is open. */
+  withDebugger(use) {
+    const { debugging } = this;
+    debugging.acquire();
+    try {
+      const result = use();
+      if (result instanceof Promise) return result.finally(() => debugging.release());
+      debugging.release();
+      return result;
+    } catch (error) {
+      debugging.release();
+      throw error;
+    }
+  }
+}
+
+function describe(transaction) {
+  const { hotpatch, copies, pauseMs, appliedAt } = transaction;
+  return {
+    id: hotpatch.id,
+    digest: hotpatch.digest,
+    appliedAt,
+    pauseMs,
+    copies: copies.map(({ filename, file }) => ({ filename, path: file.path })),
+    loadedLater: transaction.loadedLater(),
+  };
+}
+
+module.exports = { Isolate };
