@@ -71,7 +71,7 @@ function untilInterrupted(household: Household): Promise<Interruption> {
 const rootCauseMs = 500;
 
 async function rootCause(failed: End, untimely: Promise<End>): Promise<End> {
-  return Promise.race([untimely, wait(rootCauseMs, failed, { ref: false })]);
+  return Promise.race([untimely, wait(rootCauseMs, failed)]);
 }
 
 async function run(options: StoryOptions): Promise<number> {

@@ -99,9 +99,13 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
       const { enableMs } = cautiousModel(0).predict(status.heapUsedBytes);
       checkBudget(enableMs, status.heapUsedBytes, this.#options.maxPauseMs);
       const wire = wireHotpatch(hotpatch, this.#digest);
-      const looked = (await agent.call("probe", { hotpatch: wire })) as Pick<NodeProbe, "copies" | "mismatched" | "heapUsedBytes">;
+      const looked = (await agent.call("probe", { hotpatch: wire })) as Pick<
+        NodeProbe,
+        "copies" | "mismatched" | "heapUsedBytes"
+      >;
       const alreadyApplied = status.applied.some(({ id }) => id === wire.id);
-      const rehearsal = alreadyApplied || looked.copies.length === 0 ? undefined : await this.#rehearse(target, wire, looked.copies);
+      const rehearsal =
+        alreadyApplied || looked.copies.length === 0 ? undefined : await this.#rehearse(target, wire, looked.copies);
       return {
         target,
         command: info.commandLine.join(" ").slice(0, 200),
@@ -119,7 +123,11 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
   }
 
   /** In a process of the target's own Node.js and user, with the very files that it has loaded. */
-  async #rehearse(target: ProcessReference, hotpatch: WireHotpatch, copies: readonly LoadedCopy[]): Promise<RehearsalResult | undefined> {
+  async #rehearse(
+    target: ProcessReference,
+    hotpatch: WireHotpatch,
+    copies: readonly LoadedCopy[],
+  ): Promise<RehearsalResult | undefined> {
     const info = readProcess(target.pid);
     if (!this.#options.rehearse || info === undefined) return undefined;
     this.#options.progress(`Rehearsing with the Node.js of process ${target.pid}`);
@@ -139,7 +147,10 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
         })),
         ballastMb,
       },
-      { nodePath: `/proc/${target.pid}/exe`, ...(isOwn ? {} : { user: { uid: info.uid.effective, gid: info.gid.effective } }) },
+      {
+        nodePath: `/proc/${target.pid}/exe`,
+        ...(isOwn ? {} : { user: { uid: info.uid.effective, gid: info.gid.effective } }),
+      },
     );
   }
 
@@ -172,14 +183,39 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
     const agent = await openAgent(plan.target);
     try {
       if (plan.alreadyApplied) {
-        const verdict = (await agent.call("verify", { id: common.hotpatchId })) as { state: string; findings: Finding[] };
-        if (verdict.state !== "in-place") throw new RebootlessError("failure/verify", `${common.hotpatchId} was applied to process ${common.pid} before, but is not in place as a whole; revert it and apply it again.`);
-        return { ...common, state: "unchanged", pauseMs: 0, totalMs: 0, copies: plan.copies, findings: verdict.findings };
+        const verdict = (await agent.call("verify", { id: common.hotpatchId })) as {
+          state: string;
+          findings: Finding[];
+        };
+        if (verdict.state !== "in-place")
+          throw new RebootlessError(
+            "failure/verify",
+            `${common.hotpatchId} was applied to process ${common.pid} before, but is not in place as a whole; revert it and apply it again.`,
+          );
+        return {
+          ...common,
+          state: "unchanged",
+          pauseMs: 0,
+          totalMs: 0,
+          copies: plan.copies,
+          findings: verdict.findings,
+        };
       }
       const { waitMs } = this.#options;
       const wire = wireHotpatch(hotpatch, this.#digest);
-      const done = (await agent.call("apply", { hotpatch: wire, waitMs, agentText: loadAgentSource().text }, { timeoutMs: waitMs + 60_000 })) as NodeOutcome;
-      return { ...common, state: "applied", pauseMs: done.pauseMs, totalMs: done.totalMs, copies: done.copies, findings: done.findings };
+      const done = (await agent.call(
+        "apply",
+        { hotpatch: wire, waitMs, agentText: loadAgentSource().text },
+        { timeoutMs: waitMs + 60_000 },
+      )) as NodeOutcome;
+      return {
+        ...common,
+        state: "applied",
+        pauseMs: done.pauseMs,
+        totalMs: done.totalMs,
+        copies: done.copies,
+        findings: done.findings,
+      };
     } finally {
       agent.close();
     }
@@ -187,7 +223,10 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
 
   async verify(target: ProcessReference, hotpatch: Hotpatch): Promise<Verdict> {
     const { id } = hotpatch.manifest;
-    const verdict = await this.#withExisting(target, async (agent) => (await agent.call("verify", { id })) as Pick<Verdict, "state" | "findings">);
+    const verdict = await this.#withExisting(
+      target,
+      async (agent) => (await agent.call("verify", { id })) as Pick<Verdict, "state" | "findings">,
+    );
     return { pid: target.pid, hotpatchId: id, state: verdict?.state ?? "absent", findings: verdict?.findings ?? [] };
   }
 
@@ -198,15 +237,22 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
       const answer = await agent.call("revert", { id, waitMs }, { timeoutMs: waitMs + 60_000 });
       return answer as { pauseMs: number; totalMs: number; leftBehind: readonly { name: string }[] };
     });
-    if (done === undefined) refuse("target/not-applied", `${id} is not in place in process ${target.pid}.`, { pid: target.pid });
+    if (done === undefined)
+      refuse("target/not-applied", `${id} is not in place in process ${target.pid}.`, { pid: target.pid });
     if (done.leftBehind.length > 0) {
-      throw new RebootlessError("failure/revert", `Process ${target.pid} keeps the new code of ${done.leftBehind.map(({ name }) => name).join(", ")}; restart it to have the old code again.`);
+      throw new RebootlessError(
+        "failure/revert",
+        `Process ${target.pid} keeps the new code of ${done.leftBehind.map(({ name }) => name).join(", ")}; restart it to have the old code again.`,
+      );
     }
     return { pid: target.pid, hotpatchId: id, state: "reverted", pauseMs: done.pauseMs, totalMs: done.totalMs };
   }
 
   /** Without an agent nothing was ever applied, so none is put in. */
-  async #withExisting<T>(target: ProcessReference, use: (agent: AgentConnection) => Promise<T>): Promise<T | undefined> {
+  async #withExisting<T>(
+    target: ProcessReference,
+    use: (agent: AgentConnection) => Promise<T>,
+  ): Promise<T | undefined> {
     identifyNodeProcess(target);
     const agent = await openExistingAgent(target);
     if (agent === undefined) return undefined;
@@ -221,7 +267,10 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
 function checkNodeVersion(version: string, { manifest }: Hotpatch): void {
   const minimum = /^>=(\d+)/.exec(manifest.requirements.node ?? "")?.[1] ?? "20";
   if (Number.parseInt(version, 10) >= Number(minimum)) return;
-  refuse("target/node-version", `The process runs Node.js ${version}; ${manifest.id} needs ${manifest.requirements.node ?? ">=20"}.`);
+  refuse(
+    "target/node-version",
+    `The process runs Node.js ${version}; ${manifest.id} needs ${manifest.requirements.node ?? ">=20"}.`,
+  );
 }
 
 function checkBudget(predictedMs: number, heapUsedBytes: number, maxPauseMs: number): void {
@@ -237,21 +286,39 @@ function checkBudget(predictedMs: number, heapUsedBytes: number, maxPauseMs: num
 
 function checkCopies({ copies, mismatched, target, rehearsal }: NodeProbe, { manifest }: Hotpatch): void {
   if (mismatched.length > 0) {
-    refuse("target/version-mismatch", `Process ${target.pid} has loaded files that are neither the old nor the fixed version: ${mismatched.slice(0, 3).join(", ")}.`, { mismatched });
+    refuse(
+      "target/version-mismatch",
+      `Process ${target.pid} has loaded files that are neither the old nor the fixed version: ${mismatched.slice(0, 3).join(", ")}.`,
+      { mismatched },
+    );
   }
   if (copies.length === 0) {
-    const what = manifest.target.kind === "npm" ? `${manifest.target.name}@${manifest.target.version}` : manifest.target.name;
-    refuse("target/package-absent", `Process ${target.pid} has loaded no file that ${manifest.id} changes; it is for ${what}, recognised by content.`);
+    const what =
+      manifest.target.kind === "npm" ? `${manifest.target.name}@${manifest.target.version}` : manifest.target.name;
+    refuse(
+      "target/package-absent",
+      `Process ${target.pid} has loaded no file that ${manifest.id} changes; it is for ${what}, recognised by content.`,
+    );
   }
   const loaded = new Set(copies.map(({ path }) => path));
   const gap = manifest.node.files.find(({ path, unreachable }) => loaded.has(path) && unreachable.length > 0);
   const [first] = gap?.unreachable ?? [];
-  if (gap && first) refuse("plan/no-way", `${gap.path}: ${first.name}: ${first.reason}. Process ${target.pid} has loaded this file; restart it on the fixed version.`);
+  if (gap && first)
+    refuse(
+      "plan/no-way",
+      `${gap.path}: ${first.name}: ${first.reason}. Process ${target.pid} has loaded this file; restart it on the fixed version.`,
+    );
   if (rehearsal?.applied === false) {
-    refuse("plan/rehearsal", `The rehearsal in a sacrificial process of Node.js ${rehearsal.node} failed: ${rehearsal.fault?.message}`);
+    refuse(
+      "plan/rehearsal",
+      `The rehearsal in a sacrificial process of Node.js ${rehearsal.node} failed: ${rehearsal.fault?.message}`,
+    );
   }
   if ((rehearsal?.leftBehind.length ?? 0) > 0) {
-    refuse("plan/rehearsal", `The rehearsal with Node.js ${rehearsal?.node} could not take back ${rehearsal?.leftBehind.map(({ name }) => name).join(", ")}.`);
+    refuse(
+      "plan/rehearsal",
+      `The rehearsal with Node.js ${rehearsal?.node} could not take back ${rehearsal?.leftBehind.map(({ name }) => name).join(", ")}.`,
+    );
   }
 }
 
@@ -266,7 +333,9 @@ function describeSteps({ copies }: NodeProbe, { manifest }: Hotpatch): string[] 
     const file = manifest.node.files.find((candidate) => candidate.path === path);
     const names = file?.functions.map(({ name }) => name) ?? [];
     const parts = [
-      ...(names.length > 0 ? [`live edit of ${names.slice(0, 6).join(", ")}${names.length > 6 ? ` and ${names.length - 6} more` : ""}`] : []),
+      ...(names.length > 0
+        ? [`live edit of ${names.slice(0, 6).join(", ")}${names.length > 6 ? ` and ${names.length - 6} more` : ""}`]
+        : []),
       ...(file?.delta === undefined ? [] : ["values and bindings"]),
     ];
     return `${filename}: ${parts.join("; ")}`;

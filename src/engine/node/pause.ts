@@ -21,7 +21,8 @@ export function modelFromRehearsal(light: PauseSample, heavy: PauseSample): Paus
   const spanBytes = Math.max(1, heavy.heapUsedBytes - light.heapUsedBytes);
   const line = (one: number, other: number) => {
     const slope = Math.max(0, (other - one) / spanBytes);
-    return (heapUsedBytes: number): number => margin * Math.max(one * 0.5, one + slope * (heapUsedBytes - light.heapUsedBytes));
+    return (heapUsedBytes: number): number =>
+      margin * Math.max(one * 0.5, one + slope * (heapUsedBytes - light.heapUsedBytes));
   };
   const enable = line(light.enableMs, heavy.enableMs);
   const edit = line(light.pauseMs, heavy.pauseMs);

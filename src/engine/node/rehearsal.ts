@@ -15,7 +15,11 @@ export interface RehearsalInput {
   /** Names of packages to load as an application would. */
   readonly entries: readonly string[];
   /** Files of the hotpatch to load besides; one that does not load alone is left out of the rehearsal. */
-  readonly files: readonly { readonly filename: string; readonly path: string; readonly format: "commonjs" | "module" }[];
+  readonly files: readonly {
+    readonly filename: string;
+    readonly path: string;
+    readonly format: "commonjs" | "module";
+  }[];
   /** Live objects to add for a second measurement, in MB; 0 for none. */
   readonly ballastMb: number;
 }
@@ -38,7 +42,12 @@ export interface RehearsalResult extends PauseSample {
   /** Functions that kept the new code after the way back. */
   readonly leftBehind: readonly { readonly path: string; readonly name: string }[];
   /** `files` could not be changed; `isFinal` where no other way of editing them would help. */
-  readonly fault?: { readonly code?: string; readonly message: string; readonly files: readonly string[]; readonly isFinal: boolean };
+  readonly fault?: {
+    readonly code?: string;
+    readonly message: string;
+    readonly files: readonly string[];
+    readonly isFinal: boolean;
+  };
   readonly heavier?: PauseSample;
 }
 
@@ -53,7 +62,10 @@ export interface RehearsalOptions {
 const outputBytesMax = 16 * 1024 * 1024;
 
 /** Throws `failure/rehearsal` when the process cannot be started, dies or takes longer than `timeoutMs` (60 s unless told). */
-export async function rehearse(input: RehearsalInput, { nodePath, user, timeoutMs = 60_000 }: RehearsalOptions): Promise<RehearsalResult> {
+export async function rehearse(
+  input: RehearsalInput,
+  { nodePath, user, timeoutMs = 60_000 }: RehearsalOptions,
+): Promise<RehearsalResult> {
   // The program comes by standard input, since the target's user may not be able to read our files.
   const program = `(${loadAgentSource().text})(require)("./rehearse.cjs").main(${JSON.stringify(input)});`;
   const output = await run(nodePath, program, { user, timeoutMs });
@@ -64,7 +76,11 @@ export async function rehearse(input: RehearsalInput, { nodePath, user, timeoutM
   }
 }
 
-function run(nodePath: string, input: string, options: { user: RehearsalOptions["user"]; timeoutMs: number }): Promise<string> {
+function run(
+  nodePath: string,
+  input: string,
+  options: { user: RehearsalOptions["user"]; timeoutMs: number },
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(nodePath, ["-"], {
       cwd: "/",
@@ -98,7 +114,10 @@ function run(nodePath: string, input: string, options: { user: RehearsalOptions[
     child.stdin.end(input);
     child.on("close", (code, signal) => {
       if (code === 0) settle(() => resolve(Buffer.concat(output).toString("utf8")));
-      else fail(`The sacrificial process of the rehearsal ended with ${signal ?? code}: ${Buffer.concat(complaints).toString("utf8").slice(0, 2000)}`);
+      else
+        fail(
+          `The sacrificial process of the rehearsal ended with ${signal ?? code}: ${Buffer.concat(complaints).toString("utf8").slice(0, 2000)}`,
+        );
     });
   });
 }

@@ -58,13 +58,19 @@ class Fleet {
         if (answer) served.push({ worker, answer });
       }
     } catch (error) {
-      for (const { worker } of served) await this.workers.call(worker, agentText, "revert", { id: hotpatch.id, waitMs: params.waitMs });
+      for (const { worker } of served)
+        await this.workers.call(worker, agentText, "revert", { id: hotpatch.id, waitMs: params.waitMs });
       await this.isolate.revert({ id: hotpatch.id, waitMs: params.waitMs });
       if (this.standing.size === 0) this.workers.unwatch();
       throw error;
     }
     this.standing.set(hotpatch.id, params);
-    return { ...done, pauseMs: Math.max(done.pauseMs, ...served.map(({ answer }) => answer.pauseMs)), workers: served.length, findings: [...done.findings, ...served.flatMap(({ worker, answer }) => inWorker(worker, answer.findings))] };
+    return {
+      ...done,
+      pauseMs: Math.max(done.pauseMs, ...served.map(({ answer }) => answer.pauseMs)),
+      workers: served.length,
+      findings: [...done.findings, ...served.flatMap(({ worker, answer }) => inWorker(worker, answer.findings))],
+    };
   }
 
   async verify({ id }) {
@@ -93,7 +99,11 @@ class Fleet {
       if (answer) answers.push(answer);
     }
     if (this.standing.size === 0) this.workers.unwatch();
-    return { ...done, pauseMs: Math.max(done.pauseMs, ...answers.map(({ pauseMs }) => pauseMs)), leftBehind: [...done.leftBehind, ...answers.flatMap(({ leftBehind }) => leftBehind)] };
+    return {
+      ...done,
+      pauseMs: Math.max(done.pauseMs, ...answers.map(({ pauseMs }) => pauseMs)),
+      leftBehind: [...done.leftBehind, ...answers.flatMap(({ leftBehind }) => leftBehind)],
+    };
   }
 
   /** Before the first line of the worker runs, so that its files are fixed as they load. */

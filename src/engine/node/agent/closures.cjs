@@ -81,9 +81,12 @@ class Search {
     if (types.isProxy(value)) return;
     if (typeof value === "function") this.visitFunction(value);
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return;
-    if (types.isMap(value)) for (const item of Array.from(Map.prototype.values.call(value)).slice(0, arrayLimit)) this.push(item);
-    if (types.isSet(value)) for (const item of Array.from(Set.prototype.values.call(value)).slice(0, arrayLimit)) this.push(item);
-    const keys = Array.isArray(value) && value.length > arrayLimit ? [...Array(arrayLimit).keys()] : Reflect.ownKeys(value);
+    if (types.isMap(value))
+      for (const item of Array.from(Map.prototype.values.call(value)).slice(0, arrayLimit)) this.push(item);
+    if (types.isSet(value))
+      for (const item of Array.from(Set.prototype.values.call(value)).slice(0, arrayLimit)) this.push(item);
+    const keys =
+      Array.isArray(value) && value.length > arrayLimit ? [...Array(arrayLimit).keys()] : Reflect.ownKeys(value);
     for (const key of keys) {
       const descriptor = Reflect.getOwnPropertyDescriptor(value, key);
       if (descriptor === undefined) continue;

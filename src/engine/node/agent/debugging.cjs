@@ -88,13 +88,19 @@ class Debugging {
   edit(scriptId, text) {
     const answer = this.post("Debugger.setScriptSource", { scriptId, scriptSource: text });
     const detail = answer.exceptionDetails;
-    return { status: answer.status ?? (detail ? "CompileError" : "Ok"), detail: detail && (detail.exception?.description ?? detail.text) };
+    return {
+      status: answer.status ?? (detail ? "CompileError" : "Ok"),
+      detail: detail && (detail.exception?.description ?? detail.text),
+    };
   }
 
   /** Calls `use` with a handle on a value that the inspector knows by an id. */
   withHandle(value, use) {
     handover.value = value;
-    const { result } = this.post("Runtime.evaluate", { expression: `globalThis[Symbol.for("${handoverName}")].value`, objectGroup: handoverName });
+    const { result } = this.post("Runtime.evaluate", {
+      expression: `globalThis[Symbol.for("${handoverName}")].value`,
+      objectGroup: handoverName,
+    });
     handover.value = undefined;
     try {
       return use(result.objectId);

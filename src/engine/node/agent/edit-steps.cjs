@@ -8,7 +8,10 @@
 /** Functions that contain no other function of the list. */
 function leavesOf(functions) {
   return functions.filter(
-    (outer) => !functions.some((inner) => inner !== outer && outer.before.start <= inner.before.start && inner.before.end <= outer.before.end),
+    (outer) =>
+      !functions.some(
+        (inner) => inner !== outer && outer.before.start <= inner.before.start && inner.before.end <= outer.before.end,
+      ),
   );
 }
 
@@ -60,7 +63,8 @@ function gatedText(source, text, functions, flag) {
     at = to;
   }
   gated += source.slice(at);
-  const shift = (offset) => inserted.reduce((moved, insertion) => (insertion.offset < offset ? moved + insertion.length : moved), offset);
+  const shift = (offset) =>
+    inserted.reduce((moved, insertion) => (insertion.offset < offset ? moved + insertion.length : moved), offset);
   const places = functions.map(({ before }) => ({ start: shift(before.start), end: shift(before.end) }));
   return { text: gated, places };
 }

@@ -48,7 +48,12 @@ class Isolate {
         throw error;
       }
       transaction.appliedAt = new Date().toISOString();
-      return { ...describe(transaction), enableMs: debugging.enableMs, totalMs: now() - start, findings: transaction.findings() };
+      return {
+        ...describe(transaction),
+        enableMs: debugging.enableMs,
+        totalMs: now() - start,
+        findings: transaction.findings(),
+      };
     });
   }
 

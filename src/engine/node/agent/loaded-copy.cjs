@@ -12,6 +12,7 @@ const path = require("node:path");
 const { fileURLToPath, pathToFileURL } = require("node:url");
 const { findClosures, readScope, toText } = require("./closures.cjs");
 const { bridgeText, gatedText, stepwiseTexts } = require("./edit-steps.cjs");
+const { importModule } = require("./import-module.cjs");
 const { UndoLog } = require("./undo.cjs");
 
 function sha256(text) {
@@ -24,7 +25,8 @@ function findCopies(debugging, file) {
   for (const script of debugging.scripts.values()) {
     if (script.length !== file.before.length || !/^(file:|\/)/.test(script.url)) continue;
     const source = debugging.trySource(script.scriptId);
-    if (source !== undefined && sha256(source) === file.before.sha256) copies.push(new LoadedCopy(debugging, file, script, source));
+    if (source !== undefined && sha256(source) === file.before.sha256)
+      copies.push(new LoadedCopy(debugging, file, script, source));
   }
   return [...copies, ...findWithoutScript(debugging, file, new Set(copies.map(({ filename }) => filename)))];
 }
@@ -37,10 +39,17 @@ function findWithoutScript(debugging, file, known) {
   if (file.delta === undefined) return [];
   return Object.keys(Module._cache)
     .filter((filename) => filename.endsWith(`/${file.path}`) && !known.has(filename))
-    .filter((filename) => ![...debugging.scripts.values()].some(({ url, scriptId }) => url === filename && debugging.trySource(scriptId) !== undefined))
+    .filter(
+      (filename) =>
+        ![...debugging.scripts.values()].some(
+          ({ url, scriptId }) => url === filename && debugging.trySource(scriptId) !== undefined,
+        ),
+    )
     .flatMap((filename) => {
       const source = readText(filename);
-      return source !== undefined && sha256(source) === file.before.sha256 ? [new LoadedCopy(debugging, file, { url: filename, scriptId: undefined }, source)] : [];
+      return source !== undefined && sha256(source) === file.before.sha256
+        ? [new LoadedCopy(debugging, file, { url: filename, scriptId: undefined }, source)]
+        : [];
     });
 }
 
@@ -60,10 +69,14 @@ function findMismatched(debugging, hotpatch, copies) {
   const mismatched = [];
   for (const script of debugging.scripts.values()) {
     const filename = script.url.startsWith("file:") ? fileURLToPath(script.url) : script.url;
-    const file = hotpatch.files.find(({ path: relative }) => filename.endsWith(`/${relative}`) && roots.has(filename.slice(0, filename.length - relative.length)));
+    const file = hotpatch.files.find(
+      ({ path: relative }) =>
+        filename.endsWith(`/${relative}`) && roots.has(filename.slice(0, filename.length - relative.length)),
+    );
     if (file === undefined || known.has(script.scriptId)) continue;
     const source = debugging.trySource(script.scriptId);
-    if (source !== undefined && source !== file.after && sha256(source) !== file.before.sha256) mismatched.push(filename);
+    if (source !== undefined && source !== file.after && sha256(source) !== file.before.sha256)
+      mismatched.push(filename);
   }
   return mismatched;
 }
@@ -106,7 +119,9 @@ class LoadedCopy {
     const { file, source } = this;
     const roots = await this.roots();
     const oldTexts = file.functions.map(({ before, ofClass = before }) => source.slice(ofClass.start, ofClass.end));
-    const witnesses = (file.delta?.scopes ?? []).map((scope) => scope.witnesses.map(({ start, end }) => source.slice(start, end)));
+    const witnesses = (file.delta?.scopes ?? []).map((scope) =>
+      scope.witnesses.map(({ start, end }) => source.slice(start, end)),
+    );
     const found = await findClosures(this.debugging, this.script, roots, [...oldTexts, ...witnesses.flat()]);
     const places = this.text === undefined ? [] : file.functions;
     this.functions = places.map((place, index) => ({
@@ -129,7 +144,9 @@ class LoadedCopy {
   /** Functions that still show the new code after the way back. */
   leftBehind() {
     return this.functions
-      .filter(({ oldText, closures }) => closures.some((reference) => (reference.deref() ? toText.call(reference.deref()) !== oldText : false)))
+      .filter(({ oldText, closures }) =>
+        closures.some((reference) => (reference.deref() ? toText.call(reference.deref()) !== oldText : false)),
+      )
       .map(({ name }) => ({ path: this.file.path, name }));
   }
 
@@ -173,13 +190,13 @@ class LoadedCopy {
       // A module that was taken out of the cache can still be reached through the modules that use it.
       return own === undefined ? Object.values(Module._cache).map((module) => module.exports) : [own];
     }
-    return [await import(this.script.url)];
+    return [await importModule(this.script.url)];
   }
 
   async loadImports(virtualModules) {
     for (const specifier of this.file.delta?.imports ?? []) {
       const virtual = virtualModules.get(this.resolveRelative(specifier));
-      this.imports[specifier] = virtual ? await virtual() : await import(this.resolveImport(specifier));
+      this.imports[specifier] = virtual ? await virtual() : await importModule(this.resolveImport(specifier));
     }
   }
 
@@ -207,7 +224,9 @@ class LoadedCopy {
   edit() {
     this.passed = [];
     // Before the edit, since afterwards V8 shows only those variables that the new text still captures.
-    this.scopes = (this.file.delta?.scopes ?? []).map(({ names }, index) => this.readNames(this.witnesses[index], names));
+    this.scopes = (this.file.delta?.scopes ?? []).map(({ names }, index) =>
+      this.readNames(this.witnesses[index], names),
+    );
     if (this.text !== undefined) this.publishRegistry();
     for (const text of this.steps) {
       const { status, detail } = this.debugging.edit(this.script.scriptId, text);
@@ -217,7 +236,11 @@ class LoadedCopy {
   }
 
   publishRegistry() {
-    Object.defineProperty(globalThis, this.registryName, { value: this.registry, enumerable: false, configurable: true });
+    Object.defineProperty(globalThis, this.registryName, {
+      value: this.registry,
+      enumerable: false,
+      configurable: true,
+    });
   }
 
   /** Runs the delta: after the edit of every copy, in the order of the files. */
@@ -228,7 +251,8 @@ class LoadedCopy {
     this.fillRegistry(virtualModules);
     const { scopes } = this;
     if (this.module) this.undo.keep(this.module.exports);
-    for (const scope of scopes) for (const value of Object.values(scope)) if (typeof value === "object") this.undo.keep(value);
+    for (const scope of scopes)
+      for (const value of Object.values(scope)) if (typeof value === "object") this.undo.keep(value);
     const define = (target, literal, enumerable) => {
       this.undo.define(target, literal, enumerable);
       for (const key of Reflect.ownKeys(literal)) {
@@ -255,7 +279,9 @@ class LoadedCopy {
     const { module, filename } = this;
     const load = module ? module.require.bind(module) : Module.createRequire(filename);
     this.registry.require = (specifier) => {
-      const virtual = /^\.{1,2}\//.test(specifier) ? findVirtual(virtualModules, path.resolve(path.dirname(filename), specifier)) : undefined;
+      const virtual = /^\.{1,2}\//.test(specifier)
+        ? findVirtual(virtualModules, path.resolve(path.dirname(filename), specifier))
+        : undefined;
       return virtual ? virtual() : load(specifier);
     };
     this.registry.module = module ?? { exports: {} };
@@ -277,11 +303,13 @@ class LoadedCopy {
     for (const { name, newText, closures } of this.functions) {
       const live = closures.map((reference) => reference.deref()).filter((fn) => fn !== undefined);
       const stale = live.filter((fn) => toText.call(fn) !== newText);
-      if (stale.length > 0) faults.push(`${name}: ${stale.length} of ${live.length} live closures show other code than the hotpatch's`);
+      if (stale.length > 0)
+        faults.push(`${name}: ${stale.length} of ${live.length} live closures show other code than the hotpatch's`);
     }
     if (this.isGated && this.registry[flagName] !== true) faults.push("the switch to the new code is off");
     for (const { target, key, value } of this.defined) {
-      if (target[key] !== value) faults.push(`${String(key)}: the property has another value than the hotpatch gave it`);
+      if (target[key] !== value)
+        faults.push(`${String(key)}: the property has another value than the hotpatch gave it`);
     }
     return faults;
   }
@@ -313,7 +341,10 @@ class LoadedCopy {
       return {
         subject: `${this.filename}: ${name}`,
         holds: good === live.length,
-        evidence: live.length === 0 ? "no live closure can be reached from the exports; new ones are made from the edited script" : `${good} of ${live.length} live closures show the new code`,
+        evidence:
+          live.length === 0
+            ? "no live closure can be reached from the exports; new ones are made from the edited script"
+            : `${good} of ${live.length} live closures show the new code`,
       };
     });
   }

@@ -9,7 +9,8 @@ const Module = require("node:module");
 const path = require("node:path");
 const { pathToFileURL } = require("node:url");
 const v8 = require("node:v8");
-const { createMethods } = require("./agent.cjs");
+const { Isolate } = require("./isolate.cjs");
+const { importModule } = require("./import-module.cjs");
 
 /** Answers on standard output with one JSON document, and ends the process. */
 async function main(input) {
@@ -27,37 +28,70 @@ async function main(input) {
 async function rehearse({ hotpatch, base, entries, files, ballastMb, waitMs = 0 }) {
   const answer = { node: process.versions.node, failures: [] };
   for (const entry of entries) await load(answer, () => loadEntry(base, entry), entry);
-  answer.entryFiles = loadedFiles(createMethods(), hotpatch);
+  answer.entryFiles = loadedFiles(hotpatch);
   const loaded = new Set(answer.entryFiles);
   for (const file of files) if (await load(answer, () => loadFile(file), file.filename)) loaded.add(file.path);
-  const methods = createMethods();
   // A file that did not load to its end may have been compiled all the same.
   const rehearsed = { ...hotpatch, files: hotpatch.files.filter((file) => loaded.has(file.path)) };
-  const measured = await round(methods, rehearsed, waitMs);
-  Object.assign(answer, measured);
-  if (measured.applied && ballastMb > 0) {
-    const ballast = fill(ballastMb);
-    const heavier = await round(methods, rehearsed, waitMs);
-    answer.heavier = { heapUsedBytes: heavier.heapUsedBytes, enableMs: heavier.enableMs, pauseMs: heavier.pauseMs };
-    answer.ballast = ballast.length;
-  }
+  const cold = await round(rehearsed, waitMs);
+  Object.assign(answer, cold);
+  if (cold.applied && ballastMb > 0) await measure(answer, { cold, rehearsed, ballastMb, waitMs });
   return answer;
 }
 
-/** Applied and taken back once. */
-async function round(methods, hotpatch, waitMs) {
+/**
+ * Two samples of the pause, on a light and on a heavier heap.
+ * The first round pays for much that comes only once and may meet a busy moment; the target's round is a first one too, so it may count up to half as much again as a second one.
+ */
+async function measure(answer, { cold, rehearsed, ballastMb, waitMs }) {
+  const warm = await round(rehearsed, waitMs);
+  const light = (key) => Math.min(cold[key], 1.5 * warm[key]);
+  answer.pauseMs = light("pauseMs");
+  answer.enableMs = light("enableMs");
+  const ballast = fill(ballastMb);
+  const heavy = await round(rehearsed, waitMs);
+  const grown = (key) => light(key) + Math.max(0, heavy[key] - warm[key]);
+  answer.heavier = { heapUsedBytes: heavy.heapUsedBytes, enableMs: grown("enableMs"), pauseMs: grown("pauseMs") };
+  answer.ballast = ballast.length;
+}
+
+/** Applied and taken back once, with the debugger turned on anew. */
+async function round(hotpatch, waitMs) {
+  const isolate = new Isolate();
   const heapUsedBytes = v8.getHeapStatistics().used_heap_size;
   try {
-    const { copies, pauseMs, enableMs, findings } = await methods.apply({ hotpatch, waitMs });
-    const { leftBehind, pauseMs: revertPauseMs } = await methods.revert({ id: hotpatch.id, waitMs });
-    return { applied: true, copies, pauseMs: Math.max(pauseMs, revertPauseMs), enableMs, findings, leftBehind, heapUsedBytes };
+    const { copies, pauseMs, enableMs, findings } = await isolate.apply({ hotpatch, waitMs });
+    const { leftBehind, pauseMs: revertPauseMs } = await isolate.revert({ id: hotpatch.id, waitMs });
+    return {
+      applied: true,
+      copies,
+      pauseMs: Math.max(pauseMs, revertPauseMs),
+      enableMs,
+      findings,
+      leftBehind,
+      heapUsedBytes,
+    };
   } catch (error) {
-    return { applied: false, heapUsedBytes, fault: { code: error.code, message: error.code ? error.message : String(error.stack), files: error.details?.files ?? [], isFinal: error.details?.isFinal === true } };
+    return {
+      applied: false,
+      heapUsedBytes,
+      fault: {
+        code: error.code,
+        message: error.code ? error.message : String(error.stack),
+        files: error.details?.files ?? [],
+        isFinal: error.details?.isFinal === true,
+      },
+    };
+  } finally {
+    isolate.debugging.close();
   }
 }
 
-function loadedFiles(methods, hotpatch) {
-  return methods.probe({ hotpatch }).copies.map((copy) => copy.path);
+function loadedFiles(hotpatch) {
+  const isolate = new Isolate();
+  const { copies } = isolate.probe(hotpatch);
+  isolate.debugging.close();
+  return copies.map((copy) => copy.path);
 }
 
 async function load(answer, action, name) {
@@ -75,8 +109,13 @@ async function loadEntry(base, name) {
   try {
     require(name);
   } catch (error) {
-    if (error.code !== "ERR_REQUIRE_ESM" && error.code !== "ERR_PACKAGE_PATH_NOT_EXPORTED" && !/import statement|export/.test(error.message)) throw error;
-    await import(resolveModule(base, name, require));
+    if (
+      error.code !== "ERR_REQUIRE_ESM" &&
+      error.code !== "ERR_PACKAGE_PATH_NOT_EXPORTED" &&
+      !/import statement|export/.test(error.message)
+    )
+      throw error;
+    await importModule(resolveModule(base, name, require));
   }
 }
 
@@ -97,7 +136,7 @@ function entryOf(exports) {
 }
 
 async function loadFile({ filename, format }) {
-  if (format === "module") await import(pathToFileURL(filename).href);
+  if (format === "module") await importModule(pathToFileURL(filename).href);
   else Module.createRequire(filename)(filename);
 }
 

