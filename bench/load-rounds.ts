@@ -164,7 +164,9 @@ function pausesOf(pausesMs: readonly number[]): Pauses {
 /** What the service keeps after a collection. */
 async function memoryOf(service: SettingsService): Promise<Memory> {
   const answer = once(service.child, "message");
-  service.child.send("memory");
-  const [memory] = (await answer) as [Memory];
+  const sent = new Promise<void>((resolve, reject) => {
+    service.child.send("memory", (error) => (error === null ? resolve() : reject(error)));
+  });
+  const [[memory]] = await Promise.all([answer as Promise<[Memory]>, sent]);
   return memory;
 }

@@ -84,8 +84,11 @@ export class ClientProcess {
   #order(order: ClientOrder): Promise<LoadReport> {
     this.#orders += 1;
     const id = this.#orders;
-    const answer = new Promise<LoadReport>((resolve) => this.#answers.set(id, resolve));
-    this.#child.send({ id, order });
+    const answer = new Promise<LoadReport>((resolve, reject) => {
+      this.#answers.set(id, resolve);
+      // Without a callback, a client that has ended would end us by an event that nobody listens to.
+      this.#child.send({ id, order }, (error) => error && reject(error));
+    });
     return Promise.race([answer, this.untimelyEnd]);
   }
 }

@@ -62,7 +62,7 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
     path,
     format: formatOf(before, path),
     before: { sha256: sha256(oldText), length: oldText.length },
-    registry: `__rebootless_${sha256(`${path}\n${oldText}`).slice(0, 12)}`,
+    registry: registryName(`${path}\n${oldText}`),
   };
   if (isMinified(path, oldText)) {
     const unreachable = [{ name: path, line: 0, reason: "the file is minified: V8 compares lines, and finds no function again in lines this long" }];
@@ -147,6 +147,11 @@ function addPayload(payloads: Map<string, Uint8Array>, name: string, text: strin
   const safe = /^[0-9A-Za-z._/@+-]{1,180}$/.test(name) ? name : `${name.split("/")[0]}/${sha256(name)}`;
   payloads.set(safe, Buffer.from(text, "utf8"));
   return safe;
+}
+
+/** Digits alone, so that one name of this form is to V8's comparison of characters what another is. */
+function registryName(text: string): string {
+  return `__rebootless_${(BigInt(`0x${sha256(text)}`) % 10n ** 12n).toString().padStart(12, "0")}`;
 }
 
 export function sha256(text: string): string {

@@ -4,7 +4,7 @@
  * Two functions with equal own tokens differ at most in the functions inside them, which is what lets a difference be narrowed down to the smallest functions that hold it.
  */
 import type { Node } from "acorn";
-import { type AnyNode, childNodes, lineOf, type SourceFile } from "./syntax.ts";
+import { type AnyNode, childNodes, firstIndex, lineOf, type SourceFile } from "./syntax.ts";
 
 /** A half-open range of UTF-16 code units. */
 export interface Range {
@@ -21,6 +21,8 @@ export interface FunctionEntry {
   readonly line: number;
   readonly parent: FunctionEntry | undefined;
   readonly children: FunctionEntry[];
+  /** Its index among the children of its parent. */
+  readonly place: number;
   readonly depth: number;
   /** Called where it stands while its parent runs, so that it has run already once the module is loaded. */
   readonly runsAtLoad: boolean;
@@ -51,6 +53,7 @@ export function buildFunctionTree(source: SourceFile): FunctionEntry {
     line: 1,
     parent: undefined,
     children: [],
+    place: 0,
     depth: 0,
     runsAtLoad: true,
     constructorOf: undefined,
@@ -76,6 +79,7 @@ function collect(source: SourceFile, node: AnyNode, context: Context, owner: Fun
       line: lineOf(child),
       parent: owner,
       children: [],
+      place: owner.children.length,
       depth: owner.depth + 1,
       runsAtLoad: owner.runsAtLoad && runsInPlace(child, inner),
       constructorOf: constructorClass(child, inner),
@@ -154,7 +158,8 @@ export function ownTokens(
     if (token === undefined || token.start >= within.end) break;
     const nested = child < 0 ? undefined : entry.children[child];
     if (nested && token.start >= nested.node.start) {
-      texts.push("\u0192");
+      // A declaration's name belongs to what is around it: two declarations that changed places are not each other.
+      texts.push(nested.node.type === "FunctionDeclaration" ? `\u0192${nested.name}` : "\u0192");
       index = firstTokenAt(source, nested.node.end) - 1;
       child++;
     } else texts.push(normalise(source.text.slice(token.start, token.end)));
@@ -163,14 +168,7 @@ export function ownTokens(
 }
 
 function firstTokenAt(source: SourceFile, offset: number): number {
-  let low = 0;
-  let high = source.tokens.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((source.tokens[middle]?.start ?? 0) < offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(source.tokens.length, (index) => (source.tokens[index]?.start ?? 0) >= offset);
 }
 
 /** Every function below `entry`, outer before inner, in source order. */
@@ -183,8 +181,6 @@ export function* descendants(entry: FunctionEntry): Generator<FunctionEntry> {
 
 /** The innermost function around the offset. */
 export function functionAt(root: FunctionEntry, offset: number): FunctionEntry {
-  for (const child of root.children) {
-    if (child.node.start <= offset && offset < child.node.end) return functionAt(child, offset);
-  }
-  return root;
+  const child = root.children[firstIndex(root.children.length, (index) => (root.children[index]?.node.end ?? 0) > offset)];
+  return child && child.node.start <= offset ? functionAt(child, offset) : root;
 }

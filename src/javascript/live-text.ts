@@ -4,6 +4,7 @@
  * The live text is the old text with changed functions exchanged, and nothing else: V8 then finds every function again by its place.
  * Invariant: in the live text, the same variables are captured as in the old one, outside the exchanged functions; V8 refuses in silence to update functions whose surroundings changed.
  */
+import { besideOld } from "./arrow-text.ts";
 import { analyseBindings, type Bindings, captureKey, isCapturing } from "./bindings.ts";
 import type { FileDifference, Gap, Replacement, ScopePair } from "./difference.ts";
 import { buildFunctionTree, descendants, type FunctionEntry, ownTokens, type Range } from "./function-tree.ts";
@@ -95,7 +96,9 @@ class Writer {
       }
     }
     for (const { scope, unit } of this.#registry.dependents()) {
-      if (unit.names.length === 0 && unit.kind !== "return" && unit.kind !== "default-export") this.#rerun(scope, unit.node);
+      if (unit.names.length > 0 || unit.kind === "return" || unit.kind === "default-export") continue;
+      if (/^assign:(module\.)?exports$/.test(unit.key)) this.#registry.addWholeExport(scope, unit.node);
+      else this.#rerun(scope, unit.node);
     }
   }
 
@@ -178,9 +181,11 @@ class Writer {
     const value = rewrite({ start: this.#bodyStart(node, this.#difference.after.source.text), end: node.end });
     if (oldBody.type === "BlockStatement") return body.type === "BlockStatement" ? rewrite(after.range) : `${head}{ return (${value}); }`;
     const old = this.#difference.before.source.text.slice(this.#bodyStart(before.node, this.#difference.before.source.text), before.node.end);
-    if (body.type !== "BlockStatement") return `${head}true ? (${value}) : ${old}`;
-    const inner = node.async === true ? `await (async () => ${value})()` : `(() => ${value})()`;
-    return `${head}true ? ${inner} : ${old}`;
+    const called = node.async === true ? `await (async () => ${value})()` : `(() => ${value})()`;
+    const beside = besideOld(body.type === "BlockStatement" ? called : value, old);
+    if (beside !== undefined) return head + beside;
+    this.#arrowGap(before);
+    return `${head}${old}`;
   }
 
   /** Just behind the arrow and the blanks after it, so that parentheses around the body are part of it. */
@@ -200,7 +205,24 @@ class Writer {
       const edit = referenceEdit(source, placed, substitute);
       if (edit) byFunction.set(placed.within, [...(byFunction.get(placed.within) ?? []), edit]);
     }
-    return [...byFunction].map(([entry, edits]) => ({ entry, edits }));
+    const isTouchedInside = (entry: FunctionEntry): boolean => [...descendants(entry)].some((inner) => byFunction.has(inner));
+    return [...byFunction].map(([entry, edits]) => ({ entry, edits: isTouchedInside(entry) ? edits : this.#keepingEnd(entry, edits) }));
+  }
+
+  /** Edits in the expression of an arrow function become one, with the old expression at its end. */
+  #keepingEnd(entry: FunctionEntry, edits: readonly Edit[]): readonly Edit[] {
+    if (entry.node.type !== "ArrowFunctionExpression" || (entry.node.body as AnyNode).type === "BlockStatement") return edits;
+    const { text } = this.#difference.before.source;
+    const range = { start: this.#bodyStart(entry.node, text), end: entry.node.end };
+    const inBody = edits.filter(({ start }) => start >= range.start);
+    if (inBody.length === 0) return edits;
+    const beside = besideOld(applyEdits(text, range, inBody), text.slice(range.start, range.end));
+    if (beside === undefined) this.#arrowGap(entry);
+    return [...edits.filter(({ start }) => start < range.start), { ...range, text: beside ?? text.slice(range.start, range.end) }];
+  }
+
+  #arrowGap({ name, line }: FunctionEntry): void {
+    this.#gaps.push({ name, line, reason: "V8 cannot find this arrow function again: its new expression holds every character of the old one" });
   }
 
   #assemble(edits: readonly Edit[]): string {
@@ -235,8 +257,8 @@ class Writer {
     const offset = isWhole ? 0 : entry.range.start;
     const isExpression = entry.node.type === "ArrowFunctionExpression" && (entry.node.body as AnyNode).type !== "BlockStatement";
     const at = isExpression ? this.#bodyStart(entry.node, text) - entry.range.start : lineOfClosingBrace(current);
-    // On a line of its own: V8 compares lines, and the one with the closing brace has to stay as it was.
-    const dead = isExpression ? `false ? (${names.join(", ")}) : ` : `;if (false) { ${names.join("; ")}; }\n`;
+    // On a line of its own: V8 compares lines, and the one with the closing brace has to stay as it was; without a brace that it could take for that one.
+    const dead = isExpression ? `false ? (${names.join(", ")}) : ` : `;if (false) (${names.join(", ")});\n`;
     const edit: Edit = { start: offset + at, end: offset + at, text: dead };
     if (!isWhole) return { entry, edits: [...edits, edit] };
     return { entry, edits: [{ ...first, text: `${current.slice(0, at)}${dead}${current.slice(at)}` }] };
@@ -347,7 +369,7 @@ function isInside(inner: FunctionEntry, outer: FunctionEntry): boolean {
 
 /** A function's place in the tree; it is the same in the old and in the live text, outside the exchanged functions. */
 function pathOf(entry: FunctionEntry): string {
-  return entry.parent ? `${pathOf(entry.parent)}/${entry.parent.children.indexOf(entry)}` : "";
+  return entry.parent ? `${pathOf(entry.parent)}/${entry.place}` : "";
 }
 
 /** Captured variables of functions outside the exchanged ones, with the functions that capture them. */

@@ -102,6 +102,17 @@ export class Registry {
     this.#effects[at] = { start: node.start, text };
   }
 
+  /** Whoever loaded the module keeps what was exported as a whole, so it gets the properties whose values changed. */
+  addWholeExport(scope: ScopePair, node: AnyNode): void {
+    const value = lastValue(node);
+    const properties = value.type === "ObjectExpression" ? (value.properties as AnyNode[]).filter((property) => this.#readsChanged(property)) : [];
+    if (properties.length === 0 || properties.some(({ type }) => type !== "Property")) {
+      this.gaps.push({ name: "module.exports", line: lineOf(node), reason: "its value was handed out when the module was loaded, and whoever took it keeps it" });
+      return;
+    }
+    for (const property of properties) this.addEffect({ kind: "define", scope, target: node.left as AnyNode, onPrototype: false, property });
+  }
+
   /** An object that is made anew from the new text has the property already. */
   #isMadeAnew({ target, scope }: Extract<Effect, { kind: "define" }>): boolean {
     return typeof target === "string" && this.#changed.has(this.#key(scope, target));
@@ -110,10 +121,14 @@ export class Registry {
   /** Objects that are to get properties but that no closure of the running process leads to have to be made anew. */
   unheldTargets(): { readonly scope: ScopePair; readonly name: string }[] {
     return this.#difference.effects.flatMap((effect) =>
-      effect.kind === "define" && typeof effect.target === "string" && !this.#captured.has(this.#captureKey(effect.scope.before, effect.target))
+      effect.kind === "define" && typeof effect.target === "string" && !this.#isReachable(effect.scope, effect.target)
         ? [{ scope: effect.scope, name: effect.target }]
         : [],
     );
+  }
+
+  #isReachable(scope: ScopePair, name: string): boolean {
+    return this.#captured.has(this.#captureKey(scope.before, name)) || this.#exportedAs(scope, name) !== undefined;
   }
 
   /** Undefined when nothing has to be done besides the live edit. */
@@ -146,6 +161,12 @@ export class Registry {
       this.#noteExport(this.#raw(left.object as AnyNode), property);
       return `define(${rewrite(left.object as AnyNode)}, { ${key}: ${rewrite(node.right as AnyNode)} }, true);`;
     }
+    const defined = /^Object\s*\.\s*defineProperty\s*\(/.test(this.#raw(node)) ? (node.arguments as AnyNode[]) : [];
+    if (defined.length === 3) {
+      const [target, key, descriptor] = defined.map(rewrite);
+      // By way of `define`, since what is defined like this could not be taken back.
+      return `define(${target}, Object.defineProperty({}, ${key}, ${descriptor}));`;
+    }
     // An expression that begins with a function or a brace would be taken for a declaration or a block.
     return node.type.endsWith("Expression") ? `(${rewrite(node)});` : `${rewrite(node)};`;
   }
@@ -169,6 +190,8 @@ export class Registry {
   }
 
   #byName(scope: ScopePair, name: string): string {
+    const exported = this.#exportedAs(scope, name);
+    if (exported !== undefined && !this.#changed.has(this.#key(scope, name))) return exported;
     if (this.#changed.has(this.#key(scope, name)) || !this.#captured.has(this.#captureKey(scope.before, name))) {
       this.#need(scope, name);
       return this.#entryName(scope, name);
@@ -220,12 +243,28 @@ export class Registry {
     return init?.type === "CallExpression" && (init.callee as AnyNode).name === "require";
   }
 
-  /** `const list = exports.list = []` can be had from the exports. */
+  /** Where the exports hold the value: `const list = exports.list = []`, `exports.list = list`, `module.exports = list`, `module.exports = { list }`. */
   #exportedAs(scope: ScopePair, name: string): string | undefined {
     const init = this.#unitDeclaring(scope, name)?.node.init as AnyNode | null | undefined;
-    const left = init?.type === "AssignmentExpression" ? (init.left as AnyNode) : undefined;
-    if (left?.type !== "MemberExpression" || left.computed === true) return undefined;
-    return /^(module\s*\.\s*)?exports$/.test(this.#raw(left.object as AnyNode)) ? `${this.name}.exports.${this.#raw(left.property as AnyNode)}` : undefined;
+    const own = init?.type === "AssignmentExpression" ? this.#exportedBy(init.left as AnyNode) : undefined;
+    if (own !== undefined || scope !== this.#difference.scopes[0]) return own;
+    for (const { kind, node } of this.#units(scope)) {
+      if (kind !== "assignment") continue;
+      const place = this.#exportedBy(node.left as AnyNode);
+      const value = node.right as AnyNode;
+      if (place !== undefined && value.type === "Identifier" && value.name === name) return place;
+      const isWhole = place === `${this.name}.module.exports` && value.type === "ObjectExpression";
+      const property = isWhole ? (value.properties as AnyNode[]).find((candidate) => isPropertyOf(candidate, name)) : undefined;
+      if (property) return `${place}.${(property.key as AnyNode).name}`;
+    }
+    return undefined;
+  }
+
+  #exportedBy(left: AnyNode): string | undefined {
+    const text = this.#raw(left).replace(/\s+/g, "");
+    const [, member] = /^(?:module\.)?exports\.([\w$]+)$/.exec(text) ?? [];
+    if (member !== undefined) return `${this.name}.exports.${member}`;
+    return text === "module.exports" ? `${this.name}.module.exports` : undefined;
   }
 
   /** Whether every function that uses the variable is made anew in the registry, so that the variable can be as well. */
@@ -332,13 +371,13 @@ export class Registry {
     for (const scope of this.#difference.scopes) {
       for (const unit of this.#units(scope)) {
         if (unit.kind === "function" || unit.kind === "import" || unit.kind === "ignored") continue;
-        if (this.#readsChanged(unit) || this.#fillsNew(scope, unit)) yield { scope, unit };
+        if (this.#readsChanged(unit.node) || this.#fillsNew(scope, unit)) yield { scope, unit };
       }
     }
   }
 
-  #readsChanged(unit: Unit): boolean {
-    for (const placed of referencesIn(this.#after, unit.node)) {
+  #readsChanged(node: AnyNode): boolean {
+    for (const placed of referencesIn(this.#after, node)) {
       if (placed.variable === undefined || !placed.within.runsAtLoad || !placed.reference.isRead()) continue;
       const owner = this.#difference.scopes.find(({ after }) => after === ownerOf(this.#after, placed.variable as never));
       if (owner && this.#changed.has(this.#key(owner, placed.name))) return true;
@@ -367,6 +406,16 @@ export class Registry {
     this.#changed.set(key, { scope, name, unit, existed: true });
     return true;
   }
+}
+
+/** What a chain of assignments assigns. */
+function lastValue(node: AnyNode): AnyNode {
+  return node.type === "AssignmentExpression" ? lastValue(node.right as AnyNode) : node;
+}
+
+/** `{ name }` or `{ key: name }`. */
+function isPropertyOf(property: AnyNode, name: string): boolean {
+  return property.type === "Property" && property.computed !== true && (property.key as AnyNode).type === "Identifier" && (property.value as AnyNode).type === "Identifier" && (property.value as AnyNode).name === name;
 }
 
 /** Names that an ES module declares and exports under the same name. */

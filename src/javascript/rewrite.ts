@@ -6,7 +6,7 @@
 import type { Node } from "acorn";
 import type { Bindings, PlacedReference } from "./bindings.ts";
 import type { Range } from "./function-tree.ts";
-import { type AnyNode, childNodes, isNode, type SourceFile } from "./syntax.ts";
+import { type AnyNode, childNodes, firstIndex, isNode, type SourceFile } from "./syntax.ts";
 
 /** Undefined where the reference can stay. */
 export type Substitute = (placed: PlacedReference) => string | undefined;
@@ -34,7 +34,7 @@ export function referenceEdit(source: SourceFile, placed: PlacedReference, subst
 export function applyEdits(text: string, range: Range, edits: readonly Edit[]): string {
   let result = "";
   let at = range.start;
-  for (const edit of [...edits].sort((a, b) => a.start - b.start)) {
+  for (const edit of [...edits].sort((a, b) => a.start - b.start || a.end - b.end)) {
     // `var x = 1` refers to x twice at one place (declaration and initialiser); once is enough.
     if (edit.start < at) continue;
     result += text.slice(at, edit.start) + edit.text;
@@ -44,9 +44,10 @@ export function applyEdits(text: string, range: Range, edits: readonly Edit[]): 
 }
 
 export function* referencesIn(bindings: Bindings, range: Range): Generator<PlacedReference> {
-  for (const placed of bindings.references) {
-    if (placed.start >= range.end) return;
-    if (placed.start >= range.start && placed.end <= range.end) yield placed;
+  const { references } = bindings;
+  let index = firstIndex(references.length, (at) => (references[at]?.start ?? 0) >= range.start);
+  for (let placed = references[index]; placed !== undefined && placed.start < range.end; placed = references[++index]) {
+    if (placed.end <= range.end) yield placed;
   }
 }
 

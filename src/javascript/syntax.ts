@@ -52,16 +52,36 @@ export function isNode(value: unknown): value is AnyNode {
   return typeof value === "object" && value !== null && typeof (value as { type?: unknown }).type === "string";
 }
 
+/** Trees do not change once they are parsed, and they are walked many times. */
+const knownChildren = new WeakMap<Node, readonly AnyNode[]>();
+
 /** The direct children of a node in source order. */
-export function childNodes(node: Node): AnyNode[] {
+export function childNodes(node: Node): readonly AnyNode[] {
+  const known = knownChildren.get(node);
+  if (known) return known;
   const children: AnyNode[] = [];
-  for (const [key, value] of Object.entries(node)) {
-    if (key === "type" || key === "loc" || key === "range") continue;
+  for (const key in node) {
+    if (key === "loc") continue;
+    const value = (node as AnyNode)[key];
     if (Array.isArray(value)) {
       for (const item of value) if (isNode(item)) children.push(item);
     } else if (isNode(value)) children.push(value);
   }
-  return children.sort((a, b) => a.start - b.start || a.end - b.end);
+  children.sort((a, b) => a.start - b.start || a.end - b.end);
+  knownChildren.set(node, children);
+  return children;
+}
+
+/** The first index of a sorted list for which `isReached` holds; its length when it holds for none. */
+export function firstIndex(length: number, isReached: (index: number) => boolean): number {
+  let low = 0;
+  let high = length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (isReached(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 export function lineOf(node: Node): number {

@@ -88,7 +88,9 @@ async function outcomeOf(work) {
 }
 
 const watched = { Object: Object.prototype, Array: Array.prototype, Function: Function.prototype };
-const expected = Object.fromEntries(Object.entries(watched).map(([name, one]) => [name, new Set(Reflect.ownKeys(one))]));
+const expected = Object.fromEntries(
+  Object.entries(watched).map(([name, one]) => [name, new Set(Reflect.ownKeys(one))]),
+);
 
 /** What a check left on the prototypes that everything shares; it is taken away, so that the next check starts clean. */
 function pollution() {

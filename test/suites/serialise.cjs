@@ -37,17 +37,20 @@ function write(value, place) {
 }
 
 function writeObject(value, place) {
-  if (typeof value === "function") return `<function ${value.name || "unnamed"}/${value.length}>${members(value, place)}`;
+  if (typeof value === "function")
+    return `<function ${value.name || "unnamed"}/${value.length}>${members(value, place)}`;
   if (value instanceof Error) return `<${value.name}: ${value.message}>${members(value, place)}`;
   if (value instanceof Date) return `<date ${Number.isNaN(value.getTime()) ? "invalid" : value.toISOString()}>`;
   if (value instanceof RegExp) return `<${value} at ${value.lastIndex}>`;
   if (value instanceof Promise) return "<promise>";
   if (value instanceof URL) return `<url ${value.href}>`;
-  if (ArrayBuffer.isView(value)) return `<${className(value)} ${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("latin1")}>`;
+  if (ArrayBuffer.isView(value))
+    return `<${className(value)} ${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("latin1")}>`;
   if (value instanceof Map) {
     return `<${className(value)} ${[...value].map(([key, member]) => `${write(key, place)} => ${write(member, place)}`).join(", ")}>`;
   }
-  if (value instanceof Set) return `<${className(value)} ${[...value].map((member) => write(member, place)).join(", ")}>`;
+  if (value instanceof Set)
+    return `<${className(value)} ${[...value].map((member) => write(member, place)).join(", ")}>`;
   if (Object(value) instanceof Number || value instanceof String || value instanceof Boolean) {
     return `<boxed ${write(value.valueOf(), place)}>`;
   }

@@ -84,10 +84,7 @@ function receive(child: ChildProcess, timeoutMs: number, wanted: (message: Messa
       const how = child.signalCode ?? `exit code ${child.exitCode}`;
       settle(() => reject(new Error(`the process of the suite ended with ${how}`)));
     };
-    const timer = setTimeout(
-      () => settle(() => reject(new Error(`no answer after ${timeoutMs / 1000} s`))),
-      timeoutMs,
-    );
+    const timer = setTimeout(() => settle(() => reject(new Error(`no answer after ${timeoutMs / 1000} s`))), timeoutMs);
     child.on("message", look);
     child.on("exit", died);
     if (child.exitCode !== null || child.signalCode !== null) died();

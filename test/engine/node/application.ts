@@ -134,10 +134,7 @@ function question(
     };
     const onExit = (): void =>
       settle(() => reject(new Error(`the application ended (${child.signalCode ?? child.exitCode}): ${complaint()}`)));
-    const timer = setTimeout(
-      () => settle(() => reject(new Error("the application does not answer"))),
-      askTimeoutMs,
-    );
+    const timer = setTimeout(() => settle(() => reject(new Error("the application does not answer"))), askTimeoutMs);
     child.on("message", onMessage);
     child.once("exit", onExit);
     child.send({ id, values });

@@ -22,9 +22,14 @@ export interface Change {
 export function testChanges(changes: readonly Change[]): void {
   for (const change of changes) {
     test(change.name, { timeout: 300_000 }, async (context) => {
-      const fix = await buildFix(context, { before: change.before, after: change.after, ...(change.esm ? { type: "module" } : {}) });
+      const fix = await buildFix(context, {
+        before: change.before,
+        after: change.after,
+        ...(change.esm ? { type: "module" } : {}),
+      });
       await control(context, change, fix);
-      for (const major of change.everywhere ? nodeMajors : [26 as const]) await patchAndTakeBack(context, change, fix, major);
+      for (const major of change.everywhere ? nodeMajors : [26 as const])
+        await patchAndTakeBack(context, change, fix, major);
     });
   }
 }
@@ -41,7 +46,10 @@ async function control(context: TestContext, change: Change, fix: BuiltFix): Pro
 async function patchAndTakeBack(context: TestContext, change: Change, fix: BuiltFix, major: NodeMajor): Promise<void> {
   const folder = temporaryFolder(context);
   fix.install(folder);
-  const application = await startApplication(context, folder, change.application, { major, isModule: change.esm ?? false });
+  const application = await startApplication(context, folder, change.application, {
+    major,
+    isModule: change.esm ?? false,
+  });
   const patching = new Patching(fix, application);
   const answers = async (expected: unknown, when: string): Promise<void> =>
     assert.deepEqual(await application.ask(), expected, `Node ${major}, ${when}`);

@@ -198,9 +198,9 @@ module.exports = { Base, Derived };
 const { Derived } = library;
 const kept = new Derived("Kept");
 class Own extends Derived { describe() { return "own " + super.describe(); } }
-answer(() => [kept.describe(), new Derived("x").describe(), new Derived("x").open, Derived.make("y").name, new Own("z").describe()]);`,
-    old: ["base Kept old", "base x old", true, "y", "own base z old"],
-    fixed: ["base Kept new", "base X new", false, "Y!", "own base Z new"],
+answer(() => [kept.describe().slice(-3), new Derived("x").describe(), new Derived("x").open, Derived.make("y").name, new Own("z").describe()]);`,
+    old: ["old", "base x old", true, "y", "own base z old"],
+    fixed: ["new", "base X new", false, "Y!", "own base Z new"],
   },
   {
     name: "a method that only the new version has",

@@ -4,7 +4,12 @@ import type { TestContext } from "node:test";
 import { type Refusal, RefusalError } from "../../../src/base/refusal.ts";
 import { buildNpmHotpatch } from "../../../src/build/hotpatch-build.ts";
 import type { Outcome, ProcessReference, Verdict } from "../../../src/engine/engine.ts";
-import { NodeEngine, type NodeEngineOptions, type NodeOutcome, type NodePlan } from "../../../src/engine/node/node-engine.ts";
+import {
+  NodeEngine,
+  type NodeEngineOptions,
+  type NodeOutcome,
+  type NodePlan,
+} from "../../../src/engine/node/node-engine.ts";
 import { encodeHotpatch } from "../../../src/hotpatch/container.ts";
 import type { Hotpatch } from "../../../src/hotpatch/hotpatch.ts";
 import { openHotpatch } from "../../../src/hotpatch/open-hotpatch.ts";
@@ -65,7 +70,9 @@ export class Patching {
   async plan(options: EngineOptions = {}): Promise<NodePlan> {
     const { hotpatch } = this.#fix;
     const engine = this.#engine(options);
-    return engine.plan(await engine.probe(this.#target, hotpatch), hotpatch, { maxPauseMs: options.maxPauseMs ?? 60_000 });
+    return engine.plan(await engine.probe(this.#target, hotpatch), hotpatch, {
+      maxPauseMs: options.maxPauseMs ?? 60_000,
+    });
   }
 
   async apply(options: EngineOptions = {}): Promise<NodeOutcome> {

@@ -103,8 +103,12 @@ class Search {
     this.functions.push(fn);
     if (!this.wanted.has(text)) return;
     const list = this.found.get(text) ?? [];
-    if (list.length >= perTextLimit || this.debugging.scriptOf(fn) !== this.script.scriptId) return;
-    this.found.set(text, [...list, fn]);
+    if (list.length >= perTextLimit) return;
+    const scriptId = this.debugging.scriptOf(fn);
+    if (this.debugging.leftovers.has(scriptId)) {
+      throw new Error(`${fn.name || "A function"} of ${this.script.url} was left behind by an earlier live edit and cannot be changed any more; restart the process.`);
+    }
+    if (scriptId === this.script.scriptId) this.found.set(text, [...list, fn]);
   }
 }
 

@@ -17,6 +17,8 @@ class Debugging {
   constructor() {
     this.session = undefined;
     this.scripts = new Map();
+    /** Scripts that V8 made to hold a text that a live edit replaced; functions that the edit did not find stay with them. */
+    this.leftovers = new Set();
     this.enableMs = 0;
     this.users = 0;
     this.timer = undefined;
@@ -34,7 +36,7 @@ class Debugging {
     allowLiveEdit();
     const session = new inspector.Session();
     session.connect();
-    session.on("Debugger.scriptParsed", ({ params }) => this.scripts.set(params.scriptId, params));
+    session.on("Debugger.scriptParsed", ({ params }) => this.onScript(params));
     this.session = session;
     const start = now();
     this.post("Debugger.enable", { maxScriptsCacheSize: 0 });
@@ -84,8 +86,30 @@ class Debugging {
     }
   }
 
+  onScript(script) {
+    if (!this.leftovers.has(script.scriptId)) this.scripts.set(script.scriptId, script);
+  }
+
+  /** The id of a script made now: V8 counts them upwards. */
+  nextScriptId() {
+    marks++;
+    // Each mark is a text of its own, since V8 does not compile one twice; an exception says which script it came from.
+    const answer = this.post("Runtime.evaluate", { expression: `throw ${marks};`, silent: true });
+    return Number(answer.exceptionDetails.scriptId);
+  }
+
   /** V8's own word about a live edit; it proves nothing yet. */
   edit(scriptId, text) {
+    const before = this.nextScriptId();
+    try {
+      return this.exchange(scriptId, text);
+    } finally {
+      const after = this.nextScriptId();
+      for (let id = before + 1; id < after; id++) this.leftovers.add(String(id));
+    }
+  }
+
+  exchange(scriptId, text) {
     const answer = this.post("Debugger.setScriptSource", { scriptId, scriptSource: text });
     const detail = answer.exceptionDetails;
     return {
@@ -149,6 +173,8 @@ class Debugging {
     return taken;
   }
 }
+
+let marks = 0;
 
 const handoverName = "rebootless.handover";
 const handover = { value: undefined, take: undefined };

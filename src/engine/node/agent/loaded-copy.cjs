@@ -5,7 +5,7 @@
  * `find` and `prepare` may take several turns of the event loop and change nothing; `edit`, `check` and `restore` are synchronous, so that a transaction over many copies is one turn.
  */
 
-const { createHash, randomBytes } = require("node:crypto");
+const { createHash, randomInt } = require("node:crypto");
 const fs = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
@@ -81,6 +81,8 @@ function findMismatched(debugging, hotpatch, copies) {
   return mismatched;
 }
 
+/** In the name of a registry. */
+const digits = 12;
 /** The switch of a gated copy, in its registry. */
 const flagName = "on$";
 
@@ -92,7 +94,7 @@ class LoadedCopy {
     this.source = source;
     this.filename = script.url.startsWith("file:") ? fileURLToPath(script.url) : script.url;
     // Each copy has variables of its own, so each gets a registry of its own; the names have equal lengths, so offsets stay.
-    this.registryName = `__rebootless_${randomBytes(6).toString("hex")}`;
+    this.registryName = `__rebootless_${String(randomInt(10 ** digits)).padStart(digits, "0")}`;
     this.registry = {};
     const hasCode = file.live !== undefined && script.scriptId !== undefined;
     this.text = hasCode ? this.ownText(file.live) : undefined;
@@ -107,7 +109,8 @@ class LoadedCopy {
   }
 
   ownText(text) {
-    return text.replaceAll(this.file.registry, this.registryName);
+    // The part before the digits may be written with an escape.
+    return text.replaceAll(this.file.registry.slice(-digits), this.registryName.slice(-digits));
   }
 
   get module() {
@@ -246,9 +249,11 @@ class LoadedCopy {
   /** Runs the delta: after the edit of every copy, in the order of the files. */
   extend(virtualModules, copies) {
     const { delta } = this.file;
-    if (delta === undefined) return;
+    if (this.text === undefined && delta === undefined) return;
     this.publishRegistry();
+    // The new code may use what Node.js passes into the module, although nothing has to be computed.
     this.fillRegistry(virtualModules);
+    if (delta === undefined) return;
     const { scopes } = this;
     if (this.module) this.undo.keep(this.module.exports);
     for (const scope of scopes)
@@ -257,7 +262,7 @@ class LoadedCopy {
       this.undo.define(target, literal, enumerable);
       for (const key of Reflect.ownKeys(literal)) {
         this.defined = this.defined.filter((entry) => entry.target !== target || entry.key !== key);
-        this.defined.push({ target, key, value: target[key] });
+        this.defined.push({ target, key, descriptor: Reflect.getOwnPropertyDescriptor(target, key) });
       }
     };
     // The text comes from a hotpatch whose signature was checked before it was sent here.
@@ -307,8 +312,8 @@ class LoadedCopy {
         faults.push(`${name}: ${stale.length} of ${live.length} live closures show other code than the hotpatch's`);
     }
     if (this.isGated && this.registry[flagName] !== true) faults.push("the switch to the new code is off");
-    for (const { target, key, value } of this.defined) {
-      if (target[key] !== value)
+    for (const { target, key, descriptor } of this.defined) {
+      if (!isSame(Reflect.getOwnPropertyDescriptor(target, key), descriptor))
         faults.push(`${String(key)}: the property has another value than the hotpatch gave it`);
     }
     return faults;
@@ -348,6 +353,11 @@ class LoadedCopy {
       };
     });
   }
+}
+
+/** Compares without calling a getter. */
+function isSame(one, other) {
+  return one !== undefined && ["value", "get", "set"].every((part) => Object.is(one[part], other[part]));
 }
 
 class EditRefused extends Error {

@@ -40,15 +40,16 @@ class UndoLog {
     this.actions.push(() => restore(value, before));
   }
 
-  /** Gives `target` the properties of `literal`; existing ones keep their attributes where they can't be changed. */
+  /** Gives `target` the properties of `literal`, enumerable as told or as they are; existing ones keep their attributes, new ones can be taken back. */
   define(target, literal, enumerable) {
     for (const key of Reflect.ownKeys(literal)) {
       const before = Reflect.getOwnPropertyDescriptor(target, key);
+      const own = Reflect.getOwnPropertyDescriptor(literal, key);
       const wanted = {
-        ...Reflect.getOwnPropertyDescriptor(literal, key),
-        enumerable: before ? before.enumerable : enumerable,
+        ...own,
+        enumerable: before ? before.enumerable : (enumerable ?? own.enumerable),
+        configurable: before ? before.configurable : true,
       };
-      if (before && !before.configurable && "value" in wanted) wanted.configurable = false;
       if (!Reflect.defineProperty(target, key, wanted))
         throw new TypeError(`The property ${String(key)} cannot be changed.`);
       this.actions.push(() => {

@@ -1,0 +1,58 @@
+/** Checks for decode-uri-component: whole, broken and mixed sequences. */
+"use strict";
+const { each } = require("../checks.cjs");
+
+const texts = [
+  "",
+  "a",
+  "%41",
+  "%25",
+  "a%20b",
+  "%C3%BC",
+  "%E2%82%AC",
+  "%F0%9F%91%8D",
+  "%",
+  "%%",
+  "%4",
+  "%zz",
+  "%ea%ba%5a%ba",
+  "%C3%5A%A5",
+  "%FE%FF",
+  "%FF%FE",
+  "%EF%BB%BF",
+  "%c3%bc%",
+  "%C3",
+  "%80%80",
+  "%E2%82",
+  "a+b",
+  "a%2Bb",
+  "%st%C3%A5",
+  "%C3%ZZ",
+  "%25%",
+  "%ea%ba%",
+  "x%F0%9Fx",
+  "%7B%ab%7C%de%7D",
+  "%E4%B8%AD%E6%96",
+  "%2",
+  "%%25%%",
+  "%c3%28",
+  "%F8%A1%A1%A1%A1",
+  "%ED%A0%80",
+  "100%",
+  "%0",
+  "%E0%A4%A",
+  "%f%f%f",
+  "%EA%BA%5A%BA%EA%BA",
+];
+
+module.exports = {
+  keep: (decode) => ({ decode, mapped: (list) => list.map((text) => decode(text)) }),
+  checks: ({ decode, mapped }) => [
+    ...each("decode", decode, texts),
+    ...each("decode again", decode, texts),
+    ...each("decode beside others", (text) => decode(`x=${text}&y=%20${text}`), texts),
+    ...each("decode twice over", (text) => decode(decode(text)), texts),
+    ...each("wrong types", decode, [null, undefined, 5, {}, []]),
+    ["all of them that do not throw", () => mapped(texts.filter((text) => !text.includes("%ea")))],
+  ],
+};

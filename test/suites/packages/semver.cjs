@@ -1,0 +1,208 @@
+/** Checks for semver: versions, ranges and comparators, each with each other. */
+"use strict";
+const { calls, grid, quick } = require("../checks.cjs");
+
+const versions = [
+  "1.2.3",
+  "v1.2.3",
+  " =1.2.3 ",
+  "1.2.3-alpha.1",
+  "1.2.3-alpha.1+build.5",
+  "0.0.0",
+  "10.20.30",
+  "1.2",
+  "01.2.3",
+  "1.2.3.4",
+  "",
+  "latest",
+  "1.2.3-0",
+  "9007199254740991.0.0",
+  "99999999999999999999.0.0",
+  "\t2.0.0\n",
+];
+const ranges = [
+  "*",
+  "",
+  "1",
+  "1.x",
+  "~1.2",
+  "^1.2.3",
+  "^0.0.1",
+  "~> 1",
+  ">=1.2.3 <2",
+  ">= 1.2.3   <  2.0.0",
+  "1.2.3 - 2.3",
+  " 1.0.0  -  2.0.0 ",
+  "<1 || >=2.0.0-rc",
+  "||",
+  "1.2.3 || ",
+  "^1.2.3-alpha",
+  ">x",
+  "!1",
+  "not a range",
+  "^ 1 . 2",
+  "~ 1.2.3  ||\t>=3\n<4",
+  "=1.2.3",
+  ">=0.0.0-0",
+  "<0.0.0-0",
+];
+const options = [undefined, { loose: true }, { includePrerelease: true }];
+const comparators = [
+  ">=1.2.3",
+  " >=  1.2.3 ",
+  "<2",
+  "",
+  "*",
+  "=1.0.0-alpha",
+  ">1.2.3-beta",
+  "<0.0.0",
+  "nonsense",
+  ">= 1 . 2 . 3",
+];
+const odd = [null, undefined, 5, {}, [], new Date(0), true];
+const releases = ["major", "premajor", "minor", "preminor", "patch", "prepatch", "prerelease", "pre", "unknown"];
+
+function pairs(left, right) {
+  return left.flatMap((one) => right.map((other) => [one, other]));
+}
+
+module.exports = {
+  keep: (semver) => {
+    const {
+      Range,
+      SemVer,
+      Comparator,
+      satisfies,
+      valid,
+      validRange,
+      coerce,
+      diff,
+      inc,
+      parse,
+      clean,
+      compare,
+      ...rest
+    } = semver;
+    const instances = {
+      range: new Range(">=1.2.3 <2 || ^3"),
+      comparator: new Comparator(">=1.2.3"),
+      version: new SemVer("1.2.3-rc.1"),
+    };
+    return {
+      Range,
+      SemVer,
+      Comparator,
+      satisfies,
+      valid,
+      validRange,
+      coerce,
+      diff,
+      inc,
+      parse,
+      clean,
+      compare,
+      rest,
+      instances,
+    };
+  },
+  checks: ({
+    Range,
+    SemVer,
+    Comparator,
+    satisfies,
+    valid,
+    validRange,
+    coerce,
+    diff,
+    inc,
+    parse,
+    clean,
+    compare,
+    rest,
+    instances,
+  }) => {
+    const { range, comparator, version } = instances;
+    const {
+      minVersion,
+      maxSatisfying,
+      minSatisfying,
+      subset,
+      intersects,
+      outside,
+      gtr,
+      ltr,
+      simplifyRange,
+      toComparators,
+      sort,
+      rsort,
+      compareLoose,
+      compareBuild,
+      prerelease,
+      major,
+      minor,
+      patch,
+      cmp,
+      eq,
+      gt,
+    } = rest;
+    const good = versions.filter((one) => valid(one) !== null);
+    const described = (given, option) => {
+      const { raw, range: text, set, loose, includePrerelease } = new Range(given, option);
+      return [raw, text, set, loose, includePrerelease];
+    };
+    return [
+      ...grid({ valid, parse, clean }, pairs(versions, options)),
+      ...grid({ validRange, minVersion, Range: described, toComparators }, pairs(ranges, options)),
+      ...grid({ satisfies }, pairs(versions.slice(0, 8), ranges)),
+      ...grid({ coerce }, [
+        ...pairs([...versions, "v1", "x1.2y", "1.2.3.4.5", "a1b2c3", "9".repeat(30)], [undefined, { rtl: true }]),
+        ...odd.map((one) => [one]),
+      ]),
+      ...grid({ diff, compare, compareLoose, compareBuild, eq, gt }, pairs(good, good.slice(0, 5))),
+      ...grid(
+        { inc: (one, release, id) => inc(one, release, id) },
+        pairs(good, releases).flatMap(([one, release]) => [
+          [one, release],
+          [one, release, "beta"],
+        ]),
+      ),
+      ...grid({ Comparator: (one, option) => new Comparator(one, option) }, pairs([...comparators, ...odd], options)),
+      ...grid({ SemVer: (one, option) => new SemVer(one, option) }, pairs([...versions, ...odd], options)),
+      ...grid({ subset, intersects }, pairs(ranges.slice(0, 12), ranges.slice(4, 12))),
+      ...grid(
+        { gtr, ltr, outside: (one, given) => outside(one, given, ">") },
+        pairs(good.slice(0, 4), ranges.slice(0, 14)),
+      ),
+      ...calls(
+        "maxSatisfying",
+        (given) => [maxSatisfying(good, given), minSatisfying(good, given), simplifyRange(good, given)],
+        ranges,
+      ),
+      ...calls("parts", (one) => [prerelease(one), major(one), minor(one), patch(one)], versions),
+      ...calls("cmp", (operator) => cmp("1.2.3", operator, "1.2.4"), [
+        "<",
+        "<=",
+        "=",
+        "==",
+        "===",
+        "!=",
+        "!==",
+        ">",
+        ">=",
+        "",
+        "~",
+      ]),
+      ...calls("an old range", (one) => [range.test(one), comparator.test(one), range.raw, range.format()], versions),
+      ...calls(
+        "an old version",
+        (one) => [version.compare(one), version.compareMain(one), version.comparePre(one)],
+        good,
+      ),
+      ["sort", () => [sort([...good]), rsort([...good])]],
+      quick(
+        "a range of many spaces",
+        () => new Range(`>=${" ".repeat(40_000)}1.2.3${" ".repeat(40_000)}<2.0.0${" ".repeat(40_000)}x`),
+      ),
+    ];
+  },
+};
