@@ -23,6 +23,29 @@ export function dependencyOrder(tree: SourceTree, paths: readonly string[]): str
   return ordered;
 }
 
+/** ES modules whose exports an application can import: those that package.json names, and those that they hand on. */
+export function publicModules(tree: SourceTree): Set<string> {
+  const found = new Set<string>();
+  const visit = (path: string | undefined): void => {
+    if (path === undefined || found.has(path)) return;
+    found.add(path);
+    const text = tree.files.get(path) ?? "";
+    // What was imported and is exported under its name is handed on as well, so every file that an entry uses by name counts if it exports by name.
+    const handsOn = /\bexport\s*(?:\*|\{)/.test(text);
+    if (handsOn) for (const used of filesUsedBy(tree, path)) visit(used);
+  };
+  for (const entry of entriesOf(tree)) visit(resolveInTree(tree, "package.json", entry));
+  return found;
+}
+
+function entriesOf(tree: SourceTree): string[] {
+  const manifest = JSON.parse(tree.files.get("package.json") ?? "{}") as Record<string, unknown>;
+  const leaves = (value: unknown): string[] =>
+    typeof value === "string" ? [value] : typeof value === "object" && value !== null ? Object.values(value).flatMap(leaves) : [];
+  const named = leaves([manifest["main"], manifest["module"], manifest["exports"]]).filter((path) => !path.includes("*"));
+  return [...named, "./index.js", "./index.mjs"].map((path) => (path.startsWith("./") ? path : `./${path}`));
+}
+
 function filesUsedBy(tree: SourceTree, path: string): string[] {
   const text = tree.files.get(path) ?? "";
   return [...text.matchAll(specifierPattern)].flatMap(([, , specifier]) => resolveInTree(tree, path, specifier as string) ?? []);

@@ -6,11 +6,11 @@
 import { createHash } from "node:crypto";
 import { RefusalError } from "../base/refusal.ts";
 import type { NodeChange, NodeFile } from "../hotpatch/manifest.ts";
-import { compareVersions, type FileDifference, type Normalise } from "../javascript/difference.ts";
+import { compareVersions, type FileDifference, type Gap, type Normalise } from "../javascript/difference.ts";
 import { descendants, type FunctionEntry } from "../javascript/function-tree.ts";
 import { type LiveText, writeLiveText } from "../javascript/live-text.ts";
 import { parseSource } from "../javascript/syntax.ts";
-import { copiedNames, dependencyOrder } from "./dependents.ts";
+import { copiedNames, dependencyOrder, publicModules } from "./dependents.ts";
 import { formatOf, type SourceTree } from "./source-tree.ts";
 
 export interface NodeChangeInput {
@@ -86,8 +86,14 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
     functions: live.functions.map(manifestFunction),
     ...(live.switchable ? { switchable: true as const } : {}),
     ...(live.delta === undefined ? {} : { delta: deltaOf(path, difference, live.delta, payloads) }),
-    unreachable: live.gaps.map(({ name, line, reason }) => ({ name: name.slice(0, 300), line, reason })),
+    unreachable: [...live.gaps, ...reboundGaps(input, live)].map(({ name, line, reason }) => ({ name: name.slice(0, 300), line, reason })),
   };
+}
+
+/** An ES module's importers are bound to its variables, so a value that they can see must not be another one. */
+function reboundGaps({ path, before }: FileInput, { rebound }: LiveText): Gap[] {
+  if (rebound.size === 0 || !publicModules(before).has(path)) return [];
+  return [...rebound].map((name) => ({ name, line: 0, reason: "its value changes, and whoever imported it from this ES module keeps the old one" }));
 }
 
 function manifestFunction({ name, start, end, before, body, gate, around, ofClass }: LiveText["functions"][number]): NodeFile["functions"][number] {

@@ -55,7 +55,7 @@ export function analyseBindings(source: SourceFile, root: FunctionEntry): Bindin
 
 /** The function whose activation holds the variable. */
 export function ownerOf(bindings: Bindings, variable: Variable): FunctionEntry {
-  const block = variable.scope.variableScope.block as unknown as AnyNode;
+  const block = holderOf(variable).block as unknown as AnyNode;
   if (block.type === "Program") return bindings.root;
   // A parameter's scope starts at the function itself, so its own start lies inside it.
   return functionAt(bindings.root, block.start);
@@ -64,8 +64,14 @@ export function ownerOf(bindings: Bindings, variable: Variable): FunctionEntry {
 /** A reference from another function than the variable's own keeps the variable alive in a context. */
 export function isCapturing(bindings: Bindings, placed: PlacedReference): boolean {
   if (placed.variable === undefined) return wrapperNames.has(placed.name) && placed.within !== bindings.root;
-  if (placed.variable.scope.variableScope !== placed.reference.from.variableScope) return true;
+  // The initialisers of class fields are functions of their own to V8.
+  if (holderOf(placed.variable).block !== placed.reference.from.variableScope.block) return true;
   return ownerOf(bindings, placed.variable) !== placed.within;
+}
+
+/** The name of a function expression belongs to that function alone, although it lies in a scope around it. */
+function holderOf({ scope }: Variable): Scope {
+  return scope.type === "function-expression-name" ? scope : scope.variableScope;
 }
 
 /** A stable name for a variable: its function's place in the tree, its block's place in the function, its name. */

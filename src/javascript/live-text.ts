@@ -37,6 +37,8 @@ export interface LiveText {
   readonly gaps: readonly Gap[];
   /** Names of exports that get another value: files that copied it have to follow. */
   readonly exported: ReadonlySet<string>;
+  /** Of an ES module: exports that importers outside of the hotpatch would still see with the old value. */
+  readonly rebound: ReadonlySet<string>;
 }
 
 /** `forced` names bindings of the module scope whose value changed because another file changed. */
@@ -81,6 +83,7 @@ class Writer {
       registry: this.#registry.name,
       gaps: [...this.#gaps, ...this.#registry.gaps],
       exported: this.#registry.exported,
+      rebound: this.#registry.rebound,
     };
   }
 
@@ -96,6 +99,7 @@ class Writer {
       }
     }
     for (const { scope, unit } of this.#registry.dependents()) {
+      if (unit.kind === "default-export") this.#registry.rebound.add("default");
       if (unit.names.length > 0 || unit.kind === "return" || unit.kind === "default-export") continue;
       if (/^assign:(module\.)?exports$/.test(unit.key)) this.#registry.addWholeExport(scope, unit.node);
       else this.#rerun(scope, unit.node);

@@ -38,6 +38,8 @@ export class Registry {
   readonly gaps: Gap[] = [];
   /** Names of exports that get another value. */
   readonly exported = new Set<string>();
+  /** Names of an ES module's exports whose value is another now: those who imported them cannot be given it. */
+  readonly rebound = new Set<string>();
   readonly name: string;
 
   constructor(difference: FileDifference, bindings: { before: Bindings; after: Bindings }, name: string) {
@@ -77,7 +79,9 @@ export class Registry {
     const [moduleScope] = this.#difference.scopes;
     if (source.format !== "module" || moduleScope === undefined) return;
     for (const name of exportedNames(source.program as unknown as AnyNode)) {
-      if (!this.#changed.has(this.#key(moduleScope, name))) continue;
+      const change = this.#changed.get(this.#key(moduleScope, name));
+      if (change === undefined) continue;
+      if (change.existed) this.rebound.add(name);
       this.#need(moduleScope, name);
       this.exported.add(name);
     }

@@ -4,7 +4,7 @@
  * Each package stands under the alias `x-<id>`, as in the corpus.
  * Tests that packages carry are laid out for both sides from the fixed version, since these are the tests that both must pass.
  */
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { runToEnd } from "../corpus/npm/child-process.ts";
@@ -20,6 +20,9 @@ const sides: readonly Side[] = ["vulnerable", "fixed"];
 /** What the packages' own tests are written for. */
 const testRunners = { tape: "4.17.0", mocha: "10.8.2", chai: "4.5.0" };
 
+/** Another number makes another installation, when something else than the packages changes. */
+const layout = 2;
+
 /** `require` and `import()` look from the file that calls them, so that one lies beside the packages. */
 const loadPackage = `"use strict";
 exports.load = async (name, esm) => (esm ? import(name) : require(name));
@@ -27,7 +30,7 @@ exports.requireHere = require;
 `;
 
 export async function installSuites(say: (line: string) => void): Promise<SuiteFolders> {
-  const what = JSON.stringify([sides.map(dependencies), suiteCases.map(({ tests }) => tests), loadPackage]);
+  const what = JSON.stringify([sides.map(dependencies), suiteCases.map(({ tests }) => tests), loadPackage, layout]);
   const folder = join(cacheFolder, createHash("sha256").update(what).digest("hex").slice(0, 16));
   if (!existsSync(folder)) await installInto(folder, say);
   return { vulnerable: join(folder, "vulnerable"), fixed: join(folder, "fixed") };
@@ -41,7 +44,11 @@ async function installInto(folder: string, say: (line: string) => void): Promise
       say(`installing ${suiteCases.length} ${side} packages`);
       await installSide(side, join(temporary, side));
     }
-    for (const side of sides) for (const one of suiteCases) layOutTests(one, temporary, side);
+    const keys = JSON.stringify(suiteKeys());
+    for (const side of sides) {
+      writeFileSync(join(temporary, side, "suite-keys.json"), keys);
+      for (const one of suiteCases) layOutTests(one, temporary, side);
+    }
     renameSync(temporary, folder);
   } catch (error) {
     // Another run may have been quicker, and what it installed is the same.
@@ -72,6 +79,22 @@ async function installSide(side: Side, folder: string): Promise<void> {
   if (ended.code === 0) return;
   const why = ended.timedOut ? `no end after ${installTimeoutMs / 1000} s` : ended.error.trim().slice(0, 2000);
   throw new Error(`npm could not install the ${side} packages of the suites: ${why}`);
+}
+
+/** Private and public halves by their kind, for suites that sign: made with the installation, so that all processes have the same. */
+function suiteKeys(): Record<string, readonly [string, string]> {
+  const pair = ({ privateKey, publicKey }: { privateKey: KeyObject; publicKey: KeyObject }): [string, string] => [
+    String(privateKey.export({ type: "pkcs8", format: "pem" })),
+    String(publicKey.export({ type: "spki", format: "pem" })),
+  ];
+  return {
+    rsa: pair(generateKeyPairSync("rsa", { modulusLength: 2048 })),
+    small: pair(generateKeyPairSync("rsa", { modulusLength: 1024 })),
+    ec256: pair(generateKeyPairSync("ec", { namedCurve: "P-256" })),
+    ec384: pair(generateKeyPairSync("ec", { namedCurve: "P-384" })),
+    ec521: pair(generateKeyPairSync("ec", { namedCurve: "P-521" })),
+    ed25519: pair(generateKeyPairSync("ed25519")),
+  };
 }
 
 /** The tests load the main file beside them, and that one hands out the package as it is loaded. */

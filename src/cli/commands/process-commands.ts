@@ -121,7 +121,13 @@ async function revert(input: CommandInput, io: CommandIo): Promise<CommandResult
     return engine.revert(target, opened.hotpatch);
   });
   const lines = results.map(({ pid, pauseMs }) => `${pid}: reverted; the event loop stood still for ${milliseconds(pauseMs)}`);
+  for (const { pid, keptFixed } of results) if (keptFixed.length > 0) io.warn(keptWarning(pid, keptFixed));
   return { data: { hotpatch: nameOf(opened), outcomes: results, refused }, text: [...lines, ...refusedLines(refused)].join("\n") };
+}
+
+function keptWarning(pid: number, files: readonly string[]): string {
+  const more = files.length > 3 ? ` and ${files.length - 3} more` : "";
+  return `Process ${pid} loaded ${files.slice(0, 3).join(", ")}${more} while the hotpatch was in place; they stay fixed until the process restarts.`;
 }
 
 function nameOf({ hotpatch, digest }: OpenedHotpatch): { id: string; digest: string } {

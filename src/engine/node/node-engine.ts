@@ -47,6 +47,8 @@ export interface NodeProbe {
   readonly windowMs: number;
   readonly copies: readonly LoadedCopy[];
   readonly mismatched: readonly string[];
+  /** Hotpatches in place that change the same files. */
+  readonly conflicts: readonly string[];
   readonly alreadyApplied: boolean;
   readonly rehearsal: RehearsalResult | undefined;
 }
@@ -66,6 +68,19 @@ export interface NodeOutcome extends Outcome {
   readonly heapUsedBytes: number;
   readonly copies: readonly LoadedCopy[];
   readonly findings: readonly Finding[];
+}
+
+export interface NodeRevertOutcome extends Outcome {
+  /** Files that were loaded while the hotpatch was in place, with the fixed text, and that have it still. */
+  readonly keptFixed: readonly string[];
+}
+
+/** What the agent answers to `revert`. */
+interface Reverted {
+  readonly pauseMs: number;
+  readonly totalMs: number;
+  readonly leftBehind: readonly { readonly name: string }[];
+  readonly keptFixed: readonly string[];
 }
 
 export interface NodeEngineOptions {
@@ -101,9 +116,9 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
       const wire = wireHotpatch(hotpatch, this.#digest);
       const looked = (await agent.call("probe", { hotpatch: wire })) as Pick<
         NodeProbe,
-        "copies" | "mismatched" | "heapUsedBytes"
+        "copies" | "mismatched" | "conflicts" | "heapUsedBytes"
       >;
-      const alreadyApplied = status.applied.some(({ id }) => id === wire.id);
+      const alreadyApplied = status.applied.some(({ id, digest }) => id === wire.id && digest === wire.digest);
       const rehearsal =
         alreadyApplied || looked.copies.length === 0 ? undefined : await this.#rehearse(target, wire, looked.copies);
       return {
@@ -114,6 +129,7 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
         windowMs: agent.windowMs,
         copies: looked.copies,
         mismatched: looked.mismatched,
+        conflicts: looked.conflicts,
         alreadyApplied,
         rehearsal,
       };
@@ -225,17 +241,18 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
     const { id } = hotpatch.manifest;
     const verdict = await this.#withExisting(
       target,
-      async (agent) => (await agent.call("verify", { id })) as Pick<Verdict, "state" | "findings">,
+      async (agent) =>
+        (await agent.call("verify", { id, digest: this.#digest })) as Pick<Verdict, "state" | "findings">,
     );
     return { pid: target.pid, hotpatchId: id, state: verdict?.state ?? "absent", findings: verdict?.findings ?? [] };
   }
 
-  async revert(target: ProcessReference, hotpatch: Hotpatch): Promise<Outcome> {
+  async revert(target: ProcessReference, hotpatch: Hotpatch): Promise<NodeRevertOutcome> {
     const { id } = hotpatch.manifest;
     const { waitMs } = this.#options;
     const done = await this.#withExisting(target, async (agent) => {
       const answer = await agent.call("revert", { id, waitMs }, { timeoutMs: waitMs + 60_000 });
-      return answer as { pauseMs: number; totalMs: number; leftBehind: readonly { name: string }[] };
+      return answer as Reverted;
     });
     if (done === undefined)
       refuse("target/not-applied", `${id} is not in place in process ${target.pid}.`, { pid: target.pid });
@@ -245,7 +262,8 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
         `Process ${target.pid} keeps the new code of ${done.leftBehind.map(({ name }) => name).join(", ")}; restart it to have the old code again.`,
       );
     }
-    return { pid: target.pid, hotpatchId: id, state: "reverted", pauseMs: done.pauseMs, totalMs: done.totalMs };
+    const { pauseMs, totalMs, keptFixed } = done;
+    return { pid: target.pid, hotpatchId: id, state: "reverted", pauseMs, totalMs, keptFixed };
   }
 
   /** Without an agent nothing was ever applied, so none is put in. */
@@ -284,7 +302,13 @@ function checkBudget(predictedMs: number, heapUsedBytes: number, maxPauseMs: num
   );
 }
 
-function checkCopies({ copies, mismatched, target, rehearsal }: NodeProbe, { manifest }: Hotpatch): void {
+function checkCopies({ copies, mismatched, conflicts, target, rehearsal }: NodeProbe, { manifest }: Hotpatch): void {
+  if (conflicts.length > 0) {
+    const [conflict] = conflicts;
+    const what =
+      conflict === manifest.id ? `another build of ${conflict}` : `${conflict}, which changes the same files`;
+    refuse("target/conflicting-hotpatch", `Process ${target.pid} carries ${what}; take that out first.`, { conflicts });
+  }
   if (mismatched.length > 0) {
     refuse(
       "target/version-mismatch",

@@ -33,8 +33,7 @@ export class Reader {
     return this.#enter(parse(text));
   }
   #enter(text) {
-    this.#depth++;
-    return [this.#depth > 0, text];
+    return [this.#depth + 1, text];
   }
 }
 export default function main(text) {
@@ -46,7 +45,7 @@ import * as all from "sample";
 const reader = new Reader(); const bound = parse.bind(undefined, "evil");
 answer(async () => [main(" EVIL "), parse("evil"), bound(), clean(" A "), reader.read("evil"), all.parse("evil"), (await import("sample")).parse("evil")]);`,
     old: [" EVIL ", "evil", "evil", "A", [0, "evil"], "evil", "evil"],
-    fixed: ["blocked", "blocked", "blocked", "a", [true, "blocked"], "blocked", "blocked"],
+    fixed: ["blocked", "blocked", "blocked", "a", [1, "blocked"], "blocked", "blocked"],
     everywhere: true,
   },
   {

@@ -3,12 +3,13 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { type Refusal, RefusalError } from "../../../src/base/refusal.ts";
 import { buildNpmHotpatch } from "../../../src/build/hotpatch-build.ts";
-import type { Outcome, ProcessReference, Verdict } from "../../../src/engine/engine.ts";
+import type { ProcessReference, Verdict } from "../../../src/engine/engine.ts";
 import {
   NodeEngine,
   type NodeEngineOptions,
   type NodeOutcome,
   type NodePlan,
+  type NodeRevertOutcome,
 } from "../../../src/engine/node/node-engine.ts";
 import { encodeHotpatch } from "../../../src/hotpatch/container.ts";
 import type { Hotpatch } from "../../../src/hotpatch/hotpatch.ts";
@@ -19,6 +20,8 @@ export interface Fix {
   readonly name?: string;
   readonly before: Files;
   readonly after: Files;
+  /** The version number of the fixed one. */
+  readonly fixed?: string;
   /** `type` of the package. */
   readonly type?: "module" | "commonjs";
 }
@@ -34,11 +37,11 @@ export interface BuiltFix {
 
 /** Builds it as `build npm FOLDER --to FOLDER` does, rehearsal and all. */
 export async function buildFix(test: TestContext, fix: Fix): Promise<BuiltFix> {
-  const { name = "sample", type } = fix;
+  const { name = "sample", type, fixed = "1.0.1" } = fix;
   const folder = temporaryFolder(test);
   const about = (version: string) => ({ name, version, ...(type === undefined ? {} : { type }) });
   writePackage(join(folder, "before"), fix.before, about("1.0.0"));
-  writePackage(join(folder, "after"), fix.after, about("1.0.1"));
+  writePackage(join(folder, "after"), fix.after, about(fixed));
   const hotpatch = await buildNpmHotpatch(
     { vulnerable: join(folder, "before"), fixed: join(folder, "after") },
     { cwd: folder, advisories: [], sequence: 1, nodePath: process.execPath, progress: () => undefined },
@@ -46,7 +49,7 @@ export async function buildFix(test: TestContext, fix: Fix): Promise<BuiltFix> {
   const bytes = encodeHotpatch(hotpatch, []);
   const opened = openHotpatch(bytes, { directory: "", keys: new Map() }, { allowUnsigned: true });
   const install = (where: string, version: "before" | "after" = "before"): void =>
-    writePackage(join(where, "node_modules", name), fix[version], about(version === "before" ? "1.0.0" : "1.0.1"));
+    writePackage(join(where, "node_modules", name), fix[version], about(version === "before" ? "1.0.0" : fixed));
   return { hotpatch: opened.hotpatch, digest: opened.digest, bytes, install };
 }
 
@@ -83,7 +86,7 @@ export class Patching {
     return await this.#engine({}).verify(this.#target, this.#fix.hotpatch);
   }
 
-  async revert(options: EngineOptions = {}): Promise<Outcome> {
+  async revert(options: EngineOptions = {}): Promise<NodeRevertOutcome> {
     return await this.#engine(options).revert(this.#target, this.#fix.hotpatch);
   }
 }

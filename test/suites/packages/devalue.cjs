@@ -18,7 +18,7 @@ const values = [
   new Date(Number.NaN),
   /a+/gi,
   [1, undefined],
-  [1, , 3],
+  Object.assign([1], { 2: 3 }),
   new Map([[1, { a: 2 }]]),
   new Set([1, "b"]),
   { a: { b: [1] } },

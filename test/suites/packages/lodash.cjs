@@ -120,21 +120,8 @@ module.exports = {
       toSafeInteger: rest.toSafeInteger,
       toString: rest.toString,
     };
-    const {
-      upperFirst,
-      camelCase,
-      kebabCase,
-      snakeCase,
-      startCase,
-      deburr,
-      escape,
-      unescape,
-      words,
-      pad,
-      truncate,
-      split,
-      capitalize,
-    } = rest;
+    const { upperFirst, camelCase, kebabCase, snakeCase, startCase, deburr, words, pad, truncate, split, capitalize } =
+      rest;
     const { sortBy, flattenDeep, uniq, groupBy, chunk, compact, keyBy, sumBy, orderBy, zip, without, cloneDeep } = rest;
     const { set, get, unset, update, has, merge, setWith, defaultsDeep } = rest;
     const on =
@@ -164,7 +151,18 @@ module.exports = {
         ["7", undefined],
       ]),
       ...grid(
-        { upperFirst, camelCase, kebabCase, snakeCase, startCase, deburr, escape, unescape, words, capitalize },
+        {
+          upperFirst,
+          camelCase,
+          kebabCase,
+          snakeCase,
+          startCase,
+          deburr,
+          escape: rest.escape,
+          unescape: rest.unescape,
+          words,
+          capitalize,
+        },
         texts.map((text) => [text]),
       ),
       ...grid(

@@ -3,23 +3,93 @@
 const { inspect } = require("node:util");
 const { calls, each, grid } = require("../checks.cjs");
 
-const cookies = ["a=b", "a=b; Path=/x", "a=b; Domain=example.com; Secure; HttpOnly", "a=b; Max-Age=60", "a=b; Expires=Wed, 06 Jul 2122 12:34:56 GMT", "a=b; SameSite=Lax", "=b", "a", "a=", "", ";", "a=\"q u\"; Path=\"/\"", "a=b=c; Domain=.example.com", "__Secure-a=b", "__Host-a=b; Secure; Path=/", "Slonser=polluted; Domain=__proto__; Path=/notauth", "a=b; Domain=__proto__; Path=polluted", "constructor=x", "__proto__=y; Path=/z", "a=b; Domain=com", "a=b; Domain=other.org", "a=b; Max-Age=-1", "ü=ö", "a=b\u0000c"];
-const urls = ["http://example.com/", "https://www.example.com/x/y", "https://__proto__/admin", "http://constructor/", "http://localhost/", "http://1.2.3.4/a"];
-const domains = ["example.com", ".example.com", "WWW.Example.COM", "com", "co.uk", "a.b.co.uk", "1.2.3.4", "[::1]", "localhost", "__proto__", "xn--bcher-kva.example", ""];
-const dates = ["Wed, 06 Jul 2022 12:34:56 GMT", "06-Jul-22 12:34:56", "Wed Jul 06 12:34:56 2022", "1 Jan 1970 00:00:00", "31 Feb 2022 00:00:00", "nonsense", "", "06 Jul 2022", "06 Jul 99 25:00:00"];
+const cookies = [
+  "a=b",
+  "a=b; Path=/x",
+  "a=b; Domain=example.com; Secure; HttpOnly",
+  "a=b; Max-Age=60",
+  "a=b; Expires=Wed, 06 Jul 2122 12:34:56 GMT",
+  "a=b; SameSite=Lax",
+  "=b",
+  "a",
+  "a=",
+  "",
+  ";",
+  'a="q u"; Path="/"',
+  "a=b=c; Domain=.example.com",
+  "__Secure-a=b",
+  "__Host-a=b; Secure; Path=/",
+  "Slonser=polluted; Domain=__proto__; Path=/notauth",
+  "a=b; Domain=__proto__; Path=polluted",
+  "constructor=x",
+  "__proto__=y; Path=/z",
+  "a=b; Domain=com",
+  "a=b; Domain=other.org",
+  "a=b; Max-Age=-1",
+  "ü=ö",
+  "a=b\u0000c",
+];
+const urls = [
+  "http://example.com/",
+  "https://www.example.com/x/y",
+  "https://__proto__/admin",
+  "http://constructor/",
+  "http://localhost/",
+  "http://1.2.3.4/a",
+];
+const domains = [
+  "example.com",
+  ".example.com",
+  "WWW.Example.COM",
+  "com",
+  "co.uk",
+  "a.b.co.uk",
+  "1.2.3.4",
+  "[::1]",
+  "localhost",
+  "__proto__",
+  "xn--bcher-kva.example",
+  "",
+];
+const dates = [
+  "Wed, 06 Jul 2022 12:34:56 GMT",
+  "06-Jul-22 12:34:56",
+  "Wed Jul 06 12:34:56 2022",
+  "1 Jan 1970 00:00:00",
+  "31 Feb 2022 00:00:00",
+  "nonsense",
+  "",
+  "06 Jul 2022",
+  "06 Jul 99 25:00:00",
+];
 const moment = new Date("2022-07-06T12:00:00Z");
 const loose = { rejectPublicSuffixes: false };
 
 function told(cookie) {
   if (cookie === undefined || cookie === null || cookie === false) return cookie;
   const { key, value, domain, path, secure, httpOnly, maxAge, sameSite, hostOnly } = cookie;
-  return { key, value, domain, path, secure, httpOnly, maxAge, sameSite, hostOnly, text: cookie.cookieString(), valid: cookie.validate() };
+  return {
+    key,
+    value,
+    domain,
+    path,
+    secure,
+    httpOnly,
+    maxAge,
+    sameSite,
+    hostOnly,
+    text: cookie.cookieString(),
+    valid: cookie.validate(),
+  };
 }
 
 /** The store as its owner would look at it; the indexes have no times in them. */
 function stored(jar) {
   const index = jar.store.idx;
-  return Object.keys(index).map((domain) => [domain, Object.keys(index[domain]).map((path) => [path, Object.keys(index[domain][path])])]);
+  return Object.keys(index).map((domain) => [
+    domain,
+    Object.keys(index[domain]).map((path) => [path, Object.keys(index[domain][path])]),
+  ]);
 }
 
 module.exports = {
@@ -30,7 +100,17 @@ module.exports = {
     return { CookieJar, Cookie, MemoryCookieStore, rest, old, withStore };
   },
   checks: ({ CookieJar, Cookie, MemoryCookieStore, rest, old, withStore }) => {
-    const { parseDate, canonicalDomain, domainMatch, defaultPath, pathMatch, permuteDomain, permutePath, getPublicSuffix, version } = rest;
+    const {
+      parseDate,
+      canonicalDomain,
+      domainMatch,
+      defaultPath,
+      pathMatch,
+      permuteDomain,
+      permutePath,
+      getPublicSuffix,
+      version,
+    } = rest;
     const setIn = (jar) => (cookie, url) => {
       const set = told(jar.setCookieSync(cookie, url, { now: moment, ignoreError: true }));
       return [set, jar.getCookieStringSync(url, { now: moment, expire: false }), {}["/notauth"], {}.polluted];
@@ -38,9 +118,15 @@ module.exports = {
     const fresh = (cookie, url) => setIn(new CookieJar(undefined, loose))(cookie, url);
     const strict = (cookie, url) => told(new CookieJar().setCookieSync(cookie, url, { now: moment }));
     const all = cookies.flatMap((cookie) => urls.map((url) => [cookie, url]));
-    const emptied = async (jar) => { await jar.removeAllCookies(); return stored(jar); };
+    const emptied = async (jar) => {
+      await jar.removeAllCookies();
+      return stored(jar);
+    };
     return [
-      ["what the old jar kept", () => [stored(old), old.getCookieStringSync("http://example.com/kept", { now: moment })]],
+      [
+        "what the old jar kept",
+        () => [stored(old), old.getCookieStringSync("http://example.com/kept", { now: moment })],
+      ],
       ...calls("in the old jar", setIn(old), all),
       ["the old jar after all of that", () => stored(old)],
       ...calls("in a new jar", fresh, all),
@@ -48,16 +134,42 @@ module.exports = {
       ...calls("in a jar with a given store", setIn(withStore), all.slice(60, 110)),
       ...each("parse", (text) => told(Cookie.parse(text)), cookies),
       ...each("parse loosely", (text) => told(Cookie.parse(text, { loose: true })), cookies),
-      ...grid({ canonicalDomain, getPublicSuffix, permuteDomain }, domains.map((domain) => [domain])),
-      ...each("domainMatch", (domain) => [domainMatch(domain, "example.com"), domainMatch("www.example.com", domain)], domains),
+      ...grid(
+        { canonicalDomain, getPublicSuffix, permuteDomain },
+        domains.map((domain) => [domain]),
+      ),
+      ...each(
+        "domainMatch",
+        (domain) => [domainMatch(domain, "example.com"), domainMatch("www.example.com", domain)],
+        domains,
+      ),
       ...each("defaultPath", defaultPath, ["/", "/a/b", "a", "", "/a/"]),
-      ...calls("pathMatch", pathMatch, [["/a/b", "/a"], ["/ab", "/a"], ["/a", "/a/"], ["/", "/"]]),
+      ...calls("pathMatch", pathMatch, [
+        ["/a/b", "/a"],
+        ["/ab", "/a"],
+        ["/a", "/a/"],
+        ["/", "/"],
+      ]),
       ...each("permutePath", permutePath, ["/", "/a/b/c", "/a/"]),
       ...each("parseDate", parseDate, dates),
       ["an empty store, inspected", () => inspect(new MemoryCookieStore())],
-      ["a filled store, inspected", () => { const jar = new CookieJar(undefined, loose); jar.setCookieSync("k=v; Path=/p", "http://h.example/", { now: moment }); return inspect(jar.store).replaceAll(/(cAge|hostOnly; aAge)=[^;"]*/g, "$1"); }],
+      [
+        "a filled store, inspected",
+        () => {
+          const jar = new CookieJar(undefined, loose);
+          jar.setCookieSync("k=v; Path=/p", "http://h.example/", { now: moment });
+          return inspect(jar.store).replaceAll(/(cAge|hostOnly; aAge)=[^;"]*/g, "$1");
+        },
+      ],
       ["an emptied new jar", () => emptied(new CookieJar(undefined, loose))],
-      ["a jar there and back", () => { const jar = new CookieJar(undefined, loose); jar.setCookieSync("k=v; Path=/p", "http://h.example/", { now: moment }); return stored(CookieJar.deserializeSync(jar.serializeSync())); }],
+      [
+        "a jar there and back",
+        () => {
+          const jar = new CookieJar(undefined, loose);
+          jar.setCookieSync("k=v; Path=/p", "http://h.example/", { now: moment });
+          return stored(CookieJar.deserializeSync(jar.serializeSync()));
+        },
+      ],
       ["a clone", () => stored(old.cloneSync())],
       ["the version that the library states", () => version],
     ];

@@ -21,7 +21,11 @@ module.exports = {
   checks: ({ make, settings, old, translate, plural, setLocale, updateLocale }) => {
     const work = (translator) => (locale, word) => {
       translator.setLocale(locale);
-      const said = [translator.__(word, 3, "x"), translator.__n(word, `${word}s`, 1), translator.__n(`one ${word}`, `%d ${word}`, 2)];
+      const said = [
+        translator.__(word, 3, "x"),
+        translator.__n(word, `${word}s`, 1),
+        translator.__n(`one ${word}`, `%d ${word}`, 2),
+      ];
       translator.setLocale("en");
       return said;
     };
@@ -39,10 +43,33 @@ module.exports = {
       ...calls("a new one says", (locale, word) => work(make(settings))(locale, word), pairs),
       ...each("the old one is updated in", update(old), locales),
       ...each("a new one is updated in", (locale) => update(make(settings))(locale), locales),
-      ...each("bound functions in", (locale) => { setLocale(locale); updateLocale({ a: `b ${locale}` }); const said = [translate("a"), plural("%d x", "%d xs", 4), {}.a]; setLocale("en"); return said; }, locales),
+      ...each(
+        "bound functions in",
+        (locale) => {
+          setLocale(locale);
+          updateLocale({ a: `b ${locale}` });
+          const said = [translate("a"), plural("%d x", "%d xs", 4), {}.a];
+          setLocale("en");
+          return said;
+        },
+        locales,
+      ),
       ["tagged templates", () => [translate`fish ${1}`, translate`x`]],
-      ["the keys of a new one's cache", () => { const fresh = make(settings); fresh.updateLocale({ x: "y" }); return told(fresh); }],
-      ["fallback to the language", () => [make({ ...settings, locale: "de_AT" }).__("hello"), make({ ...settings, fallbackToLanguage: false }).__("hello")]],
+      [
+        "the keys of a new one's cache",
+        () => {
+          const fresh = make(settings);
+          fresh.updateLocale({ x: "y" });
+          return told(fresh);
+        },
+      ],
+      [
+        "fallback to the language",
+        () => [
+          make({ ...settings, locale: "de_AT" }).__("hello"),
+          make({ ...settings, fallbackToLanguage: false }).__("hello"),
+        ],
+      ],
     ];
   },
 };

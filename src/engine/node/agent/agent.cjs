@@ -34,6 +34,8 @@ function createMethods({ isWorker = false } = {}) {
     /** Which files of the hotpatch are loaded here, as the hotpatch knows them. */
     probe: ({ hotpatch }) => isolate.probe(hotpatch),
     apply: (params) => (fleet ?? isolate).apply(params),
+    /** Applies what is not in place yet. */
+    ensure: ({ hotpatch, waitMs }) => (isolate.applied.has(hotpatch.id) ? null : isolate.apply({ hotpatch, waitMs })),
     verify: (params) => (fleet ?? isolate).verify(params),
     revert: (params) => (fleet ?? isolate).revert(params),
   };
@@ -73,14 +75,15 @@ class Fleet {
     };
   }
 
-  async verify({ id }) {
-    const verdict = this.isolate.verify({ id });
+  async verify(params) {
+    const { id } = params;
+    const verdict = this.isolate.verify(params);
     const standing = this.standing.get(id);
     if (standing === undefined) return verdict;
     const findings = [...verdict.findings];
     let { state } = verdict;
     for (const worker of this.workers.watch()) {
-      const answer = await this.workers.call(worker, standing.agentText, "verify", { id });
+      const answer = await this.workers.call(worker, standing.agentText, "verify", params);
       if (answer === undefined) continue;
       if (answer.state !== "in-place") state = "broken";
       findings.push(...inWorker(worker, answer.findings));
@@ -88,28 +91,38 @@ class Fleet {
     return { state, findings };
   }
 
+  /** The workers go first; when one refuses, those that went before get the hotpatch again. */
   async revert(params) {
     const standing = this.standing.get(params.id);
-    const done = await this.isolate.revert(params);
-    if (standing === undefined) return done;
+    if (standing === undefined) return await this.isolate.revert(params);
+    // A worker that starts from now on needs nothing.
     this.standing.delete(params.id);
     const answers = [];
-    for (const worker of this.workers.watch()) {
-      const answer = await this.workers.call(worker, standing.agentText, "revert", params);
-      if (answer) answers.push(answer);
+    try {
+      for (const worker of this.workers.watch()) {
+        const answer = await this.workers.call(worker, standing.agentText, "revert", params);
+        if (answer) answers.push(answer);
+      }
+      answers.push(await this.isolate.revert(params));
+    } catch (error) {
+      this.standing.set(params.id, standing);
+      for (const worker of this.workers.watch())
+        await this.workers.call(worker, standing.agentText, "ensure", standing);
+      throw error;
     }
     if (this.standing.size === 0) this.workers.unwatch();
     return {
-      ...done,
-      pauseMs: Math.max(done.pauseMs, ...answers.map(({ pauseMs }) => pauseMs)),
-      leftBehind: [...done.leftBehind, ...answers.flatMap(({ leftBehind }) => leftBehind)],
+      ...answers.at(-1),
+      pauseMs: Math.max(...answers.map(({ pauseMs }) => pauseMs)),
+      leftBehind: answers.flatMap(({ leftBehind }) => leftBehind),
+      keptFixed: [...new Set(answers.flatMap(({ keptFixed }) => keptFixed))],
     };
   }
 
   /** Before the first line of the worker runs, so that its files are fixed as they load. */
   async serveNew(worker) {
     for (const { hotpatch, agentText, waitMs } of this.standing.values()) {
-      await this.workers.call(worker, agentText, "apply", { hotpatch, waitMs });
+      await this.workers.call(worker, agentText, "ensure", { hotpatch, waitMs });
     }
   }
 }

@@ -106,7 +106,9 @@ class Search {
     if (list.length >= perTextLimit) return;
     const scriptId = this.debugging.scriptOf(fn);
     if (this.debugging.leftovers.has(scriptId)) {
-      throw new Error(`${fn.name || "A function"} of ${this.script.url} was left behind by an earlier live edit and cannot be changed any more; restart the process.`);
+      throw new Error(
+        `${fn.name || "A function"} of ${this.script.url} was left behind by an earlier live edit and cannot be changed any more; restart the process.`,
+      );
     }
     if (scriptId === this.script.scriptId) this.found.set(text, [...list, fn]);
   }

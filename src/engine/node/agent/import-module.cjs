@@ -11,10 +11,17 @@ let load;
 
 /** `url`: a `file:` URL or the name of a built-in module. */
 function importModule(url) {
-  load ??= new vm.Script("(url) => import(url)", {
-    importModuleDynamically: vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-  }).runInThisContext();
-  return load(url);
+  // Node.js calls the default loader experimental here; the application's log is not the place to say so.
+  const { emitWarning } = process;
+  process.emitWarning = () => undefined;
+  try {
+    load ??= new vm.Script("(url) => import(url)", {
+      importModuleDynamically: vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    }).runInThisContext();
+    return load(url);
+  } finally {
+    process.emitWarning = emitWarning;
+  }
 }
 
 module.exports = { importModule };

@@ -29,13 +29,32 @@ class Isolate {
         pauseMs: now() - start,
         copies: copies.map(({ filename, file }) => ({ filename, path: file.path })),
         mismatched: findMismatched(debugging, hotpatch, copies),
+        conflicts: this.conflictsWith(hotpatch),
       };
     });
+  }
+
+  /** Applied hotpatches that change the same files, or another build of the same hotpatch: they have to be taken back first. */
+  conflictsWith({ id, digest, files }) {
+    const texts = new Set(files.map(({ before }) => before.sha256));
+    return [...this.applied.values()]
+      .map(({ hotpatch }) => hotpatch)
+      .filter((other) =>
+        other.id === id ? other.digest !== digest : other.files.some(({ before }) => texts.has(before.sha256)),
+      )
+      .map((other) => other.id);
   }
 
   apply({ hotpatch, waitMs }) {
     const { applied, debugging } = this;
     if (applied.has(hotpatch.id)) throw new AgentError("target/already-applied", `${hotpatch.id} is in place already.`);
+    const [conflict] = this.conflictsWith(hotpatch);
+    if (conflict !== undefined) {
+      throw new AgentError(
+        "target/conflicting-hotpatch",
+        `${conflict} is in place and changes the same files; take it back first.`,
+      );
+    }
     const start = now();
     return this.withDebugger(async () => {
       const transaction = new Transaction(debugging, hotpatch).find();
@@ -57,9 +76,16 @@ class Isolate {
     });
   }
 
-  verify({ id }) {
+  verify({ id, digest }) {
     const transaction = this.applied.get(id);
     if (transaction?.appliedAt === undefined) return { state: "absent", findings: [] };
+    const other = transaction.hotpatch.digest;
+    if (digest !== undefined && other !== digest) {
+      return {
+        state: "absent",
+        findings: [{ subject: id, holds: false, evidence: `another build of it is in place (digest ${other})` }],
+      };
+    }
     const findings = transaction.findings();
     return { state: findings.every(({ holds }) => holds) ? "in-place" : "broken", findings };
   }
@@ -71,7 +97,8 @@ class Isolate {
     return this.withDebugger(async () => {
       await transaction.revert(waitMs);
       this.applied.delete(id);
-      return { id, pauseMs: transaction.pauseMs, totalMs: now() - start, leftBehind: transaction.leftBehind };
+      const { pauseMs, leftBehind, keptFixed } = transaction;
+      return { id, pauseMs, totalMs: now() - start, leftBehind, keptFixed };
     });
   }
 
@@ -99,7 +126,7 @@ function describe(transaction) {
     appliedAt,
     pauseMs,
     copies: copies.map(({ filename, file }) => ({ filename, path: file.path })),
-    loadedLater: transaction.loadedLater(),
+    loadedLater: transaction.loadedLater().length,
   };
 }
 

@@ -5,21 +5,27 @@
 
 const Module = require("node:module");
 const { createHash } = require("node:crypto");
+const { fileURLToPath } = require("node:url");
 
 /** Fixed texts by length and hash of the text that they replace. */
 const replacements = new Map();
+/** Where a fixed text was loaded in place of another, by the latter's key: these copies stay fixed when a hotpatch is taken back. */
+const loadedFixed = new Map();
 let hooked = false;
+const filenamesMax = 1000;
 
 function keyOf(text) {
   return `${text.length}:${createHash("sha256").update(text, "utf8").digest("hex")}`;
 }
 
-function replacementFor(text) {
+function replacementFor(text, filename) {
   if (replacements.size === 0) return undefined;
   if (![...replacements.values()].some(({ length }) => length === text.length)) return undefined;
-  const entry = replacements.get(keyOf(text));
+  const key = keyOf(text);
+  const entry = replacements.get(key);
   if (entry === undefined) return undefined;
-  entry.count++;
+  const filenames = loadedFixed.get(key) ?? new Set();
+  if (filenames.size < filenamesMax) loadedFixed.set(key, filenames.add(filename));
   return entry.text;
 }
 
@@ -28,9 +34,9 @@ function hook() {
   if (hooked) return;
   hooked = true;
   const compile = Module.prototype._compile;
-  Module.prototype._compile = function _compile(content, ...rest) {
-    const fixed = typeof content === "string" ? replacementFor(content) : undefined;
-    return compile.call(this, fixed ?? content, ...rest);
+  Module.prototype._compile = function _compile(content, filename, ...rest) {
+    const fixed = typeof content === "string" ? replacementFor(content, filename) : undefined;
+    return compile.call(this, fixed ?? content, filename, ...rest);
   };
   if (typeof Module.registerHooks !== "function") return;
   Module.registerHooks({
@@ -38,19 +44,18 @@ function hook() {
       const loaded = next(url, context);
       if (loaded.format !== "module" || loaded.source === undefined || loaded.source === null) return loaded;
       const text = typeof loaded.source === "string" ? loaded.source : Buffer.from(loaded.source).toString("utf8");
-      const fixed = replacementFor(text);
+      const fixed = replacementFor(text, url.startsWith("file:") ? fileURLToPath(url) : url);
       return fixed === undefined ? loaded : { ...loaded, source: fixed };
     },
   });
 }
 
-/** From now on, a file with exactly this content loads as `fixed`. Returns how often that happened, and how to end it. */
+/** From now on, a file with exactly this content loads with the fixed text. Tells where that happened, and how to end it. */
 function replaceOnLoad(file) {
   hook();
   const key = `${file.before.length}:${file.before.sha256}`;
-  const entry = { length: file.before.length, text: file.after, count: 0 };
-  replacements.set(key, entry);
-  return { count: () => entry.count, end: () => replacements.delete(key) };
+  replacements.set(key, { length: file.before.length, text: file.after });
+  return { filenames: () => [...(loadedFixed.get(key) ?? [])], end: () => replacements.delete(key) };
 }
 
 const coversModules = typeof Module.registerHooks === "function";

@@ -3,6 +3,7 @@
  * The part of the sacrificial process: it loads the same files with the same Node.js, and goes through the hotpatch as the target will.
  *
  * `entries` are package names to load from `base`, `files` paths to load one by one, where a file that does not load alone is passed over.
+ * `values`: the folder of the package whose values are to be listed, before and after; `valuesOnly`: nothing else is wanted.
  */
 
 const Module = require("node:module");
@@ -10,6 +11,7 @@ const path = require("node:path");
 const { pathToFileURL } = require("node:url");
 const v8 = require("node:v8");
 const { Isolate } = require("./isolate.cjs");
+const { listValues } = require("./values.cjs");
 const { importModule } = require("./import-module.cjs");
 
 /** Answers on standard output with one JSON document, and ends the process. */
@@ -25,15 +27,19 @@ async function main(input) {
   }
 }
 
-async function rehearse({ hotpatch, base, entries, files, ballastMb, waitMs = 0 }) {
+async function rehearse({ hotpatch, base, entries, files, ballastMb, values, valuesOnly = false, waitMs = 0 }) {
   const answer = { node: process.versions.node, failures: [] };
   for (const entry of entries) await load(answer, () => loadEntry(base, entry), entry);
   answer.entryFiles = loadedFiles(hotpatch);
   const loaded = new Set(answer.entryFiles);
   for (const file of files) if (await load(answer, () => loadFile(file), file.filename)) loaded.add(file.path);
+  const roots = values === undefined ? [] : await rootsOf(files.filter(({ path }) => loaded.has(path)));
+  const list = values === undefined ? undefined : (isolate) => valuesIn(isolate, { folder: values, roots });
+  if (list) answer.valuesBefore = list(new Isolate());
+  if (valuesOnly) return answer;
   // A file that did not load to its end may have been compiled all the same.
   const rehearsed = { ...hotpatch, files: hotpatch.files.filter((file) => loaded.has(file.path)) };
-  const cold = await round(rehearsed, waitMs);
+  const cold = await round(rehearsed, waitMs, list);
   Object.assign(answer, cold);
   if (cold.applied && ballastMb > 0) await measure(answer, { cold, rehearsed, ballastMb, waitMs });
   return answer;
@@ -56,11 +62,12 @@ async function measure(answer, { cold, rehearsed, ballastMb, waitMs }) {
 }
 
 /** Applied and taken back once, with the debugger turned on anew. */
-async function round(hotpatch, waitMs) {
+async function round(hotpatch, waitMs, list) {
   const isolate = new Isolate();
   const heapUsedBytes = v8.getHeapStatistics().used_heap_size;
   try {
     const { copies, pauseMs, enableMs, findings } = await isolate.apply({ hotpatch, waitMs });
+    const values = list?.(isolate);
     const { leftBehind, pauseMs: revertPauseMs } = await isolate.revert({ id: hotpatch.id, waitMs });
     return {
       applied: true,
@@ -68,6 +75,7 @@ async function round(hotpatch, waitMs) {
       pauseMs: Math.max(pauseMs, revertPauseMs),
       enableMs,
       findings,
+      ...(values ? { valuesAfter: values } : {}),
       leftBehind,
       heapUsedBytes,
     };
@@ -85,6 +93,23 @@ async function round(hotpatch, waitMs) {
   } finally {
     isolate.debugging.close();
   }
+}
+
+/** The exports of files that are loaded. */
+async function rootsOf(files) {
+  const roots = [];
+  for (const { filename, path: name, format } of files) {
+    const value =
+      format === "module" ? await importModule(pathToFileURL(filename).href) : Module._cache[filename]?.exports;
+    if (value !== undefined) roots.push({ path: name, value });
+  }
+  return roots;
+}
+
+function valuesIn(isolate, { folder, roots }) {
+  const copies = [...isolate.applied.values()].flatMap((transaction) => transaction.copies);
+  const registryOf = (filename) => copies.find((copy) => copy.filename === filename)?.registry;
+  return isolate.withDebugger(() => listValues(isolate.debugging, { folder, roots, registryOf }));
 }
 
 function loadedFiles(hotpatch) {

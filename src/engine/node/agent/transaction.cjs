@@ -9,7 +9,7 @@ const Module = require("node:module");
 const path = require("node:path");
 const { now } = require("./debugging.cjs");
 const { EditRefused, findCopies } = require("./loaded-copy.cjs");
-const { replaceOnLoad } = require("./load-hook.cjs");
+const { coversModules, replaceOnLoad } = require("./load-hook.cjs");
 
 /** An answer with a code, for the other side of the channel. */
 class AgentError extends Error {
@@ -183,6 +183,7 @@ class Transaction {
       }
     }
     this.pauseMs = 0;
+    this.keptFixed = this.loadedLater();
     const end = now() + deadlineMs;
     await this.retry(end, () => this.turn(() => this.takeBack()));
     await this.removeGates(end);
@@ -227,14 +228,18 @@ class Transaction {
   }
 
   findings() {
-    return this.copies.flatMap((copy) => [
+    const findings = this.copies.flatMap((copy) => [
       ...copy.findings(),
       ...copy.faults().map((fault) => ({ subject: copy.filename, holds: false, evidence: fault })),
     ]);
+    if (coversModules || this.hotpatch.files.every(({ format }) => format !== "module")) return findings;
+    const evidence = `Node.js ${process.versions.node} gives no way to fix ES modules as they load; it has since 22.15`;
+    return [...findings, { subject: "ES modules that are loaded later", holds: true, evidence }];
   }
 
+  /** Files that were loaded with the fixed text while the hotpatch was in place; nothing takes them back. */
   loadedLater() {
-    return this.hooks.reduce((sum, hook) => sum + hook.count(), 0);
+    return this.hooks.flatMap((hook) => hook.filenames());
   }
 
   /** Files that only the fixed version has exist for the new code alone, beside the copy that needs them. */

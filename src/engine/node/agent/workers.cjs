@@ -84,13 +84,13 @@ class Workers {
     call.settle({ result, error });
   }
 
-  send(sessionId, method, params) {
+  send(sessionId, method, params, timeoutMs) {
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);
-        reject(new Error(`A worker thread did not answer within ${answerMs} ms.`));
-      }, answerMs);
+        reject(new Error(`A worker thread did not answer within ${timeoutMs} ms.`));
+      }, timeoutMs);
       timer.unref();
       const settle = ({ result, error, gone }) => {
         clearTimeout(timer);
@@ -113,18 +113,18 @@ class Workers {
 
   /** Calls a method of the agent in the worker, which is put there if need be; undefined when the worker has ended. */
   async call(worker, agentText, method, params) {
+    // What a worker gets to after its time must not be done any more, since the others have gone back by then.
     const expression = `(() => {
+  if (Date.now() > ${Date.now() + answerMs}) throw new Error("The worker thread got to this too late.");
   const key = Symbol.for("rebootless.worker");
   globalThis[key] ??= (${agentText})((id) => process.getBuiltinModule(id))("./agent.cjs").createMethods({ isWorker: true });
   return Promise.resolve(globalThis[key][${JSON.stringify(method)}](${JSON.stringify(params)})).then(
     (result) => encodeURIComponent(JSON.stringify({ result })),
     (error) => encodeURIComponent(JSON.stringify({ error: { code: error.code, message: error.message, details: error.details } })));
 })()`;
-    const answer = await this.send(worker.sessionId, "Runtime.evaluate", {
-      expression,
-      awaitPromise: true,
-      returnByValue: true,
-    });
+    const timeoutMs = 2 * answerMs + (params.waitMs ?? 0);
+    const command = { expression, awaitPromise: true, returnByValue: true };
+    const answer = await this.send(worker.sessionId, "Runtime.evaluate", command, timeoutMs);
     if (answer === undefined) return undefined;
     if (answer.exceptionDetails)
       throw new Error(answer.exceptionDetails.exception?.description ?? answer.exceptionDetails.text);

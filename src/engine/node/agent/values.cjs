@@ -1,0 +1,182 @@
+"use strict";
+/**
+ * The values that a process holds for the files of a package, as a list of places and what stands there, so that two processes can be compared.
+ *
+ * The search starts at exports, and goes on through properties, the content of collections, and the variables that functions of the package keep.
+ * Only rehearsals use it: it asks the inspector about every function that it meets.
+ */
+
+const { createHash } = require("node:crypto");
+const Module = require("node:module");
+const { fileURLToPath } = require("node:url");
+const { types } = require("node:util");
+
+const placeLimit = 40_000;
+const scopeLimit = 1500;
+const arrayLimit = 2000;
+const shownLimit = 120;
+const timeLimitMs = 8000;
+const toText = Function.prototype.toString;
+
+/**
+ * @param debugging the inspector, turned on
+ * @param folder only functions written in files below it are looked into; its path is left out of texts
+ * @param roots `{ path, value }`: the exports of each file
+ * @param registryOf gives the registry that took over variables of a file, if one did
+ * @returns places to `{ text, open }`; what stands below a place that is not open was not looked at
+ */
+function listValues(debugging, { folder, roots, registryOf }) {
+  const search = new Search(debugging, folder, registryOf);
+  for (const { path, value } of roots) search.put(path, value);
+  search.run();
+  for (const place of search.ambiguous) delete search.places[place];
+  return search.places;
+}
+
+class Search {
+  constructor(debugging, folder, registryOf) {
+    this.debugging = debugging;
+    this.folder = folder;
+    this.registryOf = registryOf;
+    this.places = { __proto__: null };
+    this.count = 0;
+    this.queue = [];
+    this.scoped = 0;
+    this.seen = builtinObjects();
+    /** Variables by file and name: the value at first sight, to tell those that are one for the module from those of single calls. */
+    this.variables = new Map();
+    this.ambiguous = new Set();
+  }
+
+  put(place, value) {
+    if (this.places[place] !== undefined || this.count++ > placeLimit) return;
+    const isObject = (typeof value === "object" && value !== null) || typeof value === "function";
+    const entry = { text: this.describe(value), open: false };
+    this.places[place] = entry;
+    if (!isObject || this.seen.has(value) || types.isProxy(value)) return;
+    this.seen.add(value);
+    this.queue.push({ place, value, entry });
+  }
+
+  run() {
+    const end = performance.now() + timeLimitMs;
+    for (let index = 0; index < this.queue.length && performance.now() < end; index++) this.visit(this.queue[index]);
+  }
+
+  visit({ place, value, entry }) {
+    if (typeof value === "function" && !this.visitFunction(value, entry)) return;
+    if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isPromise(value)) return;
+    entry.open = true;
+    if (types.isMap(value)) {
+      for (const [key, item] of [...Map.prototype.entries.call(value)].slice(0, arrayLimit))
+        if (typeof key === "string") this.put(`${place}{${key}}`, item);
+    }
+    if (types.isSet(value))
+      for (const item of [...Set.prototype.values.call(value)].slice(0, arrayLimit))
+        this.put(`${place}{${this.describe(item)}}`, true);
+    for (const key of Reflect.ownKeys(value).slice(0, arrayLimit)) {
+      if (typeof key === "symbol" || isOwnBusiness(value, key)) continue;
+      const descriptor = Reflect.getOwnPropertyDescriptor(value, key);
+      if (descriptor === undefined) continue;
+      if ("value" in descriptor) this.put(`${place}.${key}`, descriptor.value);
+      else if (types.isModuleNamespaceObject(value)) this.put(`${place}.${key}`, value[key]);
+      else
+        for (const part of ["get", "set"]) if (descriptor[part]) this.put(`${place}.${part} ${key}`, descriptor[part]);
+    }
+    this.put(`${place}.[[Prototype]]`, Reflect.getPrototypeOf(value));
+  }
+
+  /** False for functions of others, which are not looked into. */
+  visitFunction(fn, entry) {
+    if (toText.call(fn).endsWith("[native code] }")) return false;
+    const url = this.debugging.scripts.get(this.debugging.scriptOf(fn) ?? "")?.url ?? "";
+    const filename = url.startsWith("file:") ? fileURLToPath(url) : url;
+    if (!filename.startsWith(`${this.folder}/`)) return false;
+    entry.text = `function ${digest(plainText(toText.call(fn)))}`;
+    if (this.scoped++ < scopeLimit) this.visitScopes(fn, filename);
+    return true;
+  }
+
+  visitScopes(fn, filename) {
+    const registry = this.registryOf(filename);
+    const done = new Set();
+    for (const scope of this.debugging.scopesOf(fn)) {
+      for (const name of Object.keys(scope)) {
+        if (done.has(name) || name === "arguments") continue;
+        done.add(name);
+        const taken = registry && Object.keys(registry).filter((key) => key === name || key.startsWith(`${name}$`));
+        if (taken?.length > 1) continue;
+        this.putVariable(
+          `${filename.slice(this.folder.length + 1)}~${name}`,
+          taken?.length === 1 ? registry[taken[0]] : scope[name],
+        );
+      }
+    }
+  }
+
+  putVariable(place, value) {
+    if (!this.variables.has(place)) {
+      this.variables.set(place, value);
+      this.put(place, value);
+    } else if (!Object.is(this.variables.get(place), value)) this.ambiguous.add(place);
+  }
+
+  describe(value) {
+    if (value === null) return "null";
+    if (typeof value === "string") return `"${shorten(value.replaceAll(this.folder, ""))}"`;
+    if (typeof value === "symbol") return "a symbol";
+    if (typeof value === "function") return "function";
+    if (typeof value !== "object") return typeof value === "bigint" ? `${value}n` : String(value);
+    if (types.isProxy(value)) return "a proxy";
+    if (types.isRegExp(value)) return shorten(RegExp.prototype.toString.call(value));
+    if (Array.isArray(value)) return `an array of ${value.length}`;
+    if (types.isMap(value)) return `a map of ${value.size}`;
+    if (types.isSet(value)) return `a set of ${value.size}`;
+    return "an object";
+  }
+}
+
+/** What tells nothing about the code: names and lengths of functions, and how a class leads back to itself. */
+function isOwnBusiness(value, key) {
+  if (types.isRegExp(value)) return key === "lastIndex";
+  if (key === "constructor") return true;
+  return typeof value === "function" && ["length", "name", "arguments", "caller"].includes(key);
+}
+
+/** Long values by their beginning and their hash. */
+function shorten(text) {
+  return text.length > shownLimit ? `${text.slice(0, shownLimit)}… (${digest(text)})` : text;
+}
+
+function digest(text) {
+  return createHash("sha256").update(text).digest("hex").slice(0, 12);
+}
+
+/** Without comments and white space, roughly: enough to compare a text with itself in another version. */
+function plainText(text) {
+  return text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, "").replace(/\s+/g, "");
+}
+
+/** Node.js's own objects, which are no business of a package. */
+function builtinObjects() {
+  const seen = new Set([globalThis, process]);
+  for (const name of Object.getOwnPropertyNames(globalThis)) {
+    const { value } = Object.getOwnPropertyDescriptor(globalThis, name);
+    if (typeof value !== "function") continue;
+    seen.add(value);
+    if (value.prototype) seen.add(value.prototype);
+  }
+  for (const line of process.moduleLoadList) {
+    const [, name] = /^NativeModule (.+)$/.exec(line) ?? [];
+    if (name === undefined || !Module.isBuiltin(name) || /^(internal|_)|inspector/.test(name)) continue;
+    const exports = require(`node:${name}`);
+    seen.add(exports);
+    for (const descriptor of Object.values(Object.getOwnPropertyDescriptors(exports))) {
+      if (typeof descriptor.value === "function") seen.add(descriptor.value).add(descriptor.value.prototype);
+      else if (typeof descriptor.value === "object") seen.add(descriptor.value);
+    }
+  }
+  return seen;
+}
+
+module.exports = { listValues };
