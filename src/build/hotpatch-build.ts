@@ -48,7 +48,7 @@ export async function buildNpmHotpatch(fix: NpmFix, options: BuildOptions): Prom
     const target: Target = { kind: "npm", name: before.name, version: before.version, fixedVersion: after.version };
     const id = `npm-${before.name.replace(/^@/, "").replace("/", ".")}-${before.version}-to-${after.version}`;
     const hotpatch = assemble({ id, title: `${before.name} ${before.version} to ${after.version}`, target, built, options });
-    return await rehearseHotpatch(hotpatch, { ...options, base: before.base, packageName: before.name, packageFolder: before.folder });
+    return await rehearseHotpatch(hotpatch, { ...options, base: before.base, packageName: before.name, packageFolder: before.folder, version: before.version, fixed: after });
   } finally {
     end();
     process.off("exit", end);

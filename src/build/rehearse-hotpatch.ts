@@ -8,6 +8,7 @@ import { type RehearsalResult, rehearse } from "../engine/node/rehearsal.ts";
 import { wireHotpatch } from "../engine/node/wire.ts";
 import type { Hotpatch } from "../hotpatch/hotpatch.ts";
 import type { EditWay, NodeFile } from "../hotpatch/manifest.ts";
+import { type StaleValue, staleValues } from "./stale-values.ts";
 
 export interface RehearsalPlace {
   readonly nodePath: string;
@@ -15,12 +16,16 @@ export interface RehearsalPlace {
   readonly base: string;
   readonly packageName: string;
   readonly packageFolder: string;
+  readonly version: string;
+  /** The fixed version, installed in the same manner. */
+  readonly fixed: { readonly base: string; readonly folder: string; readonly version: string };
   progress(message: string): void;
 }
 
 /** Files that do things when they are loaded, and that no application loads. */
 const asidePattern = /(?:^|\/)(?:tests?|__tests__|bench(?:mark)?s?|examples?|scripts?|bin)\//;
 const attemptLimit = 8;
+const shownStale = 20;
 /** Undefined leaves the choice to the agent: a switch where several files change, a direct edit otherwise. */
 const ways: readonly (EditWay | undefined)[] = [undefined, "direct", "stepwise", "bridged"];
 
@@ -34,6 +39,7 @@ export async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace
     const next = adjust(files, result);
     if (next === undefined) {
       refuseGaps(files, result, place.packageName);
+      refuseStale(await findStale(current, place), place.packageName);
       return current;
     }
     files = next;
@@ -46,6 +52,34 @@ function rehearsalInput(hotpatch: Hotpatch, { base, packageName, packageFolder }
     .filter(({ path, live, delta }) => (live !== undefined || delta !== undefined) && !asidePattern.test(path))
     .map(({ path, format }) => ({ filename: `${packageFolder}/${path}`, path, format }));
   return { hotpatch: wireHotpatch(hotpatch, "rehearsal"), base, entries: [packageName], files, ballastMb: 0 };
+}
+
+/** Compares what a patched process holds with what one of the fixed version does. */
+async function findStale(hotpatch: Hotpatch, place: RehearsalPlace): Promise<StaleValue[]> {
+  place.progress("Comparing the values of a patched process with those of the fixed version");
+  const { nodePath, packageFolder } = place;
+  const { base, folder, version } = place.fixed;
+  const input = rehearsalInput(hotpatch, place);
+  const files = input.files.map((file) => ({ ...file, filename: `${folder}/${file.path}` }));
+  const fixedInput = { ...input, base, files, values: { folder, version }, valuesOnly: true };
+  const [old, fixed, again] = await Promise.all([
+    rehearse({ ...input, values: { folder: packageFolder, version: place.version } }, { nodePath }),
+    rehearse(fixedInput, { nodePath }),
+    rehearse(fixedInput, { nodePath }),
+  ]);
+  if (!old.valuesBefore || !old.valuesAfter || !fixed.valuesBefore || !again.valuesBefore) return [];
+  const loaded = new Set(old.loadedFiles);
+  const lists = { before: old.valuesBefore, patched: old.valuesAfter, fixed: fixed.valuesBefore, again: again.valuesBefore };
+  return staleValues(lists).filter(({ path }) => loaded.has(path));
+}
+
+function refuseStale(stale: readonly StaleValue[], packageName: string): void {
+  const refusals: Refusal[] = stale.slice(0, shownStale).map(({ path, place, held, wanted }) => ({
+    code: "build/unreachable-change" as const,
+    message: `${path}: ${place.slice(0, 200)}: a process that has loaded ${packageName} would keep ${held.slice(0, 200)}, where the fixed version has ${wanted.slice(0, 200)}; it needs a restart for this fix.`,
+    details: { path, name: place.slice(0, 200), line: 0 },
+  }));
+  if (refusals.length > 0) throw new RefusalError(refusals);
 }
 
 /** The files as they have to be tried next; undefined when all is well. */

@@ -22,6 +22,18 @@ export interface RehearsalInput {
   }[];
   /** Live objects to add for a second measurement, in MB; 0 for none. */
   readonly ballastMb: number;
+  /** The package whose values are to be listed, before the hotpatch is applied and while it is. */
+  readonly values?: { readonly folder: string; readonly version: string };
+  /** Nothing but `valuesBefore` is wanted; the answer holds neither copies nor a pause. */
+  readonly valuesOnly?: boolean;
+}
+
+/** What stands at a place among the values of a package; `open` where what is below was listed as well. */
+export interface ListedValue {
+  readonly text: string;
+  readonly open: boolean;
+  /** The place of the object that holds it; absent for exports and variables. */
+  readonly under?: string;
 }
 
 /** What one live edit of the whole hotpatch cost on a heap of that size. */
@@ -49,6 +61,10 @@ export interface RehearsalResult extends PauseSample {
     readonly isFinal: boolean;
   };
   readonly heavier?: PauseSample;
+  /** Every file of the package that its entries load; only with `values`. */
+  readonly loadedFiles?: readonly string[];
+  readonly valuesBefore?: Readonly<Record<string, ListedValue>>;
+  readonly valuesAfter?: Readonly<Record<string, ListedValue>>;
 }
 
 export interface RehearsalOptions {

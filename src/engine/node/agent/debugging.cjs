@@ -19,6 +19,7 @@ class Debugging {
     this.scripts = new Map();
     /** Scripts that V8 made to hold a text that a live edit replaced; functions that the edit did not find stay with them. */
     this.leftovers = new Set();
+    this.edited = false;
     this.enableMs = 0;
     this.users = 0;
     this.timer = undefined;
@@ -32,8 +33,13 @@ class Debugging {
   acquire() {
     this.users++;
     clearTimeout(this.timer);
-    if (this.session) return;
+    if (!this.session) this.connect();
+  }
+
+  connect() {
     allowLiveEdit();
+    this.edited = false;
+    this.scripts = new Map();
     const session = new inspector.Session();
     session.connect();
     session.on("Debugger.scriptParsed", ({ params }) => this.onScript(params));
@@ -49,6 +55,11 @@ class Debugging {
   release() {
     this.users--;
     clearTimeout(this.timer);
+    // The inspector forgets an edited script once V8 has collected the text that it had before, so the next use lists the scripts anew.
+    if (this.edited) {
+      this.close();
+      return;
+    }
     this.timer = setTimeout(() => this.close(), 3000);
     this.timer.unref();
   }
@@ -57,6 +68,7 @@ class Debugging {
     if (this.users > 0 || !this.session) return;
     const { session } = this;
     this.session = undefined;
+    this.edited = false;
     this.scripts = new Map();
     session.disconnect();
   }
@@ -73,7 +85,19 @@ class Debugging {
   }
 
   source(scriptId) {
-    return this.post("Debugger.getScriptSource", { scriptId }).scriptSource;
+    return this.knowing(() => this.post("Debugger.getScriptSource", { scriptId }).scriptSource);
+  }
+
+  /** After an edit, the inspector forgets a script as soon as V8 collects its former text; a new session knows it again. */
+  knowing(action) {
+    try {
+      return action();
+    } catch (error) {
+      if (!this.edited || !/No script/.test(error.message)) throw error;
+      this.session.disconnect();
+      this.connect();
+      return action();
+    }
   }
 
   /** Undefined when V8 has dropped the script in the meantime. */
@@ -100,6 +124,7 @@ class Debugging {
 
   /** V8's own word about a live edit; it proves nothing yet. */
   edit(scriptId, text) {
+    this.edited = true;
     const before = this.nextScriptId();
     try {
       return this.exchange(scriptId, text);
@@ -110,7 +135,7 @@ class Debugging {
   }
 
   exchange(scriptId, text) {
-    const answer = this.post("Debugger.setScriptSource", { scriptId, scriptSource: text });
+    const answer = this.knowing(() => this.post("Debugger.setScriptSource", { scriptId, scriptSource: text }));
     const detail = answer.exceptionDetails;
     return {
       status: answer.status ?? (detail ? "CompileError" : "Ok"),

@@ -218,6 +218,7 @@ class LoadedCopy {
     if (this.text === undefined) return true;
     const current = this.debugging.trySource(this.script.scriptId);
     if (current !== undefined) return current === this.source;
+    if (this.functions.some(({ closures }) => closures.some((reference) => reference.deref() !== undefined))) return false;
     this.text = undefined;
     this.steps = [];
     this.functions = [];

@@ -3,7 +3,7 @@
  * The part of the sacrificial process: it loads the same files with the same Node.js, and goes through the hotpatch as the target will.
  *
  * `entries` are package names to load from `base`, `files` paths to load one by one, where a file that does not load alone is passed over.
- * `values`: the folder of the package whose values are to be listed, before and after; `valuesOnly`: nothing else is wanted.
+ * `values`: folder and version of the package whose values are to be listed, before and after; `valuesOnly`: nothing else is wanted.
  */
 
 const Module = require("node:module");
@@ -31,11 +31,15 @@ async function rehearse({ hotpatch, base, entries, files, ballastMb, values, val
   const answer = { node: process.versions.node, failures: [] };
   for (const entry of entries) await load(answer, () => loadEntry(base, entry), entry);
   answer.entryFiles = loadedFiles(hotpatch);
+  const entryModules = values && [...packageModules(values.folder), ...answer.entryFiles];
   const loaded = new Set(answer.entryFiles);
   for (const file of files) if (await load(answer, () => loadFile(file), file.filename)) loaded.add(file.path);
-  const roots = values === undefined ? [] : await rootsOf(files.filter(({ path }) => loaded.has(path)));
-  const list = values === undefined ? undefined : (isolate) => valuesIn(isolate, { folder: values, roots });
-  if (list) answer.valuesBefore = list(new Isolate());
+  const roots = values && (await rootsOf(values.folder, files.filter((file) => loaded.has(file.path))));
+  const list = values && ((isolate) => valuesIn(isolate, { ...values, roots }));
+  if (list) {
+    answer.loadedFiles = entryModules;
+    answer.valuesBefore = list(new Isolate());
+  }
   if (valuesOnly) return answer;
   // A file that did not load to its end may have been compiled all the same.
   const rehearsed = { ...hotpatch, files: hotpatch.files.filter((file) => loaded.has(file.path)) };
@@ -96,20 +100,25 @@ async function round(hotpatch, waitMs, list) {
 }
 
 /** The exports of files that are loaded. */
-async function rootsOf(files) {
-  const roots = [];
+async function rootsOf(folder, files) {
+  const roots = packageModules(folder).map((name) => ({ path: name, value: Module._cache[path.join(folder, name)].exports }));
   for (const { filename, path: name, format } of files) {
-    const value =
-      format === "module" ? await importModule(pathToFileURL(filename).href) : Module._cache[filename]?.exports;
-    if (value !== undefined) roots.push({ path: name, value });
+    if (format === "module") roots.push({ path: name, value: await importModule(pathToFileURL(filename).href) });
   }
-  return roots;
+  return roots.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function valuesIn(isolate, { folder, roots }) {
+/** Paths of the package's CommonJS files that are loaded. */
+function packageModules(folder) {
+  return Object.keys(Module._cache)
+    .filter((filename) => filename.startsWith(`${folder}/`) && !filename.slice(folder.length).includes("/node_modules/"))
+    .map((filename) => filename.slice(folder.length + 1));
+}
+
+function valuesIn(isolate, { folder, version, roots }) {
   const copies = [...isolate.applied.values()].flatMap((transaction) => transaction.copies);
   const registryOf = (filename) => copies.find((copy) => copy.filename === filename)?.registry;
-  return isolate.withDebugger(() => listValues(isolate.debugging, { folder, roots, registryOf }));
+  return isolate.withDebugger(() => listValues(isolate.debugging, { folder, version, roots, registryOf }));
 }
 
 function loadedFiles(hotpatch) {

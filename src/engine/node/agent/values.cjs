@@ -11,7 +11,7 @@ const Module = require("node:module");
 const { fileURLToPath } = require("node:url");
 const { types } = require("node:util");
 
-const placeLimit = 40_000;
+const placeLimit = 30_000;
 const scopeLimit = 1500;
 const arrayLimit = 2000;
 const shownLimit = 120;
@@ -21,12 +21,13 @@ const toText = Function.prototype.toString;
 /**
  * @param debugging the inspector, turned on
  * @param folder only functions written in files below it are looked into; its path is left out of texts
+ * @param version the package's, which is left out of texts as well
  * @param roots `{ path, value }`: the exports of each file
  * @param registryOf gives the registry that took over variables of a file, if one did
- * @returns places to `{ text, open }`; what stands below a place that is not open was not looked at
+ * @returns places to `{ text, open, under }`; what stands below a place that is not open was not looked at
  */
-function listValues(debugging, { folder, roots, registryOf }) {
-  const search = new Search(debugging, folder, registryOf);
+function listValues(debugging, { folder, version, roots, registryOf }) {
+  const search = new Search(debugging, { folder, version, registryOf });
   for (const { path, value } of roots) search.put(path, value);
   search.run();
   for (const place of search.ambiguous) delete search.places[place];
@@ -34,9 +35,10 @@ function listValues(debugging, { folder, roots, registryOf }) {
 }
 
 class Search {
-  constructor(debugging, folder, registryOf) {
+  constructor(debugging, { folder, version, registryOf }) {
     this.debugging = debugging;
     this.folder = folder;
+    this.version = version;
     this.registryOf = registryOf;
     this.places = { __proto__: null };
     this.count = 0;
@@ -48,10 +50,10 @@ class Search {
     this.ambiguous = new Set();
   }
 
-  put(place, value) {
+  put(place, value, under) {
     if (this.places[place] !== undefined || this.count++ > placeLimit) return;
     const isObject = (typeof value === "object" && value !== null) || typeof value === "function";
-    const entry = { text: this.describe(value), open: false };
+    const entry = { text: this.describe(value), open: false, under };
     this.places[place] = entry;
     if (!isObject || this.seen.has(value) || types.isProxy(value)) return;
     this.seen.add(value);
@@ -69,16 +71,16 @@ class Search {
     entry.open = true;
     if (types.isMap(value)) {
       for (const [key, item] of [...Map.prototype.entries.call(value)].slice(0, arrayLimit))
-        if (typeof key === "string") this.put(`${place}{${key}}`, item);
+        if (typeof key === "string") this.put(`${place}{${key}}`, item, place);
     }
     if (types.isSet(value))
       for (const item of [...Set.prototype.values.call(value)].slice(0, arrayLimit))
-        this.put(`${place}{${this.describe(item)}}`, true);
+        this.put(`${place}{${this.describe(item)}}`, true, place);
     for (const key of Reflect.ownKeys(value).slice(0, arrayLimit)) {
       if (typeof key === "symbol" || isOwnBusiness(value, key)) continue;
       const descriptor = Reflect.getOwnPropertyDescriptor(value, key);
       if (descriptor === undefined) continue;
-      if ("value" in descriptor) this.put(`${place}.${key}`, descriptor.value);
+      if ("value" in descriptor) this.put(`${place}.${key}`, descriptor.value, place);
       else if (types.isModuleNamespaceObject(value)) this.put(`${place}.${key}`, value[key]);
       else
         for (const part of ["get", "set"]) if (descriptor[part]) this.put(`${place}.${part} ${key}`, descriptor[part]);
@@ -92,7 +94,7 @@ class Search {
     const url = this.debugging.scripts.get(this.debugging.scriptOf(fn) ?? "")?.url ?? "";
     const filename = url.startsWith("file:") ? fileURLToPath(url) : url;
     if (!filename.startsWith(`${this.folder}/`)) return false;
-    entry.text = `function ${digest(plainText(toText.call(fn)))}`;
+    entry.text = this.describeCode(toText.call(fn));
     if (this.scoped++ < scopeLimit) this.visitScopes(fn, filename);
     return true;
   }
@@ -121,9 +123,18 @@ class Search {
     } else if (!Object.is(this.variables.get(place), value)) this.ambiguous.add(place);
   }
 
+  /**
+   * A class shows its whole text, although methods are given to it one by one, so it is compared by those.
+   * Where comments cannot be told from strings at a glance, the code is not compared.
+   */
+  describeCode(text) {
+    if (/^class\b/.test(text) || /(["'`\/]).*?\/[*\/].*?\1/.test(text.replace(/^\s*\/[\/*].*$/gm, ""))) return "function";
+    return `function ${digest(plainText(text.replaceAll(this.version, "")))}`;
+  }
+
   describe(value) {
     if (value === null) return "null";
-    if (typeof value === "string") return `"${shorten(value.replaceAll(this.folder, ""))}"`;
+    if (typeof value === "string") return `"${shorten(value.replaceAll(this.folder, "").replaceAll(this.version, "(version)"))}"`;
     if (typeof value === "symbol") return "a symbol";
     if (typeof value === "function") return "function";
     if (typeof value !== "object") return typeof value === "bigint" ? `${value}n` : String(value);
