@@ -54,6 +54,8 @@ export interface NodeProbe {
 }
 
 export interface NodePlan extends PlanSummary {
+  /** A sacrificial process has shown that V8 finds the functions again. */
+  readonly wasRehearsed: boolean;
   readonly target: ProcessReference;
   readonly node: string;
   readonly heapUsedBytes: number;
@@ -183,6 +185,7 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
       windowMs: probe.windowMs,
       copies: probe.copies,
       alreadyApplied: probe.alreadyApplied,
+      wasRehearsed: probe.rehearsal?.applied === true,
       predictedPauseMs,
       steps: probe.alreadyApplied ? ["nothing to do: the hotpatch is in place"] : describeSteps(probe, hotpatch),
     };
@@ -221,7 +224,7 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
       const wire = wireHotpatch(hotpatch, this.#digest);
       const done = (await agent.call(
         "apply",
-        { hotpatch: wire, waitMs, agentText: loadAgentSource().text },
+        { hotpatch: wire, waitMs, agentText: loadAgentSource().text, planned: plan.copies, wasRehearsed: plan.wasRehearsed },
         { timeoutMs: waitMs + 60_000 },
       )) as NodeOutcome;
       return {

@@ -14,29 +14,36 @@ const moduleBefore = before.replace("exports.fits = ", "export ");
 const moduleAfter = after.replace("exports.fits = ", "export ");
 
 for (const major of nodeMajors) {
-  test(`a CommonJS copy that is loaded later is fixed as it loads, and stays so (Node ${major})`, limits, async (context) => {
-    const fix = await buildFix(context, { before, after });
-    const folder = temporaryFolder(context);
-    fix.install(folder);
-    for (const place of ["later", "last"]) fix.install(join(folder, place));
-    const application = await startApplication(
-      context,
-      folder,
-      `const { fits } = require("sample");
+  test(
+    `a CommonJS copy that is loaded later is fixed as it loads, and stays so (Node ${major})`,
+    limits,
+    async (context) => {
+      const fix = await buildFix(context, { before, after });
+      const folder = temporaryFolder(context);
+      fix.install(folder);
+      for (const place of ["later", "last"]) fix.install(join(folder, place));
+      const application = await startApplication(
+        context,
+        folder,
+        `const { fits } = require("sample");
 answer((place) => (place ? require("./" + place + "/node_modules/sample") : { fits }).fits(7));`,
-      { major },
-    );
-    const patching = new Patching(fix, application);
-    await patching.apply();
-    assert.deepEqual([await application.ask(), await application.ask("later")], [false, false]);
-    assert.equal((await patching.verify()).state, "in-place");
-    const { keptFixed } = await patching.revert();
-    assert.deepEqual(keptFixed, [join(folder, "later", "node_modules", "sample", "index.js")]);
-    assert.deepEqual([await application.ask(), await application.ask("later")], [true, false]);
-    assert.equal(await application.ask("last"), true);
-    await patching.apply();
-    assert.deepEqual([await application.ask(), await application.ask("last"), await application.ask("later")], [false, false, false]);
-  });
+        { major },
+      );
+      const patching = new Patching(fix, application);
+      await patching.apply();
+      assert.deepEqual([await application.ask(), await application.ask("later")], [false, false]);
+      assert.equal((await patching.verify()).state, "in-place");
+      const { keptFixed } = await patching.revert();
+      assert.deepEqual(keptFixed, [join(folder, "later", "node_modules", "sample", "index.js")]);
+      assert.deepEqual([await application.ask(), await application.ask("later")], [true, false]);
+      assert.equal(await application.ask("last"), true);
+      await patching.apply();
+      assert.deepEqual(
+        [await application.ask(), await application.ask("last"), await application.ask("later")],
+        [false, false, false],
+      );
+    },
+  );
 
   test(`an ES module that is loaded later (Node ${major})`, limits, async (context) => {
     const fix = await buildFix(context, { before: moduleBefore, after: moduleAfter, type: "module" });
@@ -55,7 +62,10 @@ answer(async (later) => (later ? await import("./later/node_modules/sample/index
     assert.equal(await application.ask(false), false);
     // Before 22.15, Node.js has no hooks in the thread itself: it is said, not passed over.
     const isCovered = major !== 20;
-    assert.equal(findings.some(({ subject }) => subject === "ES modules that are loaded later"), !isCovered);
+    assert.equal(
+      findings.some(({ subject }) => subject === "ES modules that are loaded later"),
+      !isCovered,
+    );
     assert.equal(await application.ask(true), !isCovered);
     const { keptFixed } = await patching.revert();
     assert.equal(keptFixed.length, isCovered ? 1 : 0);
@@ -75,7 +85,8 @@ answer(async (later) => (later ? await import("./later/node_modules/sample/index
     await application.ask("start");
     // A worker is served as soon as its own code starts, which is a moment after its first line.
     const isServed = async (): Promise<boolean> => isDeepStrictEqual(await answers(), [false, false, false, false]);
-    while (!(await isServed())) assert.ok(performance.now() < 250_000);
+    const end = performance.now() + 60_000;
+    while (!(await isServed())) assert.ok(performance.now() < end);
     assert.equal((await patching.verify()).state, "in-place");
     await application.ask("end first");
     assert.deepEqual(await answers(), [false, false, false]);

@@ -79,7 +79,11 @@ export class Patching {
   }
 
   async apply(options: EngineOptions = {}): Promise<NodeOutcome> {
-    return await this.#engine(options).apply(await this.plan(options), this.#fix.hotpatch);
+    return await this.applyPlan(await this.plan(options), options);
+  }
+
+  async applyPlan(plan: NodePlan, options: EngineOptions = {}): Promise<NodeOutcome> {
+    return await this.#engine(options).apply(plan, this.#fix.hotpatch);
   }
 
   async verify(): Promise<Verdict> {

@@ -184,6 +184,14 @@ class Debugging {
     });
   }
 
+  /** Every live function of the isolate. Walks the heap slowly, so it is for rehearsals alone. */
+  allFunctions() {
+    return this.withHandle(Function.prototype, (prototypeObjectId) => {
+      const { objects } = this.post("Runtime.queryObjects", { prototypeObjectId, objectGroup: handoverName });
+      return this.valueOf(objects.objectId);
+    });
+  }
+
   valueOf(objectId) {
     let taken;
     handover.take = (value) => {

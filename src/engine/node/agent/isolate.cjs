@@ -5,6 +5,7 @@
 
 const v8 = require("node:v8");
 const { Debugging, now } = require("./debugging.cjs");
+const { toText } = require("./closures.cjs");
 const { findMismatched } = require("./loaded-copy.cjs");
 const { AgentError, Transaction } = require("./transaction.cjs");
 
@@ -45,7 +46,8 @@ class Isolate {
       .map((other) => other.id);
   }
 
-  apply({ hotpatch, waitMs }) {
+  /** `planned`: the copies that the plan was made for; `wasRehearsed`: whether the texts have been through a sacrificial process. */
+  apply({ hotpatch, waitMs, planned, wasRehearsed = true }) {
     const { applied, debugging } = this;
     if (applied.has(hotpatch.id)) throw new AgentError("target/already-applied", `${hotpatch.id} is in place already.`);
     const [conflict] = this.conflictsWith(hotpatch);
@@ -58,10 +60,11 @@ class Isolate {
     const start = now();
     return this.withDebugger(async () => {
       const transaction = new Transaction(debugging, hotpatch).find();
+      if (planned) checkPlanned(transaction, planned);
       // Set ahead, so that a second request cannot start over while this one is under way.
       applied.set(hotpatch.id, transaction);
       try {
-        await transaction.apply(waitMs);
+        await transaction.apply(waitMs, wasRehearsed);
       } catch (error) {
         applied.delete(hotpatch.id);
         throw error;
@@ -73,6 +76,21 @@ class Isolate {
         totalMs: now() - start,
         findings: transaction.findings(),
       };
+    });
+  }
+
+  /** Live functions anywhere that a live edit has left on their former code; for rehearsals. */
+  findStale(id) {
+    const { copies } = this.applied.get(id);
+    const { debugging } = this;
+    return this.withDebugger(() => {
+      const changed = new Map(copies.flatMap(({ file, functions }) => functions.map(({ oldText, newText }) => [oldText, { path: file.path, newText }])));
+      return debugging
+        .allFunctions()
+        .filter((fn) => typeof fn === "function")
+        .map((fn) => ({ fn, change: changed.get(toText.call(fn)) }))
+        .filter(({ fn, change }) => change && change.newText !== toText.call(fn) && debugging.leftovers.has(debugging.scriptOf(fn)))
+        .map(({ fn, change }) => ({ path: change.path, name: fn.name }));
     });
   }
 
@@ -116,6 +134,14 @@ class Isolate {
       throw error;
     }
   }
+}
+
+/** What is loaded now must be what the plan, the rehearsal and the budget were made for. */
+function checkPlanned({ copies }, planned) {
+  const names = (list) => list.map((copy) => `${copy.filename}\0${copy.path}`).sort().join("\n");
+  const found = copies.map(({ filename, file }) => ({ filename, path: file.path }));
+  if (names(found) === names(planned)) return;
+  throw new AgentError("target/version-mismatch", `The process has loaded ${found.length} files that the hotpatch changes, and the plan was made for ${planned.length}; apply it again.`);
 }
 
 function describe(transaction) {

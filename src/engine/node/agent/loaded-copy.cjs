@@ -349,7 +349,7 @@ class LoadedCopy {
         holds: good === live.length,
         evidence:
           live.length === 0
-            ? "no live closure can be reached from the exports; new ones are made from the edited script"
+            ? "no live closure can be reached from the exports; new ones are made from the edited script, as the rehearsal showed"
             : `${good} of ${live.length} live closures show the new code`,
       };
     });

@@ -43,7 +43,7 @@ async function rehearse({ hotpatch, base, entries, files, ballastMb, values, val
   if (valuesOnly) return answer;
   // A file that did not load to its end may have been compiled all the same.
   const rehearsed = { ...hotpatch, files: hotpatch.files.filter((file) => loaded.has(file.path)) };
-  const cold = await round(rehearsed, waitMs, list);
+  const cold = await round(rehearsed, waitMs, { list, isThorough: true });
   Object.assign(answer, cold);
   if (cold.applied && ballastMb > 0) await measure(answer, { cold, rehearsed, ballastMb, waitMs });
   return answer;
@@ -66,11 +66,12 @@ async function measure(answer, { cold, rehearsed, ballastMb, waitMs }) {
 }
 
 /** Applied and taken back once, with the debugger turned on anew. */
-async function round(hotpatch, waitMs, list) {
+async function round(hotpatch, waitMs, { list, isThorough = false } = {}) {
   const isolate = new Isolate();
   const heapUsedBytes = v8.getHeapStatistics().used_heap_size;
   try {
     const { copies, pauseMs, enableMs, findings } = await isolate.apply({ hotpatch, waitMs });
+    if (isThorough) refuseStale(isolate.findStale(hotpatch.id));
     const values = list?.(isolate);
     const { leftBehind, pauseMs: revertPauseMs } = await isolate.revert({ id: hotpatch.id, waitMs });
     return {
@@ -119,6 +120,13 @@ function valuesIn(isolate, { folder, version, roots }) {
   const copies = [...isolate.applied.values()].flatMap((transaction) => transaction.copies);
   const registryOf = (filename) => copies.find((copy) => copy.filename === filename)?.registry;
   return isolate.withDebugger(() => listValues(isolate.debugging, { folder, version, roots, registryOf }));
+}
+
+function refuseStale(stale) {
+  if (stale.length === 0) return;
+  const names = stale.map(({ name, path: file }) => `${name || "a function"} of ${file}`).join(", ");
+  const files = [...new Set(stale.map(({ path: file }) => file))];
+  throw Object.assign(new Error(`The live edit leaves ${names} on the old code.`), { code: "plan/no-way", details: { files } });
 }
 
 function loadedFiles(hotpatch) {

@@ -50,11 +50,12 @@ class Transaction {
     return this;
   }
 
-  async apply(deadlineMs) {
+  async apply(deadlineMs, wasRehearsed) {
     this.provideAddedFiles();
     // One file alone takes effect with its edit; several need a switch, or their edits have to share one turn.
     const allowGates = this.copies.filter(({ text }) => text !== undefined).length > 1;
     for (const copy of this.copies) await this.prepare(copy, allowGates);
+    if (!wasRehearsed) this.checkProvable();
     const end = now() + deadlineMs;
     try {
       for (const copy of this.copies.filter(({ isGated }) => isGated))
@@ -64,6 +65,13 @@ class Transaction {
       await this.removeGates(now() + deadlineMs);
       throw error;
     }
+  }
+
+  /** Without a rehearsal, a live function that shows the new code is the only proof that V8 has found the functions again. */
+  checkProvable() {
+    const dark = this.copies.find(({ text, functions }) => text !== undefined && functions.every(({ closures }) => closures.length === 0));
+    if (dark === undefined) return;
+    throw new AgentError("plan/no-way", `No live function of ${dark.filename} can be reached, so that nothing could prove the change; allow the rehearsal.`, { files: [dark.file.path] });
   }
 
   async prepare(copy, allowGates) {

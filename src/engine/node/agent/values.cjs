@@ -16,6 +16,8 @@ const scopeLimit = 1500;
 const arrayLimit = 2000;
 const shownLimit = 120;
 const timeLimitMs = 8000;
+/** What Node.js passes into a CommonJS module, and what each call has anew. */
+const notVariables = new Set(["require", "module", "exports", "__filename", "__dirname", "arguments"]);
 const toText = Function.prototype.toString;
 
 /**
@@ -55,7 +57,7 @@ class Search {
     const isObject = (typeof value === "object" && value !== null) || typeof value === "function";
     const entry = { text: this.describe(value), open: false, under };
     this.places[place] = entry;
-    if (!isObject || this.seen.has(value) || types.isProxy(value)) return;
+    if (!isObject || this.seen.has(value) || types.isProxy(value) || value instanceof Module) return;
     this.seen.add(value);
     this.queue.push({ place, value, entry });
   }
@@ -104,7 +106,7 @@ class Search {
     const done = new Set();
     for (const scope of this.debugging.scopesOf(fn)) {
       for (const name of Object.keys(scope)) {
-        if (done.has(name) || name === "arguments") continue;
+        if (done.has(name) || notVariables.has(name)) continue;
         done.add(name);
         const taken = registry && Object.keys(registry).filter((key) => key === name || key.startsWith(`${name}$`));
         if (taken?.length > 1) continue;
