@@ -10,9 +10,9 @@ import { refuse, type Refusal, RefusalError } from "../base/refusal.ts";
 import { RebootlessError } from "../base/errors.ts";
 import type { Hotpatch } from "../hotpatch/hotpatch.ts";
 import type { Advisory, Manifest, Target } from "../hotpatch/manifest.ts";
-import { type BuiltChange, buildNodeChange } from "./node-change.ts";
+import { type BuiltChange, buildNodeChange, type Recomputed } from "./node-change.ts";
 import { fetchPackage, makeWorkFolder, parseSpecifier } from "./npm-package.ts";
-import { rehearseHotpatch } from "./rehearse-hotpatch.ts";
+import { buildUntilCurrent } from "./rehearse-hotpatch.ts";
 import { readSourceTree, type SourceTree } from "./source-tree.ts";
 
 export interface BuildOptions {
@@ -44,11 +44,12 @@ export async function buildNpmHotpatch(fix: NpmFix, options: BuildOptions): Prom
     }
     options.progress(`Comparing ${before.name} ${before.version} with ${after.version}`);
     const versions = { before: before.version, after: after.version };
-    const built = buildNodeChange({ before: readSourceTree(before.folder), after: readSourceTree(after.folder), versions });
+    const trees = { before: readSourceTree(before.folder), after: readSourceTree(after.folder) };
     const target: Target = { kind: "npm", name: before.name, version: before.version, fixedVersion: after.version };
     const id = `npm-${before.name.replace(/^@/, "").replace("/", ".")}-${before.version}-to-${after.version}`;
-    const hotpatch = assemble({ id, title: `${before.name} ${before.version} to ${after.version}`, target, built, options });
-    return await rehearseHotpatch(hotpatch, { ...options, base: before.base, packageName: before.name, packageFolder: before.folder, version: before.version, fixed: after });
+    const title = `${before.name} ${before.version} to ${after.version}`;
+    const build = (recomputed: Recomputed): Hotpatch => assemble({ id, title, target, built: buildNodeChange({ ...trees, versions, recomputed }), options });
+    return await buildUntilCurrent(build, { ...options, base: before.base, packageName: before.name, packageFolder: before.folder, version: before.version, fixed: after });
   } finally {
     end();
     process.off("exit", end);

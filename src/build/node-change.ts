@@ -18,7 +18,11 @@ export interface NodeChangeInput {
   readonly after: SourceTree;
   /** Version numbers that the two versions carry in their sources; a change from one to the other is left out. */
   readonly versions?: { readonly before: string; readonly after: string };
+  /** Values by file that a rehearsal found to be out of date: variables, and exports as `exports.name`. */
+  readonly recomputed?: Recomputed;
 }
+
+export type Recomputed = ReadonlyMap<string, ReadonlySet<string>>;
 
 export interface BuiltChange {
   readonly change: NodeChange;
@@ -27,13 +31,13 @@ export interface BuiltChange {
 
 const witnessLimit = 16;
 
-export function buildNodeChange({ before, after, versions }: NodeChangeInput): BuiltChange {
+export function buildNodeChange({ before, after, versions, recomputed }: NodeChangeInput): BuiltChange {
   const normalise = versions === undefined ? undefined : lookThrough(versions.before, versions.after);
   const payloads = new Map<string, Uint8Array>();
   const files: NodeFile[] = [];
   const exported = new Map<string, ReadonlySet<string>>();
   for (const path of dependencyOrder(before, [...before.files.keys()].filter(isScript))) {
-    const forced = copiedNames(before, path, exported);
+    const forced = new Set([...copiedNames(before, path, exported), ...(recomputed?.get(path) ?? [])]);
     const file = changeOfFile({ path, before, after, normalise, forced, payloads, exported });
     if (file !== undefined) files.push(file);
   }
@@ -141,7 +145,9 @@ function lookThrough(before: string, after: string): Normalise {
 }
 
 function isMinified(path: string, text: string): boolean {
-  return /[.-]min\.[cm]?js$/.test(path) || text.split("\n").some((line) => line.length > 5000 && !line.startsWith("//"));
+  if (/[.-]min\.[cm]?js$/.test(path)) return true;
+  const long = text.split("\n").filter((line) => line.length > 5000 && !line.startsWith("//"));
+  return long.reduce((sum, line) => sum + line.length, 0) > text.length / 2;
 }
 
 function isScript(path: string): boolean {

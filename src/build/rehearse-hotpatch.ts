@@ -8,6 +8,7 @@ import { type RehearsalResult, rehearse } from "../engine/node/rehearsal.ts";
 import { wireHotpatch } from "../engine/node/wire.ts";
 import type { Hotpatch } from "../hotpatch/hotpatch.ts";
 import type { EditWay, NodeFile } from "../hotpatch/manifest.ts";
+import type { Recomputed } from "./node-change.ts";
 import { type StaleValue, staleValues } from "./stale-values.ts";
 
 export interface RehearsalPlace {
@@ -22,15 +23,39 @@ export interface RehearsalPlace {
   progress(message: string): void;
 }
 
+interface RehearsedHotpatch {
+  readonly hotpatch: Hotpatch;
+  /** Values that a patched process would keep from the old version. */
+  readonly stale: readonly StaleValue[];
+}
+
 /** Files that do things when they are loaded, and that no application loads. */
 const asidePattern = /(?:^|\/)(?:tests?|__tests__|bench(?:mark)?s?|examples?|scripts?|bin)\//;
 const attemptLimit = 8;
 const shownStale = 20;
+const recomputeLimit = 4;
 /** Undefined leaves the choice to the agent: a switch where several files change, a direct edit otherwise. */
 const ways: readonly (EditWay | undefined)[] = [undefined, "direct", "stepwise", "bridged"];
 
+/** Builds and rehearses until a patched process holds the values of the fixed version; throws `build/unreachable-change` for those that it would not hold. */
+export async function buildUntilCurrent(build: (recomputed: Recomputed) => Hotpatch, place: RehearsalPlace): Promise<Hotpatch> {
+  const recomputed = new Map<string, Set<string>>();
+  for (let round = 1; ; round++) {
+    const { hotpatch, stale } = await rehearseHotpatch(build(recomputed), place);
+    const isNew = stale.map(({ path, source }) => {
+      const names = recomputed.get(path) ?? new Set();
+      if (source === undefined || names.has(source)) return false;
+      recomputed.set(path, names.add(source));
+      return true;
+    });
+    if (isNew.includes(true) && round < recomputeLimit) continue;
+    refuseStale(stale, place.packageName);
+    return hotpatch;
+  }
+}
+
 /** The same hotpatch with the ways filled in; throws `build/rehearsal` or `build/unreachable-change` where a loaded package would not be fixed. */
-export async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace): Promise<Hotpatch> {
+async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace): Promise<RehearsedHotpatch> {
   let files = hotpatch.manifest.node.files;
   for (let attempt = 1; attempt <= attemptLimit; attempt++) {
     place.progress(`Rehearsing in a sacrificial process (attempt ${attempt})`);
@@ -39,8 +64,7 @@ export async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace
     const next = adjust(files, result);
     if (next === undefined) {
       refuseGaps(files, result, place.packageName);
-      refuseStale(await findStale(current, place), place.packageName);
-      return current;
+      return { hotpatch: current, stale: await findStale(current, place) };
     }
     files = next;
   }

@@ -3,6 +3,9 @@
  */
 import type { ListedValue } from "../engine/node/rehearsal.ts";
 
+/** Longer arrays are compared by their order. */
+const reorderedLimit = 2000;
+
 export type ValueList = Readonly<Record<string, ListedValue>>;
 
 export interface ListedVersions {
@@ -20,16 +23,34 @@ export interface StaleValue {
   readonly place: string;
   readonly held: string;
   readonly wanted: string;
+  /** What to compute anew, where that could help: a variable, or `exports.name`. */
+  readonly source: string | undefined;
 }
 
 /** Every place where the patched process holds something else than the fixed version would. */
 export function staleValues(lists: ListedVersions): StaleValue[] {
   const { before, patched, fixed, again } = lists;
-  return Object.entries(fixed).flatMap(([place, wanted]) => {
+  const others = Object.entries(fixed).flatMap(([place, wanted]) => {
     if (again[place]?.text !== wanted.text) return [];
     const held = patched[place];
+    if (held !== undefined && isReordered(wanted.under, patched, fixed)) return [];
     const isStale = held === undefined ? isMissing(place, lists) : isOther(before[place], held, wanted);
-    return isStale ? [{ ...splitPlace(place), held: held?.text ?? "nothing", wanted: wanted.text }] : [];
+    if (!isStale) return [];
+    // Whoever has taken a function keeps it, so making another one would help nobody.
+    const isCode = wanted.text.startsWith("function");
+    const { source, ...named } = splitPlace(place);
+    return [{ ...named, held: held?.text ?? "nothing", wanted: wanted.text, source: isCode ? undefined : source }];
+  });
+  return [...others, ...leftOvers(lists)];
+}
+
+/** Settings that the fixed version took away from an object of its own; what is no longer exported may stay. */
+function leftOvers({ before, patched, fixed, again }: ListedVersions): StaleValue[] {
+  return Object.entries(patched).flatMap(([place, held]) => {
+    const holder = held.under === undefined || fixed[place] || again[place] ? undefined : fixed[held.under];
+    const isSetting = holder?.open === true && holder.text === "an object" && (holder.under !== undefined || held.under?.includes("~") === true);
+    if (!isSetting || before[place]?.text !== held.text || held.text.startsWith("function")) return [];
+    return [{ ...splitPlace(place), held: held.text, wanted: "nothing" }];
   });
 }
 
@@ -40,6 +61,15 @@ function isMissing(place: string, { before, patched, fixed }: ListedVersions): b
   return patched[under]?.open === true && patched[under].text === fixed[under]?.text;
 }
 
+/** The keys of an object that got more of them: the same strings in another order. */
+function isReordered(array: string | undefined, patched: ValueList, fixed: ValueList): boolean {
+  const size = /^an array of (\d+)$/.exec(array === undefined ? "" : (fixed[array]?.text ?? ""))?.[1];
+  if (array === undefined || size === undefined || patched[array]?.text !== fixed[array]?.text) return false;
+  const elements = (list: ValueList): string[] => Array.from({ length: Math.min(Number(size), reorderedLimit) }, (_, index) => list[`${array}.${index}`]?.text ?? "").sort();
+  const [one, other] = [elements(patched), elements(fixed)];
+  return one.every((text, index) => text.startsWith('"') && text === other[index]);
+}
+
 function isOther(before: ListedValue | undefined, held: ListedValue, wanted: ListedValue): boolean {
   if (held.text === wanted.text) return false;
   const isCode = held.text.startsWith("function") && wanted.text.startsWith("function");
@@ -48,7 +78,10 @@ function isOther(before: ListedValue | undefined, held: ListedValue, wanted: Lis
   return held.text.includes(" ") && wanted.text.includes(" ") && held.text === before?.text;
 }
 
-function splitPlace(place: string): { path: string; place: string } {
-  const match = /^(.*?\.[cm]?js)(?:~|\.|\{|$)(.*)$/s.exec(place);
-  return { path: match?.[1] ?? place, place: match?.[2] || "exports" };
+/** `lib/a.js~table.key` is in the variable `table` of the file, `lib/a.js.table.key` in its export of that name. */
+function splitPlace(place: string): Pick<StaleValue, "path" | "place" | "source"> {
+  const [, path = place, separator = "", rest = ""] = /^(.*?\.[cm]?js)([~.{]?)(.*)$/s.exec(place) ?? [];
+  const [name] = /^[\w$]+/.exec(rest) ?? [];
+  const source = name === undefined || separator === "{" ? undefined : separator === "~" ? name : `exports.${name}`;
+  return { path, place: rest || "exports", source };
 }

@@ -229,6 +229,9 @@ class Comparison {
 
   #objects(scope: ScopePair, before: AnyNode, after: AnyNode, target: AnyNode | string, changed: () => void): void {
     const old = new Map((before.properties as AnyNode[]).map((property) => [this.#memberKey(property, "before"), property]));
+    const wanted = new Set((after.properties as AnyNode[]).map((property) => this.#memberKey(property, "after")));
+    const isExports = typeof target !== "string" && /^(module\.)?exports$/.test(this.#text(target, "after"));
+    if (!isExports && [...old].some(([key, { value }]) => !wanted.has(key) && isData(value as AnyNode | undefined))) return changed();
     for (const property of after.properties as AnyNode[]) {
       const counterpart = old.get(this.#memberKey(property, "after"));
       if (property.type !== "Property" || (counterpart !== undefined && counterpart.kind !== property.kind)) {
@@ -245,8 +248,8 @@ class Comparison {
 
   #classes(scope: ScopePair, before: AnyNode, after: AnyNode, target: AnyNode | string, changed: () => void): void {
     const heritage = [before.superClass, after.superClass] as [AnyNode | null, AnyNode | null];
-    if ((heritage[0] === null) !== (heritage[1] === null)) return changed();
-    if (heritage[0] && heritage[1] && !this.#sameShape(scope, heritage[0], heritage[1])) return changed();
+    const isSameHeritage = heritage[0] && heritage[1] ? this.#sameShape(scope, heritage[0], heritage[1]) : heritage[0] === heritage[1];
+    if (!isSameHeritage) this.#gap(after, this.#text(after.id as AnyNode | undefined, "after") || "class", "it extends another class than before, and whoever has taken it keeps the old one");
     const members = (node: AnyNode): AnyNode[] => (node.body as AnyNode).body as AnyNode[];
     const old = new Map(members(before).map((member) => [this.#memberKey(member, "before"), member]));
     for (const member of members(after)) {
@@ -292,7 +295,7 @@ class Comparison {
     if (after.key === "assign:module.exports") {
       this.#gap(after.node, "module.exports", handedOut);
     } else if (after.kind === "assignment" || this.#isIdempotentCall(after)) {
-      this.#difference.effects.push({ kind: "statement", scope, node: after.node });
+      this.#doAgain(scope, after);
     } else if (after.kind === "return" || after.kind === "default-export") {
       this.#gap(after.node, this.#describe(after), handedOut);
     } else {
@@ -313,12 +316,20 @@ class Comparison {
     if (unit.kind === "ignored") return;
     if (unit.names.length > 0) this.#changedBinding(scope, unit, false);
     else if (unit.kind === "default-export" || unit.kind === "return") this.#gap(unit.node, this.#describe(unit), "a module that is loaded cannot be given this export");
-    else this.#difference.effects.push({ kind: "statement", scope, node: unit.node });
+    else this.#doAgain(scope, unit);
+  }
+
+  /** A variable that a statement writes is made anew, since the functions that keep it cannot be given another value. */
+  #doAgain(scope: ScopePair, { kind, node }: Unit): void {
+    const left = kind === "assignment" ? (node.left as AnyNode) : undefined;
+    if (left?.type === "Identifier") this.#difference.rebuilt.push({ scope, name: left.name as string });
+    this.#difference.effects.push({ kind: "statement", scope, node });
   }
 
   #removedUnit(scope: ScopePair, unit: Unit): void {
     // What is no longer declared, assigned or exported may stay: nothing new refers to it, and code outside may.
-    if (unit.kind !== "call" && unit.kind !== "control") return;
+    const isVariable = unit.kind === "assignment" && (unit.node.left as AnyNode).type === "Identifier";
+    if (unit.kind !== "call" && unit.kind !== "control" && !isVariable) return;
     const roots = filledObjects(unit.node);
     if (!containsFunction(unit.node) && !roots.includes(undefined)) {
       for (const name of roots) if (name !== undefined) this.#difference.rebuilt.push({ scope, name });
@@ -366,6 +377,11 @@ function bodyOf(node: AnyNode): readonly AnyNode[] {
   return body.type === "BlockStatement" ? (body.body as AnyNode[]) : [{ ...body, type: "ReturnStatement" }];
 }
 
+/** A setting rather than code: taking it away from an object changes what the code does. */
+function isData(value: AnyNode | undefined): boolean {
+  return value !== undefined && ["Literal", "TemplateLiteral", "UnaryExpression", "ArrayExpression", "ObjectExpression"].includes(value.type);
+}
+
 function valueOf(unit: Unit): AnyNode | null {
   return unit.kind === "variable" ? (unit.node.init as AnyNode | null) : unit.node;
 }
@@ -379,7 +395,7 @@ function containsFunction(node: AnyNode): boolean {
 }
 
 /**
- * The variables whose objects the calls in a statement fill (`list.push(…)` fills `list`).
+ * The variables that a statement writes, or whose objects its calls fill (`list.push(…)` fills `list`).
  * A call that is not of this form may do anything, which shows as `undefined` in the result.
  */
 function filledObjects(node: AnyNode): (string | undefined)[] {
@@ -394,7 +410,11 @@ function filledObjects(node: AnyNode): (string | undefined)[] {
     return [node.consequent, node.alternate].flatMap((part) => (part ? filledObjects(part as AnyNode) : []));
   }
   if (node.type === "BlockStatement") return (node.body as AnyNode[]).flatMap(filledObjects);
-  if (node.type === "AssignmentExpression" && node.operator === "=") return [];
+  if (node.type === "TryStatement") return [node.block, (node.handler as AnyNode | null)?.body, node.finalizer].flatMap((part) => (part ? filledObjects(part as AnyNode) : []));
+  if (node.type === "AssignmentExpression" && node.operator === "=") {
+    const left = node.left as AnyNode;
+    return left.type === "Identifier" ? [left.name as string] : [];
+  }
   return [undefined];
 }
 

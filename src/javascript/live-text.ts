@@ -9,6 +9,7 @@ import { analyseBindings, type Bindings, captureKey, isCapturing } from "./bindi
 import type { FileDifference, Gap, Replacement, ScopePair } from "./difference.ts";
 import { buildFunctionTree, descendants, type FunctionEntry, ownTokens, type Range } from "./function-tree.ts";
 import { instanceMethods, migrationFunction, stateChanges } from "./instance-state.ts";
+import { closureGaps } from "./kept-closures.ts";
 import { type Delta, Registry } from "./registry.ts";
 import { applyEdits, type Edit, pathTo, referenceEdit, rewriteReferences } from "./rewrite.ts";
 import { type AnyNode, parseSource, type SourceFile } from "./syntax.ts";
@@ -41,7 +42,7 @@ export interface LiveText {
   readonly rebound: ReadonlySet<string>;
 }
 
-/** `forced` names bindings of the module scope whose value changed because another file changed. */
+/** `forced` names values that are to be computed anew although their own text may be the same: variables, and exports as `exports.name`. */
 export function writeLiveText(difference: FileDifference, registryName: string, forced: ReadonlySet<string> = new Set()): LiveText {
   return new Writer(difference, registryName).write(forced);
 }
@@ -64,7 +65,7 @@ class Writer {
     const after = analyseBindings(difference.after.source, difference.after.root);
     this.#registry = new Registry(difference, { before: this.#before, after }, registryName);
     this.#after = after;
-    this.#gaps = [...difference.gaps];
+    this.#gaps = [...difference.gaps, ...closureGaps(difference, { before: this.#before, after })];
   }
 
   readonly #after: Bindings;
@@ -74,6 +75,7 @@ class Writer {
     for (const effect of this.#difference.effects) this.#registry.addEffect(effect);
     this.#registry.addModuleExports();
     const exchanges = this.#exchanges();
+    this.#refill();
     const kept = this.#keepCaptures(exchanges);
     const edits = kept.flatMap((exchange) => exchange.edits);
     return {
@@ -89,8 +91,7 @@ class Writer {
 
   /** Follows values that changed into the bindings and statements that were computed from them at load. */
   #settleBindings(forced: ReadonlySet<string>): void {
-    const [moduleScope] = this.#difference.scopes;
-    for (const name of forced) if (moduleScope) this.#registry.addChange(moduleScope, name);
+    for (const name of forced) this.#recompute(name);
     for (const { scope, name } of [...this.#difference.rebuilt, ...this.#registry.unheldTargets()]) this.#registry.addChange(scope, name);
     for (let grew = true; grew; ) {
       grew = false;
@@ -103,6 +104,21 @@ class Writer {
       if (unit.names.length > 0 || unit.kind === "return" || unit.kind === "default-export") continue;
       if (/^assign:(module\.)?exports$/.test(unit.key)) this.#registry.addWholeExport(scope, unit.node);
       else this.#rerun(scope, unit.node);
+    }
+  }
+
+  /** `name` is a variable of the module, or of a function around all of it, or `exports.name`. */
+  #recompute(name: string): void {
+    const { scopes } = this.#difference;
+    if (name.startsWith("exports.")) for (const scope of scopes) this.#registry.recomputeExport(scope, name.slice("exports.".length));
+    else scopes.some((scope) => this.#registry.addChange(scope, name));
+  }
+
+  /** An object that is made anew has to be filled as it was while the module loaded. */
+  #refill(): void {
+    for (let grew = true; grew; ) {
+      grew = false;
+      for (const { scope, unit } of [...this.#registry.fills()]) grew = this.#registry.addEffect({ kind: "statement", scope, node: unit.node }) || grew;
     }
   }
 

@@ -8,7 +8,7 @@ import type { Variable } from "eslint-scope";
 import { type Bindings, isCapturing, isReassigned, ownerOf, type PlacedReference, wrapperNames } from "./bindings.ts";
 import type { BindingChange, Effect, FileDifference, Gap, ScopePair } from "./difference.ts";
 import type { FunctionEntry, Range } from "./function-tree.ts";
-import { referencesIn, rewriteReferences, type Substitute } from "./rewrite.ts";
+import { pathTo, referencesIn, rewriteReferences, type Substitute } from "./rewrite.ts";
 import { type AnyNode, lineOf } from "./syntax.ts";
 import { boundNames, cutIntoUnits, type Unit } from "./units.ts";
 
@@ -35,6 +35,8 @@ export class Registry {
   readonly #effects: { readonly start: number; readonly text: string }[] = [];
   readonly #reads = new Map<ScopePair, Set<string>>();
   readonly #imports = new Set<string>();
+  /** Variables whose value is computed again for the registry. */
+  readonly #anew = new Set<string>();
   readonly gaps: Gap[] = [];
   /** Names of exports that get another value. */
   readonly exported = new Set<string>();
@@ -94,16 +96,18 @@ export class Registry {
     return entry;
   }
 
-  addEffect(effect: Effect): void {
-    if (effect.kind === "define" && this.#isMadeAnew(effect)) return;
+  /** False where there is nothing to add. */
+  addEffect(effect: Effect): boolean {
+    if (effect.kind === "define" && this.#isMadeAnew(effect)) return false;
     const source = this.#difference.after.source;
     const node = effect.kind === "statement" ? effect.node : effect.property;
-    if (this.#effects.some(({ start }) => start === node.start)) return;
+    if (this.#effects.some(({ start }) => start === node.start)) return false;
     this.#effects.push({ start: node.start, text: "" });
     const at = this.#effects.length - 1;
     const rewrite = (range: Range): string => rewriteReferences(source, this.#after, range, this.#forDelta(node));
     const text = effect.kind === "statement" ? this.#statement(effect.node, rewrite) : this.#define(effect, rewrite);
     this.#effects[at] = { start: node.start, text };
+    return true;
   }
 
   /** Whoever loaded the module keeps what was exported as a whole, so it gets the properties whose values changed. */
@@ -115,6 +119,29 @@ export class Registry {
       return;
     }
     for (const property of properties) this.addEffect({ kind: "define", scope, target: node.left as AnyNode, onPrototype: false, property });
+  }
+
+  /** Computes an export anew: where it is assigned last, or where the exported object is written. */
+  recomputeExport(scope: ScopePair, key: string): void {
+    let assign: (() => void) | undefined;
+    for (const unit of this.#units(scope)) {
+      const init = unit.kind === "variable" ? (unit.node.init as AnyNode | null) : unit.kind === "assignment" ? unit.node : null;
+      const place = init?.type === "AssignmentExpression" ? this.#exportedBy(init.left as AnyNode) : undefined;
+      const value = init === null ? undefined : lastValue(init);
+      if (place === `${this.name}.exports.${key}`) {
+        const [name] = unit.names;
+        assign = () => {
+          if (name === undefined) this.addEffect({ kind: "statement", scope, node: unit.node });
+          else if (this.addChange(scope, name)) this.#need(scope, name);
+        };
+      } else if (value?.type === "ObjectExpression") {
+        const property = (value.properties as AnyNode[]).find((candidate) => candidate.type === "Property" && (candidate.key as AnyNode).name === key);
+        const target = unit.kind === "variable" ? unit.names[0] : (unit.node.left as AnyNode);
+        const isExported = unit.kind === "variable" ? this.#exportedAs(scope, target as string) !== undefined : place === `${this.name}.module.exports`;
+        if (property && target && isExported) this.addEffect({ kind: "define", scope, target, onPrototype: false, property });
+      }
+    }
+    assign?.();
   }
 
   /** An object that is made anew from the new text has the property already. */
@@ -252,13 +279,13 @@ export class Registry {
     const init = this.#unitDeclaring(scope, name)?.node.init as AnyNode | null | undefined;
     const own = init?.type === "AssignmentExpression" ? this.#exportedBy(init.left as AnyNode) : undefined;
     if (own !== undefined || scope !== this.#difference.scopes[0]) return own;
-    for (const { kind, node } of this.#units(scope)) {
-      if (kind !== "assignment") continue;
-      const place = this.#exportedBy(node.left as AnyNode);
-      const value = node.right as AnyNode;
-      if (place !== undefined && value.type === "Identifier" && value.name === name) return place;
-      const isWhole = place === `${this.name}.module.exports` && value.type === "ObjectExpression";
-      const property = isWhole ? (value.properties as AnyNode[]).find((candidate) => isPropertyOf(candidate, name)) : undefined;
+    for (const unit of this.#units(scope)) {
+      const chain = assignedPlaces(unit);
+      const place = chain.places.map((left) => this.#exportedBy(left)).find((found) => found !== undefined);
+      if (place === undefined || chain.value === undefined) continue;
+      if (chain.value.type === "Identifier" && chain.value.name === name) return place;
+      const isWhole = place === `${this.name}.module.exports` && chain.value.type === "ObjectExpression";
+      const property = isWhole ? (chain.value.properties as AnyNode[]).find((candidate) => isPropertyOf(candidate, name)) : undefined;
       if (property) return `${place}.${(property.key as AnyNode).name}`;
     }
     return undefined;
@@ -302,13 +329,49 @@ export class Registry {
     if (this.#definitions.has(entry)) return;
     const unit = this.#changed.get(this.#key(scope, name))?.unit ?? this.#unitDeclaring(scope, name);
     if (unit === undefined) {
+      const argument = this.#argumentOf(scope, name);
+      if (argument !== undefined) {
+        this.#definitions.set(entry, { node: scope.after.node, text: `${entry} = ${argument}; define.keep(${entry});`, hoisted: true });
+        return;
+      }
       this.gaps.push({ name, line: lineOf(scope.after.node), reason: `the running process does not keep ${name}, and its value cannot be computed again` });
       return;
     }
+    const exported = this.#changed.has(this.#key(scope, name)) ? undefined : this.#exportedAs(scope, name);
+    if (exported !== undefined) {
+      // The value that the process has, which may be filled further; `keep` lets that be taken back.
+      this.#definitions.set(entry, { node: unit.node, text: `${entry} = ${exported}; define.keep(${entry});`, hoisted: true });
+      return;
+    }
+    if (unit.kind === "variable") for (const bound of unit.names) this.#anew.add(this.#key(scope, bound));
     // Set before the value is rewritten, since functions refer to themselves and to each other.
     for (const bound of unit.names) this.#definitions.set(this.#entryName(scope, bound), { node: unit.node, text: "", hoisted: false });
     const rewrite = (range: Range): string => rewriteReferences(this.#difference.after.source, this.#after, range, this.#forDelta());
     this.#definitions.set(entry, { node: unit.node, text: this.#definition(scope, unit, entry, rewrite), hoisted: unit.kind === "function" });
+  }
+
+  /** What a function that ran at load was called with, where the process still has it: `(function (Kind) {…})(Kind || (exports.Kind = {}))`. */
+  #argumentOf({ after: { node } }: ScopePair, name: string): string | undefined {
+    const index = ((node.params as AnyNode[] | undefined) ?? []).findIndex((parameter) => parameter.name === name);
+    if (index < 0) return undefined;
+    const call = pathTo(this.#difference.after.source.program, node.start, node.end, (candidate) => candidate === node).at(-2);
+    // The factory of a bundle for browsers and Node.js gets the exports, by way of another function.
+    if (call?.type !== "CallExpression" || call.callee !== node) return name === "exports" ? `${this.name}.exports` : undefined;
+    const argument = (call.arguments as AnyNode[])[index];
+    return argument && this.#heldValue(argument);
+  }
+
+  #heldValue(node: AnyNode): string | undefined {
+    if (node.type === "AssignmentExpression") return this.#heldValue(node.right as AnyNode) ?? this.#heldValue(node.left as AnyNode);
+    if (node.type === "LogicalExpression") return this.#heldValue(node.left as AnyNode) ?? this.#heldValue(node.right as AnyNode);
+    if (node.type === "MemberExpression") return this.#exportedBy(node);
+    if (node.type !== "Identifier") return undefined;
+    const [placed] = referencesIn(this.#after, node);
+    const scope = placed?.variable && this.#difference.scopes.find(({ after }) => after === ownerOf(this.#after, placed.variable as never));
+    if (scope === undefined) return placed && this.#wrapperName(placed, true);
+    if (this.#changed.has(this.#key(scope, placed?.name as string)) || !this.#captured.has(this.#captureKey(scope.before, placed?.name as string))) return undefined;
+    this.#read(scope, placed?.name as string);
+    return placed?.name;
   }
 
   #definition(scope: ScopePair, unit: Unit, entry: string, rewrite: (range: Range) => string): string {
@@ -380,6 +443,36 @@ export class Registry {
     }
   }
 
+  /** Statements of the new version that filled, at load, an object that is made anew: `table[key] = …`, `list.push(…)`. */
+  *fills(): Generator<{ readonly scope: ScopePair; readonly unit: Unit }> {
+    for (const scope of this.#difference.scopes) {
+      for (const unit of this.#units(scope)) {
+        if (unit.names.length === 0 && ["assignment", "call", "control"].includes(unit.kind) && this.#fills(unit.node)) yield { scope, unit };
+      }
+    }
+  }
+
+  #fills(node: AnyNode): boolean {
+    for (const placed of referencesIn(this.#after, node)) {
+      if (placed.variable === undefined || !placed.within.runsAtLoad) continue;
+      const owner = this.#difference.scopes.find(({ after }) => after === ownerOf(this.#after, placed.variable as never));
+      if (owner && this.#anew.has(this.#key(owner, placed.name)) && (placed.reference.isWrite() || this.#isFilled(placed))) return true;
+    }
+    return false;
+  }
+
+  #isFilled({ start, end }: PlacedReference): boolean {
+    const path = pathTo(this.#difference.after.source.program, start, end);
+    let inner = path.at(-1);
+    for (const outer of path.slice(0, -1).reverse()) {
+      if (outer.type === "MemberExpression" && outer.object === inner) inner = outer;
+      else if (outer.type === "AssignmentExpression") return outer.left === inner && inner?.type === "MemberExpression";
+      else if (outer.type === "CallExpression") return outer.callee === inner ? inner?.type === "MemberExpression" : this.#raw(outer.callee as AnyNode).startsWith("Object.") && (outer.arguments as AnyNode[])[0] === inner;
+      else return outer.type === "UpdateExpression";
+    }
+    return false;
+  }
+
   #readsChanged(node: AnyNode): boolean {
     for (const placed of referencesIn(this.#after, node)) {
       if (placed.variable === undefined || !placed.within.runsAtLoad || !placed.reference.isRead()) continue;
@@ -410,6 +503,14 @@ export class Registry {
     this.#changed.set(key, { scope, name, unit, existed: true });
     return true;
   }
+}
+
+/** `a = b = value`, also as the initialiser of a variable. */
+function assignedPlaces({ kind, node }: Unit): { readonly places: AnyNode[]; readonly value: AnyNode | undefined } {
+  const places: AnyNode[] = [];
+  let value = kind === "variable" ? ((node.init as AnyNode | null) ?? undefined) : kind === "assignment" ? node : undefined;
+  for (; value?.type === "AssignmentExpression"; value = value.right as AnyNode) places.push(value.left as AnyNode);
+  return { places, value };
 }
 
 /** What a chain of assignments assigns. */

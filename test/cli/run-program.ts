@@ -19,6 +19,10 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Called with each piece of standard output, for tests that act on a running program. */
   readonly onOutput?: (text: string, child: ChildProcess) => void;
+  /** A minute unless told. */
+  readonly timeoutMs?: number;
+  /** Called once it runs, for tests that end it by force. */
+  readonly onStart?: (child: ChildProcess) => void;
 }
 
 /** Ends the program by force after a minute, so that a hanging one fails its test. */
@@ -33,9 +37,10 @@ export function runProgram(args: readonly string[], options: RunOptions = {}): P
       ...options.env,
     },
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: 60_000,
+    timeout: options.timeoutMs ?? 60_000,
     killSignal: "SIGKILL",
   });
+  options.onStart?.(child);
   let out = "";
   let error = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

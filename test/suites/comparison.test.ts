@@ -44,7 +44,11 @@ for (const [name, one, other] of pairs) {
 
 test("values made twice have the same outcome, whatever they hold", () => {
   const make = () => {
-    const circle: Record<string, unknown> = { list: new Array(3), map: new Map([["k", new Own()]]), error: new Error("e") };
+    const circle: Record<string, unknown> = {
+      list: new Array(3),
+      map: new Map([["k", new Own()]]),
+      error: new Error("e"),
+    };
     circle.self = circle;
     return circle;
   };

@@ -20,7 +20,7 @@ export interface Difference {
 export function differences(
   expected: readonly CheckResult[],
   actual: readonly CheckResult[],
-  explained: readonly Explanation[] = [],
+  explained: readonly Pick<Explanation, "check" | "reason">[] = [],
 ): readonly Difference[] {
   const outcomes = (results: readonly CheckResult[]) => new Map(results.map(({ name, outcome }) => [name, outcome]));
   const before = outcomes(expected);

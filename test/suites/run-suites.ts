@@ -1,9 +1,9 @@
 /** Every chosen suite on every chosen Node.js, one after the other: install, build once for each package, run. */
 import { openDesk } from "../corpus/npm/command.ts";
 import { type NodeMajor, nodeBinary } from "../support/node-versions.ts";
-import type { SuiteCase } from "./suite-cases.ts";
+import { comparisons, type SuiteCase } from "./suite-cases.ts";
 import { installSuites } from "./suite-installation.ts";
-import { buildHotpatch, comparisons, runSuite, type SuiteResult, shortcomings } from "./suite-run.ts";
+import { buildHotpatch, runSuite, type SuiteResult, shortcomings } from "./suite-run.ts";
 
 export interface SuitesOptions {
   readonly cases: readonly SuiteCase[];

@@ -16,9 +16,14 @@ export interface PackageTests {
   readonly without: readonly string[];
 }
 
+/** What is held against what; see suite-run.ts. */
+export const comparisons = ["patched", "patched when warm", "reverted", "before the patch"] as const;
+export type ComparisonName = (typeof comparisons)[number];
+
 export interface Explanation {
   /** Matches the names of the checks that may differ. */
   readonly check: RegExp;
+  readonly in: readonly ComparisonName[];
   /** Why a process that was patched may answer otherwise than one that started with the fixed version. */
   readonly reason: string;
 }
@@ -36,6 +41,54 @@ export interface SuiteCase {
   readonly tests?: PackageTests;
   readonly explained: readonly Explanation[];
 }
+
+const whilePatched = ["patched", "patched when warm"] as const;
+const afterOtherCode = ["patched when warm", "reverted"] as const;
+
+/** Copies of the version are made while the package loads; no code asks for them. */
+const versionText: Explanation = {
+  check: /^the version that the library states$/,
+  in: whilePatched,
+  reason: "a version that was copied while the package loaded is still the one on disk",
+};
+
+const validatorExports: readonly Explanation[] = [
+  versionText,
+  {
+    check: /^(the exports|isISO4217 of each text)$/,
+    in: whilePatched,
+    reason:
+      "the table of all validators was made while the package loaded; validators that only the fixed version has are not added",
+  },
+  {
+    check: /^locales$/,
+    in: whilePatched,
+    reason:
+      "lists of locales were made from the tables while the package loaded; the validators themselves know the new ones",
+  },
+];
+
+const y18nState: readonly Explanation[] = [
+  {
+    check: /^the old one says\(.*, "(__proto__|constructor)"\)$/,
+    in: [...whilePatched, "reverted"],
+    reason:
+      "an instance made before has its words moved into objects without prototypes, where the fixed version throws",
+  },
+  {
+    check: /^(the old one|a new one|bound functions|tagged|the keys|what the old one)/,
+    in: afterOtherCode,
+    reason: "an instance, and with the hole open every object, keeps what earlier rounds under other code left in it",
+  },
+];
+
+const rememberedAddresses: readonly Explanation[] = [
+  {
+    check: /^(fromUrl|through the library object)\("(\w+:(project|user\/)|user\/\.git)"/,
+    in: afterOtherCode,
+    reason: "the package answers an address that it has seen from its own cache",
+  },
+];
 
 type Extra = Partial<Pick<SuiteCase, "esm" | "suite" | "tests" | "explained">>;
 
@@ -55,9 +108,9 @@ export const suiteCases: readonly SuiteCase[] = [
   suiteCase("semver", ["7.5.1", "7.5.2"], "CVE-2022-25883"),
   suiteCase("json5", ["2.2.1", "2.2.2"], "CVE-2022-46175"),
   suiteCase("ws", ["7.4.5", "7.4.6"], "CVE-2021-32640"),
-  suiteCase("validator", ["13.6.0", "13.7.0"], "CVE-2021-3765"),
+  suiteCase("validator", ["13.6.0", "13.7.0"], "CVE-2021-3765", { explained: validatorExports }),
   suiteCase("express", ["4.19.1", "4.19.2"], "CVE-2024-29041"),
-  suiteCase("handlebars", ["4.7.6", "4.7.7"], "CVE-2021-23369"),
+  suiteCase("handlebars", ["4.7.6", "4.7.7"], "CVE-2021-23369", { explained: [versionText] }),
   suiteCase("moment", ["2.29.3", "2.29.4"], "CVE-2022-31129"),
   suiteCase("jsonwebtoken", ["8.5.1", "9.0.0"], "CVE-2022-23540"),
   suiteCase("braces", ["3.0.2", "3.0.3"], "CVE-2024-4068"),
@@ -70,9 +123,9 @@ export const suiteCases: readonly SuiteCase[] = [
   suiteCase("cross-spawn", ["7.0.3", "7.0.5"], "CVE-2024-21538"),
   suiteCase("undici", ["5.19.0", "5.19.1"], "CVE-2023-24807"),
   suiteCase("tough-cookie", ["4.1.2", "4.1.3"], "CVE-2023-26136"),
-  suiteCase("y18n", ["5.0.4", "5.0.5"], "CVE-2020-7774"),
+  suiteCase("y18n", ["5.0.4", "5.0.5"], "CVE-2020-7774", { explained: y18nState }),
   suiteCase("follow-redirects", ["1.15.5", "1.15.6"], "CVE-2024-28849"),
-  suiteCase("hosted-git-info", ["2.8.8", "2.8.9"], "CVE-2021-23362"),
+  suiteCase("hosted-git-info", ["2.8.8", "2.8.9"], "CVE-2021-23362", { explained: rememberedAddresses }),
   suiteCase("decode-uri-component", ["0.2.0", "0.2.1"], "CVE-2022-38900"),
   suiteCase("word-wrap", ["1.2.3", "1.2.4"], "CVE-2023-26115"),
   suiteCase("trim-newlines", ["4.0.0", "4.0.1"], "CVE-2021-33623", { esm: true }),

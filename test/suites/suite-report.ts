@@ -1,6 +1,7 @@
 /** The results of the suites as a table, and each difference in full. */
 import type { Difference } from "./comparison.ts";
-import { comparisons, type SuiteResult } from "./suite-run.ts";
+import { comparisons } from "./suite-cases.ts";
+import type { SuiteResult } from "./suite-run.ts";
 
 const columns = ["suite", "versions", "Node", "tests", "checks", "equal", "equal warm", "reverted", "fix seen in"];
 const rightAligned = new Set(["checks", "equal", "equal warm", "reverted", "fix seen in"]);

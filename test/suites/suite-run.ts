@@ -10,11 +10,8 @@
  */
 import { type CommandAnswer, type Desk, reasonOf } from "../corpus/npm/command.ts";
 import { type CheckResult, type Difference, differences, unexplained } from "./comparison.ts";
-import type { SuiteCase } from "./suite-cases.ts";
+import { type ComparisonName, comparisons, type SuiteCase } from "./suite-cases.ts";
 import { type SuiteBench, type SuiteProcess, startSuite } from "./suite-process.ts";
-
-export const comparisons = ["patched", "patched when warm", "reverted", "before the patch"] as const;
-export type ComparisonName = (typeof comparisons)[number];
 
 export interface SuiteResult {
   readonly case: SuiteCase;
@@ -70,7 +67,7 @@ async function compare(
   work: Work,
   withProcess: WithProcess,
 ): Promise<Pick<SuiteResult, "checks" | "visible" | "found">> {
-  const { explained } = work.case;
+  const explained = (name: ComparisonName) => work.case.explained.filter((one) => one.in.includes(name));
   const twice = async (suite: SuiteProcess): Promise<Rounds> => [await suite.round(), await suite.round()];
   const fixed = await withProcess("fixed", twice);
   const vulnerable = await withProcess("vulnerable", twice);
@@ -89,9 +86,9 @@ async function compare(
     checks: fixed[0].length,
     visible: differences(fixed[0], vulnerable[0]),
     found: {
-      patched: differences(fixed[0], cold[0], explained),
-      "patched when warm": differences(fixed[1], warm[1], explained),
-      reverted: differences(vulnerable[1], cold[1], explained),
+      patched: differences(fixed[0], cold[0], explained("patched")),
+      "patched when warm": differences(fixed[1], warm[1], explained("patched when warm")),
+      reverted: differences(vulnerable[1], cold[1], explained("reverted")),
       // Anything here means that the suite's outcomes are not the same each time.
       "before the patch": differences(vulnerable[0], warm[0]),
     },

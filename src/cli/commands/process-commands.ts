@@ -9,7 +9,7 @@ import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
 import type { CommandInput, CommandIo, CommandOption, CommandResult, CommandSpec } from "../command.ts";
 import { trustDirectoryOption } from "./key.ts";
 import { openHotpatchFile } from "./open-file.ts";
-import { eachTarget, findTargets, targetOptions } from "./targets.ts";
+import { eachTarget, type Failure, findTargets, type Swept, targetOptions } from "./targets.ts";
 
 const fileArgument = { name: "<file>", description: "the hotpatch" };
 const openOptions: readonly CommandOption[] = [
@@ -92,37 +92,49 @@ async function apply(input: CommandInput, io: CommandIo): Promise<CommandResult>
   const { opened, engine, maxPauseMs } = await prepare(input, io);
   const { hotpatch } = opened;
   const isDryRun = input.options["dryRun"] === true;
-  const { results, refused } = await eachTarget(targets, async (target) => {
+  const swept = await eachTarget(targets, async (target) => {
     io.progress(`Looking into process ${target.pid}`);
     const plan = engine.plan(await engine.probe(target, hotpatch), hotpatch, { maxPauseMs });
     if (isDryRun) return plan;
     io.progress(`Applying to process ${target.pid} (predicted pause: ${plan.predictedPauseMs.toFixed(0)} ms)`);
     return await engine.apply(plan, hotpatch);
   });
-  if (isDryRun) return plansResult(opened, results as readonly NodePlan[], refused);
-  return outcomesResult(opened, results as readonly NodeOutcome[], refused);
+  if (isDryRun) return finish(swept, plansResult(opened, swept.results as readonly NodePlan[]));
+  return finish(swept, outcomesResult(opened, swept.results as readonly NodeOutcome[]));
 }
 
 async function verify(input: CommandInput, io: CommandIo): Promise<CommandResult> {
   const targets = findTargets(input);
   const { opened, engine } = await prepare(input, io);
-  const { results, refused } = await eachTarget(targets, (target) => engine.verify(target, opened.hotpatch));
-  const verdicts = targets.isSweep ? results.filter(({ state }) => state !== "absent") : results;
-  const text = [...verdicts.map(describeVerdict), ...refusedLines(refused)].join("\n");
+  const swept = await eachTarget(targets, (target) => engine.verify(target, opened.hotpatch));
+  const verdicts = targets.isSweep ? swept.results.filter(({ state }) => state !== "absent") : swept.results;
+  const text = verdicts.map(describeVerdict).join("\n") || "No process has it.";
   const isBad = verdicts.some(({ state }) => state !== "in-place");
-  return { data: { hotpatch: nameOf(opened), verdicts, refused }, text: text || "No process has it.", exitCode: isBad ? 1 : 0 };
+  return finish(swept, { data: { hotpatch: nameOf(opened), verdicts }, text, exitCode: isBad ? 1 : 0 });
 }
 
 async function revert(input: CommandInput, io: CommandIo): Promise<CommandResult> {
   const targets = findTargets(input);
   const { opened, engine } = await prepare(input, io);
-  const { results, refused } = await eachTarget(targets, (target) => {
+  const swept = await eachTarget(targets, (target) => {
     io.progress(`Taking it out of process ${target.pid}`);
     return engine.revert(target, opened.hotpatch);
   });
+  const { results } = swept;
   const lines = results.map(({ pid, pauseMs }) => `${pid}: reverted; the event loop stood still for ${milliseconds(pauseMs)}`);
   for (const { pid, keptFixed } of results) if (keptFixed.length > 0) io.warn(keptWarning(pid, keptFixed));
-  return { data: { hotpatch: nameOf(opened), outcomes: results, refused }, text: [...lines, ...refusedLines(refused)].join("\n") };
+  return finish(swept, { data: { hotpatch: nameOf(opened), outcomes: results }, text: lines.join("\n") });
+}
+
+/** Adds what was refused and what went wrong. */
+function finish({ refused, failed }: Swept<unknown>, result: CommandResult): CommandResult {
+  const lines = [...refused.map((entry) => describeOther("refused", entry)), ...failed.map((entry) => describeOther("failed", entry))];
+  const text = [...(result.text ? [result.text] : []), ...lines].join("\n");
+  return { ...result, data: { ...(result.data as object), refused, failed }, text, ...(failed.length > 0 ? { exitCode: 1 } : {}) };
+}
+
+function describeOther(word: string, { message, details }: Refusal | Failure): string {
+  return `${details?.["pid"] ?? ""}: ${word}: ${message}`;
 }
 
 function keptWarning(pid: number, files: readonly string[]): string {
@@ -134,19 +146,19 @@ function nameOf({ hotpatch, digest }: OpenedHotpatch): { id: string; digest: str
   return { id: hotpatch.manifest.id, digest };
 }
 
-function plansResult(opened: OpenedHotpatch, plans: readonly NodePlan[], refused: readonly Refusal[]): CommandResult {
+function plansResult(opened: OpenedHotpatch, plans: readonly NodePlan[]): CommandResult {
   const data = plans.map(({ target, ...plan }) => ({ ...plan, pid: target.pid }));
   const lines = plans.flatMap((plan) => [
     `${plan.process.pid}: ${plan.process.description}`,
     `  Node.js ${plan.node}, heap ${Math.round(plan.heapUsedBytes / 1e6)} MB, predicted pause ${milliseconds(plan.predictedPauseMs)}`,
     ...plan.steps.map((step) => `  ${step}`),
   ]);
-  return { data: { hotpatch: nameOf(opened), plans: data, refused }, text: ["Nothing was changed. The plan:", ...lines, ...refusedLines(refused)].join("\n") };
+  return { data: { hotpatch: nameOf(opened), plans: data }, text: ["Nothing was changed. The plan:", ...lines].join("\n") };
 }
 
-function outcomesResult(opened: OpenedHotpatch, outcomes: readonly NodeOutcome[], refused: readonly Refusal[]): CommandResult {
+function outcomesResult(opened: OpenedHotpatch, outcomes: readonly NodeOutcome[]): CommandResult {
   const lines = outcomes.flatMap((outcome) => [describeOutcome(outcome), ...outcome.findings.slice(0, 20).map(describeFinding)]);
-  return { data: { hotpatch: nameOf(opened), outcomes, refused }, text: [...lines, ...refusedLines(refused)].join("\n") };
+  return { data: { hotpatch: nameOf(opened), outcomes }, text: lines.join("\n") };
 }
 
 function describeOutcome({ pid, state, pauseMs, predictedPauseMs, windowMs, copies }: NodeOutcome & Outcome): string {
@@ -163,10 +175,6 @@ function describeVerdict({ pid, state, findings }: Verdict): string {
 
 function describeFinding({ subject, holds, evidence }: Finding): string {
   return `  ${holds ? "ok " : "BAD"} ${subject}: ${evidence}`;
-}
-
-function refusedLines(refused: readonly Refusal[]): string[] {
-  return refused.map(({ message, details }) => `${details?.["pid"] ?? ""}: refused: ${message}`);
 }
 
 function milliseconds(value: number): string {

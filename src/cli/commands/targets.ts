@@ -1,7 +1,7 @@
 /**
  * Naming of processes on the command line: `--pid N`, or `--all` for every Node.js process that this user may touch.
  */
-import { RebootlessError } from "../../base/errors.ts";
+import { type ErrorCode, RebootlessError } from "../../base/errors.ts";
 import { type Refusal, RefusalError } from "../../base/refusal.ts";
 import type { ProcessReference } from "../../engine/engine.ts";
 import { classifyNode } from "../../process/node-executable.ts";
@@ -49,6 +49,14 @@ function ownNodeProcesses(): ProcessReference[] {
 export interface Swept<T> {
   readonly results: readonly T[];
   readonly refused: readonly Refusal[];
+  /** What went wrong in one process does not keep the others from being served. */
+  readonly failed: readonly Failure[];
+}
+
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
 }
 
 /** Codes that say that a process is not concerned at all. */
@@ -56,23 +64,31 @@ const unconcerned = new Set(["target/package-absent", "target/not-node", "target
 
 /**
  * One process after the other, since they share the debugging port.
- * A refusal for one process does not keep the others from being served; when none was served, it is the answer.
+ * A refusal or a failure for one process does not keep the others from being served; when none was served, it is the answer.
  */
 export async function eachTarget<T>({ processes, isSweep }: Targets, action: (target: ProcessReference) => Promise<T>): Promise<Swept<T>> {
   const results: T[] = [];
   const refused: Refusal[] = [];
+  const failures: RebootlessError[] = [];
+  const failed: Failure[] = [];
   for (const target of processes) {
     try {
       results.push(await action(target));
     } catch (error) {
+      if (error instanceof RebootlessError) {
+        failures.push(error);
+        failed.push({ code: error.code, message: error.message, details: { ...error.details, pid: target.pid } });
+        continue;
+      }
       if (!(error instanceof RefusalError)) throw error;
       const named = error.refusals.map((refusal) => ({ ...refusal, details: { ...refusal.details, pid: target.pid } }));
       refused.push(...named.filter(({ code }) => !isSweep || !unconcerned.has(code)));
     }
   }
+  if (results.length === 0 && failures[0] !== undefined) throw failures[0];
   if (results.length === 0 && refused.length > 0) throw new RefusalError(refused);
   if (results.length === 0) {
     throw new RefusalError({ code: "target/package-absent", message: "No Node.js process that this user may touch has loaded what the hotpatch changes." });
   }
-  return { results, refused };
+  return { results, refused, failed };
 }

@@ -131,7 +131,8 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
         windowMs: agent.windowMs,
         copies: looked.copies,
         mismatched: looked.mismatched,
-        conflicts: looked.conflicts,
+        // An agent that another release of the command put there may not say it.
+        conflicts: looked.conflicts ?? [],
         alreadyApplied,
         rehearsal,
       };

@@ -216,7 +216,7 @@ test("a process that ends while it is being patched is told of", limits, async (
   const application = await startApplication(
     context,
     folder,
-    `const { load } = require("sample"); load(new Promise(() => {}));
+    `const { load } = require("sample"); globalThis.running = new Promise((resolve) => { globalThis.open = resolve; }); load(running);
 answer((what) => { if (what === "exit") setTimeout(() => process.exit(0), 10); return "here"; });`,
   );
   const patching = new Patching(fix, application);

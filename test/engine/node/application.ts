@@ -29,6 +29,8 @@ export interface ApplicationOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** The program is an ES module. */
   readonly isModule?: boolean;
+  /** Further files beside the program. */
+  readonly files?: Files;
 }
 
 /** What every program finds: `answer(fn)` says how it answers. */
@@ -77,8 +79,9 @@ export async function startApplication(
   text: string,
   options: ApplicationOptions = {},
 ): Promise<Application> {
-  const { major = 26, flags = [], environment = {}, isModule = false } = options;
+  const { major = 26, flags = [], environment = {}, isModule = false, files = {} } = options;
   const program = join(folder, isModule ? "application.mjs" : "application.cjs");
+  writeFiles(folder, files);
   writeFiles(folder, { "runner.cjs": runner });
   writeFileSync(program, text);
   const child = spawn(await nodeBinary(major), [...flags, join(folder, "runner.cjs"), program], {

@@ -216,7 +216,7 @@ module.exports = {
       ...Object.entries(bounded).flatMap(([name, list]) =>
         calls(
           `${name} with`,
-          (option) => summary(functions[name], option),
+          (option) => summary(functions[name], typeof option === "object" ? { ...option } : option),
           list.map((option) => [option]),
         ),
       ),

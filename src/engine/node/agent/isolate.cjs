@@ -84,12 +84,19 @@ class Isolate {
     const { copies } = this.applied.get(id);
     const { debugging } = this;
     return this.withDebugger(() => {
-      const changed = new Map(copies.flatMap(({ file, functions }) => functions.map(({ oldText, newText }) => [oldText, { path: file.path, newText }])));
+      const changed = new Map(
+        copies.flatMap(({ file, functions }) =>
+          functions.map(({ oldText, newText }) => [oldText, { path: file.path, newText }]),
+        ),
+      );
       return debugging
         .allFunctions()
         .filter((fn) => typeof fn === "function")
         .map((fn) => ({ fn, change: changed.get(toText.call(fn)) }))
-        .filter(({ fn, change }) => change && change.newText !== toText.call(fn) && debugging.leftovers.has(debugging.scriptOf(fn)))
+        .filter(
+          ({ fn, change }) =>
+            change && change.newText !== toText.call(fn) && debugging.leftovers.has(debugging.scriptOf(fn)),
+        )
         .map(({ fn, change }) => ({ path: change.path, name: fn.name }));
     });
   }
@@ -138,10 +145,17 @@ class Isolate {
 
 /** What is loaded now must be what the plan, the rehearsal and the budget were made for. */
 function checkPlanned({ copies }, planned) {
-  const names = (list) => list.map((copy) => `${copy.filename}\0${copy.path}`).sort().join("\n");
+  const names = (list) =>
+    list
+      .map((copy) => `${copy.filename}\0${copy.path}`)
+      .sort()
+      .join("\n");
   const found = copies.map(({ filename, file }) => ({ filename, path: file.path }));
   if (names(found) === names(planned)) return;
-  throw new AgentError("target/version-mismatch", `The process has loaded ${found.length} files that the hotpatch changes, and the plan was made for ${planned.length}; apply it again.`);
+  throw new AgentError(
+    "target/version-mismatch",
+    `The process has loaded ${found.length} files that the hotpatch changes, and the plan was made for ${planned.length}; apply it again.`,
+  );
 }
 
 function describe(transaction) {

@@ -86,6 +86,19 @@ const digits = 12;
 /** The switch of a gated copy, in its registry. */
 const flagName = "on$";
 
+const registryNames = new Map();
+
+/**
+ * Each copy has variables of its own, so each gets a registry of its own; the names have equal lengths, so offsets stay.
+ * A copy that is patched again gets the same name again, so that names do not pile up: what new code handed out may go through the registry for as long as it lives.
+ */
+function registryNameOf({ scriptId, url }) {
+  const key = scriptId ?? url;
+  const name = registryNames.get(key) ?? `__rebootless_${String(randomInt(10 ** digits)).padStart(digits, "0")}`;
+  registryNames.set(key, name);
+  return name;
+}
+
 class LoadedCopy {
   constructor(debugging, file, script, source) {
     this.debugging = debugging;
@@ -93,9 +106,9 @@ class LoadedCopy {
     this.script = script;
     this.source = source;
     this.filename = script.url.startsWith("file:") ? fileURLToPath(script.url) : script.url;
-    // Each copy has variables of its own, so each gets a registry of its own; the names have equal lengths, so offsets stay.
-    this.registryName = `__rebootless_${String(randomInt(10 ** digits)).padStart(digits, "0")}`;
+    this.registryName = registryNameOf(script);
     this.registry = {};
+    this.isPublished = false;
     const hasCode = file.live !== undefined && script.scriptId !== undefined;
     this.text = hasCode ? this.ownText(file.live) : undefined;
     this.steps = this.text === undefined ? [] : [this.text];
@@ -218,7 +231,8 @@ class LoadedCopy {
     if (this.text === undefined) return true;
     const current = this.debugging.trySource(this.script.scriptId);
     if (current !== undefined) return current === this.source;
-    if (this.functions.some(({ closures }) => closures.some((reference) => reference.deref() !== undefined))) return false;
+    if (this.functions.some(({ closures }) => closures.some((reference) => reference.deref() !== undefined)))
+      return false;
     this.text = undefined;
     this.steps = [];
     this.functions = [];
@@ -240,6 +254,7 @@ class LoadedCopy {
   }
 
   publishRegistry() {
+    this.isPublished = true;
     Object.defineProperty(globalThis, this.registryName, {
       value: this.registry,
       enumerable: false,
@@ -266,6 +281,7 @@ class LoadedCopy {
         this.defined.push({ target, key, descriptor: Reflect.getOwnPropertyDescriptor(target, key) });
       }
     };
+    define.keep = (value) => this.undo.keep(value);
     // The text comes from a hotpatch whose signature was checked before it was sent here.
     const run = new Function("scopes", "imports", "define", this.ownText(delta.text));
     run(scopes, this.importsFrom(copies), define);
@@ -313,6 +329,8 @@ class LoadedCopy {
         faults.push(`${name}: ${stale.length} of ${live.length} live closures show other code than the hotpatch's`);
     }
     if (this.isGated && this.registry[flagName] !== true) faults.push("the switch to the new code is off");
+    if (this.isPublished && globalThis[this.registryName] !== this.registry)
+      faults.push("the registry that the new code goes through was removed");
     for (const { target, key, descriptor } of this.defined) {
       if (!isSame(Reflect.getOwnPropertyDescriptor(target, key), descriptor))
         faults.push(`${String(key)}: the property has another value than the hotpatch gave it`);

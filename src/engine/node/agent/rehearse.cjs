@@ -34,7 +34,12 @@ async function rehearse({ hotpatch, base, entries, files, ballastMb, values, val
   const entryModules = values && [...packageModules(values.folder), ...answer.entryFiles];
   const loaded = new Set(answer.entryFiles);
   for (const file of files) if (await load(answer, () => loadFile(file), file.filename)) loaded.add(file.path);
-  const roots = values && (await rootsOf(values.folder, files.filter((file) => loaded.has(file.path))));
+  const roots =
+    values &&
+    (await rootsOf(
+      values.folder,
+      files.filter((file) => loaded.has(file.path)),
+    ));
   const list = values && ((isolate) => valuesIn(isolate, { ...values, roots }));
   if (list) {
     answer.loadedFiles = entryModules;
@@ -102,7 +107,10 @@ async function round(hotpatch, waitMs, { list, isThorough = false } = {}) {
 
 /** The exports of files that are loaded. */
 async function rootsOf(folder, files) {
-  const roots = packageModules(folder).map((name) => ({ path: name, value: Module._cache[path.join(folder, name)].exports }));
+  const roots = packageModules(folder).map((name) => ({
+    path: name,
+    value: Module._cache[path.join(folder, name)].exports,
+  }));
   for (const { filename, path: name, format } of files) {
     if (format === "module") roots.push({ path: name, value: await importModule(pathToFileURL(filename).href) });
   }
@@ -112,7 +120,9 @@ async function rootsOf(folder, files) {
 /** Paths of the package's CommonJS files that are loaded. */
 function packageModules(folder) {
   return Object.keys(Module._cache)
-    .filter((filename) => filename.startsWith(`${folder}/`) && !filename.slice(folder.length).includes("/node_modules/"))
+    .filter(
+      (filename) => filename.startsWith(`${folder}/`) && !filename.slice(folder.length).includes("/node_modules/"),
+    )
     .map((filename) => filename.slice(folder.length + 1));
 }
 
@@ -126,7 +136,10 @@ function refuseStale(stale) {
   if (stale.length === 0) return;
   const names = stale.map(({ name, path: file }) => `${name || "a function"} of ${file}`).join(", ");
   const files = [...new Set(stale.map(({ path: file }) => file))];
-  throw Object.assign(new Error(`The live edit leaves ${names} on the old code.`), { code: "plan/no-way", details: { files } });
+  throw Object.assign(new Error(`The live edit leaves ${names} on the old code.`), {
+    code: "plan/no-way",
+    details: { files },
+  });
 }
 
 function loadedFiles(hotpatch) {
@@ -149,7 +162,7 @@ async function load(answer, action, name) {
 async function loadEntry(base, name) {
   const require = Module.createRequire(path.join(base, "rehearsal.js"));
   try {
-    require(name);
+    useAll(require(name));
   } catch (error) {
     if (
       error.code !== "ERR_REQUIRE_ESM" &&
@@ -158,6 +171,18 @@ async function loadEntry(base, name) {
     )
       throw error;
     await importModule(resolveModule(base, name, require));
+  }
+}
+
+/** An application uses what a package exports, and some load their files only then, by getters. */
+function useAll(exports) {
+  if (exports === null || (typeof exports !== "object" && typeof exports !== "function")) return;
+  for (const key of Object.keys(exports)) {
+    try {
+      void exports[key];
+    } catch {
+      // What cannot be had here is not used by an application either.
+    }
   }
 }
 

@@ -69,9 +69,15 @@ class Transaction {
 
   /** Without a rehearsal, a live function that shows the new code is the only proof that V8 has found the functions again. */
   checkProvable() {
-    const dark = this.copies.find(({ text, functions }) => text !== undefined && functions.every(({ closures }) => closures.length === 0));
+    const dark = this.copies.find(
+      ({ text, functions }) => text !== undefined && functions.every(({ closures }) => closures.length === 0),
+    );
     if (dark === undefined) return;
-    throw new AgentError("plan/no-way", `No live function of ${dark.filename} can be reached, so that nothing could prove the change; allow the rehearsal.`, { files: [dark.file.path] });
+    throw new AgentError(
+      "plan/no-way",
+      `No live function of ${dark.filename} can be reached, so that nothing could prove the change; allow the rehearsal.`,
+      { files: [dark.file.path] },
+    );
   }
 
   async prepare(copy, allowGates) {

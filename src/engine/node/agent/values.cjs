@@ -12,7 +12,8 @@ const { fileURLToPath } = require("node:url");
 const { types } = require("node:util");
 
 const placeLimit = 30_000;
-const scopeLimit = 1500;
+/** Functions of one file whose variables are looked at: the variables of the module are the same for all. */
+const scopeLimit = 40;
 const arrayLimit = 2000;
 const shownLimit = 120;
 const timeLimitMs = 8000;
@@ -32,7 +33,7 @@ function listValues(debugging, { folder, version, roots, registryOf }) {
   const search = new Search(debugging, { folder, version, registryOf });
   for (const { path, value } of roots) search.put(path, value);
   search.run();
-  for (const place of search.ambiguous) delete search.places[place];
+  for (const place of [...search.ambiguous, ...search.single]) delete search.places[place];
   return search.places;
 }
 
@@ -45,11 +46,13 @@ class Search {
     this.places = { __proto__: null };
     this.count = 0;
     this.queue = [];
-    this.scoped = 0;
+    this.scoped = new Map();
     this.seen = builtinObjects();
     /** Variables by file and name: the value at first sight, to tell those that are one for the module from those of single calls. */
     this.variables = new Map();
     this.ambiguous = new Set();
+    /** Variables of functions that one closure alone was seen to keep. */
+    this.single = new Set();
   }
 
   put(place, value, under) {
@@ -97,32 +100,41 @@ class Search {
     const filename = url.startsWith("file:") ? fileURLToPath(url) : url;
     if (!filename.startsWith(`${this.folder}/`)) return false;
     entry.text = this.describeCode(toText.call(fn));
-    if (this.scoped++ < scopeLimit) this.visitScopes(fn, filename);
+    const scoped = this.scoped.get(filename) ?? 0;
+    this.scoped.set(filename, scoped + 1);
+    if (scoped < scopeLimit) this.visitScopes(fn, filename);
     return true;
   }
 
   visitScopes(fn, filename) {
-    const registry = this.registryOf(filename);
+    const registry = this.registryOf(filename) ?? {};
+    const takenOver = Map.groupBy(Object.keys(registry), (key) => key.replace(/\$\d+$/, ""));
     const done = new Set();
-    for (const scope of this.debugging.scopesOf(fn)) {
+    const scopes = this.debugging.scopesOf(fn);
+    for (const scope of scopes) {
+      // The outermost variables are the module's; those of functions are one for the module only if several closures share them.
+      const isShared = scope === scopes.at(-1);
       for (const name of Object.keys(scope)) {
         if (done.has(name) || notVariables.has(name)) continue;
         done.add(name);
-        const taken = registry && Object.keys(registry).filter((key) => key === name || key.startsWith(`${name}$`));
+        const taken = takenOver.get(name);
         if (taken?.length > 1) continue;
         this.putVariable(
           `${filename.slice(this.folder.length + 1)}~${name}`,
           taken?.length === 1 ? registry[taken[0]] : scope[name],
+          isShared,
         );
       }
     }
   }
 
-  putVariable(place, value) {
+  putVariable(place, value, isShared) {
     if (!this.variables.has(place)) {
       this.variables.set(place, value);
+      if (!isShared) this.single.add(place);
       this.put(place, value);
     } else if (!Object.is(this.variables.get(place), value)) this.ambiguous.add(place);
+    else this.single.delete(place);
   }
 
   /**
@@ -130,13 +142,14 @@ class Search {
    * Where comments cannot be told from strings at a glance, the code is not compared.
    */
   describeCode(text) {
-    if (/^class\b/.test(text) || /(["'`\/]).*?\/[*\/].*?\1/.test(text.replace(/^\s*\/[\/*].*$/gm, ""))) return "function";
+    if (/^class\b/.test(text) || /(["'`/]).*?\/[*/].*?\1/.test(text.replace(/^\s*\/[/*].*$/gm, ""))) return "function";
     return `function ${digest(plainText(text.replaceAll(this.version, "")))}`;
   }
 
   describe(value) {
     if (value === null) return "null";
-    if (typeof value === "string") return `"${shorten(value.replaceAll(this.folder, "").replaceAll(this.version, "(version)"))}"`;
+    if (typeof value === "string")
+      return `"${shorten(value.replaceAll(this.folder, "").replaceAll(this.version, "(version)"))}"`;
     if (typeof value === "symbol") return "a symbol";
     if (typeof value === "function") return "function";
     if (typeof value !== "object") return typeof value === "bigint" ? `${value}n` : String(value);

@@ -62,9 +62,9 @@ function guardTime(error: RefusalError): number {
   return error.refusals.some((refusal) => refusal.code === "target/own-signal-handler") ? guardIdleMs : 0;
 }
 
-/** All checks, as late as possible before the signal; a port that another attach is just leaving is waited for. */
+/** All checks, as late as possible before the signal; a port that another attach is just leaving, or left open when it was ended by force, is waited for. */
 async function checkAll(request: InjectionRequest): Promise<ProcessInfo> {
-  const until = performance.now() + Math.min(request.lockTimeoutMs, 500);
+  const begin = performance.now();
   for (;;) {
     const { process: target } = identifyNodeProcess({ pid: request.pid, startTicks: BigInt(request.startTicks) });
     checkRunning(target);
@@ -73,8 +73,9 @@ async function checkAll(request: InjectionRequest): Promise<ProcessInfo> {
       checkPort(target, options);
       return target;
     } catch (error) {
-      const taken = error instanceof RefusalError && error.refusals[0]?.code === "target/port-taken";
-      if (!taken || performance.now() > until) throw error;
+      const code = error instanceof RefusalError ? error.refusals[0]?.code : undefined;
+      const patienceMs = code === "target/port-taken" ? 500 : code === "target/inspector-open" ? 2000 : 0;
+      if (performance.now() > begin + Math.min(request.lockTimeoutMs, patienceMs)) throw error;
       await wait(portRetryMs);
     }
   }

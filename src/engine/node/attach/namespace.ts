@@ -1,7 +1,8 @@
 /**
  * Running the helper where the target's ports are: in its network namespace, through nsenter(1) of util-linux.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { RebootlessError } from "../../../base/errors.ts";
 import { refuse } from "../../../base/refusal.ts";
@@ -13,6 +14,8 @@ import { type InjectionRequest, type InjectionResult, inject } from "./inject.ts
 
 const helperFile = join(import.meta.dirname, "helper.ts");
 const outputCharactersMax = 1024 * 1024;
+/** For so long a process may take to open the port that an ended command asked it for. */
+const orphanedMs = 30_000;
 
 type Command = readonly [program: string, ...rest: string[]];
 
@@ -20,11 +23,28 @@ type Command = readonly [program: string, ...rest: string[]];
 export async function injectInNamespace(target: ProcessInfo, request: InjectionRequest): Promise<InjectionResult> {
   const command = helperCommand(target);
   const known = tcpListeners(target.pid).map((listener) => listener.inode);
-  const result = command.nested ? await runHelper(command.words, request) : await inject(request);
+  const result = command.nested
+    ? await runHelper(command.words, request)
+    : await injectGuarded(command.words, known, request);
   if (result.state === "refused" && result.guardMs > 0) {
     startGuard(command.words, { pid: request.pid, startTicks: request.startTicks, known, timeoutMs: result.guardMs });
   }
   return result;
+}
+
+/** Should this process be ended by force meanwhile, the guard closes the port that it may leave open. */
+async function injectGuarded(
+  words: Command,
+  known: readonly string[],
+  request: InjectionRequest,
+): Promise<InjectionResult> {
+  const { pid, startTicks } = request;
+  const endGuard = standBy(words, { pid, startTicks, known, timeoutMs: orphanedMs });
+  try {
+    return await inject(request);
+  } finally {
+    endGuard();
+  }
 }
 
 function helperCommand({ pid, comm, namespaces }: ProcessInfo): { readonly nested: boolean; readonly words: Command } {
@@ -79,6 +99,19 @@ function runHelper(words: Command, request: InjectionRequest): Promise<Injection
 
 /** Leaves a process behind that ends by itself; the command need not wait for it. */
 function startGuard(words: Command, request: GuardRequest): void {
+  const child = spawnGuard(words, request);
+  child.stdin?.end();
+}
+
+/** A guard that begins when this process is gone: until then its input stays open. */
+function standBy(words: Command, request: GuardRequest): () => void {
+  const child = spawnGuard(words, request);
+  // The port is open while it starts, so it must not take time from those who are about to close it.
+  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
+  return () => void child.kill("SIGKILL");
+}
+
+function spawnGuard(words: Command, request: GuardRequest): ChildProcess {
   const [program, ...rest] = words;
   const child = spawn(program, [...rest, "guard"], {
     stdio: ["pipe", "ignore", "ignore"],
@@ -89,6 +122,10 @@ function startGuard(words: Command, request: GuardRequest): void {
   child.on("error", () => {
     // nsenter is there, or the injection before would have failed; without a guard, the answer stays the same.
   });
-  child.stdin?.end(JSON.stringify(request));
+  child.stdin?.on("error", () => {
+    // A guard that has been ended reads nothing any more.
+  });
+  child.stdin?.write(JSON.stringify(request));
   child.unref();
+  return child;
 }
