@@ -41,28 +41,40 @@ export function publicModules(tree: SourceTree): Set<string> {
 function entriesOf(tree: SourceTree): string[] {
   const manifest = JSON.parse(tree.files.get("package.json") ?? "{}") as Record<string, unknown>;
   const leaves = (value: unknown): string[] =>
-    typeof value === "string" ? [value] : typeof value === "object" && value !== null ? Object.values(value).flatMap(leaves) : [];
-  const named = leaves([manifest["main"], manifest["module"], manifest["exports"]]).filter((path) => !path.includes("*"));
+    typeof value === "string"
+      ? [value]
+      : typeof value === "object" && value !== null
+        ? Object.values(value).flatMap(leaves)
+        : [];
+  const named = leaves([manifest.main, manifest.module, manifest.exports]).filter((path) => !path.includes("*"));
   return [...named, "./index.js", "./index.mjs"].map((path) => (path.startsWith("./") ? path : `./${path}`));
 }
 
 function filesUsedBy(tree: SourceTree, path: string): string[] {
   const text = tree.files.get(path) ?? "";
-  return [...text.matchAll(specifierPattern)].flatMap(([, , specifier]) => resolveInTree(tree, path, specifier as string) ?? []);
+  return [...text.matchAll(specifierPattern)].flatMap(
+    ([, , specifier]) => resolveInTree(tree, path, specifier as string) ?? [],
+  );
 }
 
 /**
  * Names in the module scope of `path` that hold a copy of an export whose value changes.
  * `changed` gives the changed exports of files that come before it in dependency order.
  */
-export function copiedNames(tree: SourceTree, path: string, changed: ReadonlyMap<string, ReadonlySet<string>>): Set<string> {
+export function copiedNames(
+  tree: SourceTree,
+  path: string,
+  changed: ReadonlyMap<string, ReadonlySet<string>>,
+): Set<string> {
   const sources = filesUsedBy(tree, path).filter((used) => (changed.get(used)?.size ?? 0) > 0);
   if (sources.length === 0) return new Set();
   const source = parseSource(path, tree.files.get(path) as string, formatOf(tree, path));
-  const names = cutIntoUnits(source, source.program.body as unknown as AnyNode[]).flatMap((unit) => copiesOf(unit, (specifier) => {
-    const used = resolveInTree(tree, path, specifier);
-    return used === undefined ? undefined : changed.get(used);
-  }));
+  const names = cutIntoUnits(source, source.program.body as unknown as AnyNode[]).flatMap((unit) =>
+    copiesOf(unit, (specifier) => {
+      const used = resolveInTree(tree, path, specifier);
+      return used === undefined ? undefined : changed.get(used);
+    }),
+  );
   return new Set(names);
 }
 
@@ -77,7 +89,9 @@ function copiesOf(unit: Unit, changedBy: (specifier: string) => ReadonlySet<stri
   }
   const changed = init ? changedBy(requiredBy(init) ?? "") : undefined;
   if (changed === undefined || pattern.type !== "ObjectPattern") return [];
-  const touched = (pattern.properties as AnyNode[]).some((property) => changed.has((property.key as AnyNode | undefined)?.name as string));
+  const touched = (pattern.properties as AnyNode[]).some((property) =>
+    changed.has((property.key as AnyNode | undefined)?.name as string),
+  );
   // The declarator is evaluated again as a whole; names whose export stays get the value that they have.
   return touched ? [...unit.names] : [];
 }

@@ -6,8 +6,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { refuse, type Refusal, RefusalError } from "../base/refusal.ts";
 import { RebootlessError } from "../base/errors.ts";
+import { type Refusal, RefusalError, refuse } from "../base/refusal.ts";
 import type { Hotpatch } from "../hotpatch/hotpatch.ts";
 import type { Advisory, Manifest, Target } from "../hotpatch/manifest.ts";
 import { type BuiltChange, buildNodeChange, type Recomputed } from "./node-change.ts";
@@ -40,7 +40,10 @@ export async function buildNpmHotpatch(fix: NpmFix, options: BuildOptions): Prom
     const before = await fetchPackage(fix.vulnerable, { ...options, workFolder });
     const after = await fetchPackage(fixedSpecifier(fix), { ...options, workFolder });
     if (before.name !== after.name) {
-      throw new RebootlessError("usage/arguments", `${before.name} and ${after.name} are two packages; a hotpatch goes from one version of a package to another.`);
+      throw new RebootlessError(
+        "usage/arguments",
+        `${before.name} and ${after.name} are two packages; a hotpatch goes from one version of a package to another.`,
+      );
     }
     options.progress(`Comparing ${before.name} ${before.version} with ${after.version}`);
     const versions = { before: before.version, after: after.version };
@@ -48,8 +51,16 @@ export async function buildNpmHotpatch(fix: NpmFix, options: BuildOptions): Prom
     const target: Target = { kind: "npm", name: before.name, version: before.version, fixedVersion: after.version };
     const id = `npm-${before.name.replace(/^@/, "").replace("/", ".")}-${before.version}-to-${after.version}`;
     const title = `${before.name} ${before.version} to ${after.version}`;
-    const build = (recomputed: Recomputed): Hotpatch => assemble({ id, title, target, built: buildNodeChange({ ...trees, versions, recomputed }), options });
-    return await buildUntilCurrent(build, { ...options, base: before.base, packageName: before.name, packageFolder: before.folder, version: before.version, fixed: after });
+    const build = (recomputed: Recomputed): Hotpatch =>
+      assemble({ id, title, target, built: buildNodeChange({ ...trees, versions, recomputed }), options });
+    return await buildUntilCurrent(build, {
+      ...options,
+      base: before.base,
+      packageName: before.name,
+      packageFolder: before.folder,
+      version: before.version,
+      fixed: after,
+    });
   } finally {
     end();
     process.off("exit", end);
@@ -63,10 +74,21 @@ export function buildFilesHotpatch(before: string, after: string, options: Build
   const built = buildNodeChange({ before: trees.before, after: trees.after });
   refuseGaps(built);
   const digest = createHash("sha256");
-  for (const { path, before: { sha256 }, after: name } of built.change.files) digest.update(`${path}\n${sha256}\n`).update(built.payloads.get(name) ?? "");
+  for (const {
+    path,
+    before: { sha256 },
+    after: name,
+  } of built.change.files)
+    digest.update(`${path}\n${sha256}\n`).update(built.payloads.get(name) ?? "");
   const target: Target = { kind: "files", name: trees.name };
   const id = `files-${trees.name.replace(/[^\w.@+-]/g, "_")}-${digest.digest("hex").slice(0, 12)}`;
-  return assemble({ id, title: `${trees.name}: ${built.change.files.map(({ path }) => path).join(", ")}`.slice(0, 300), target, built, options });
+  return assemble({
+    id,
+    title: `${trees.name}: ${built.change.files.map(({ path }) => path).join(", ")}`.slice(0, 300),
+    target,
+    built,
+    options,
+  });
 }
 
 function fixedSpecifier({ vulnerable, fixed }: NpmFix): string {
@@ -80,10 +102,16 @@ function readPair(before: string, after: string): { name: string; before: Source
     if (stats === undefined) throw new RebootlessError("input/file-missing", `${path} does not exist.`);
     return stats.isDirectory();
   });
-  if (kinds[0] !== kinds[1]) throw new RebootlessError("usage/arguments", "Name two files or two folders: one is a file and the other a folder.");
+  if (kinds[0] !== kinds[1])
+    throw new RebootlessError(
+      "usage/arguments",
+      "Name two files or two folders: one is a file and the other a folder.",
+    );
   if (kinds[0]) return { name: basename(before), before: readSourceTree(before), after: readSourceTree(after) };
   const name = basename(before);
-  const tree = (path: string): SourceTree => ({ files: new Map([[name, readFileSync(path, "utf8").replace(/^\uFEFF/, "")]]) });
+  const tree = (path: string): SourceTree => ({
+    files: new Map([[name, readFileSync(path, "utf8").replace(/^\uFEFF/, "")]]),
+  });
   return { name, before: withPackage(tree(before), before), after: withPackage(tree(after), before) };
 }
 
@@ -91,7 +119,8 @@ function readPair(before: string, after: string): { name: string; before: Source
 function withPackage(tree: SourceTree, file: string): SourceTree {
   for (let folder = resolve(file, ".."); ; folder = resolve(folder, "..")) {
     const path = resolve(folder, "package.json");
-    if (statSync(path, { throwIfNoEntry: false })?.isFile()) return { files: new Map([...tree.files, ["package.json", readFileSync(path, "utf8")]]) };
+    if (statSync(path, { throwIfNoEntry: false })?.isFile())
+      return { files: new Map([...tree.files, ["package.json", readFileSync(path, "utf8")]]) };
     if (folder === resolve(folder, "..")) return tree;
   }
 }
@@ -117,7 +146,10 @@ interface Parts {
 
 function assemble({ id, title, target, built, options }: Parts): Hotpatch {
   if (built.change.files.length === 0) {
-    refuse("build/nothing-changed", "No JavaScript file differs in more than comments and white space, so there is nothing to patch in memory.");
+    refuse(
+      "build/nothing-changed",
+      "No JavaScript file differs in more than comments and white space, so there is nothing to patch in memory.",
+    );
   }
   const payloads = [...built.payloads].sort(([one], [other]) => (one < other ? -1 : 1));
   const manifest: Manifest = {

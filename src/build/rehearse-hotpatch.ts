@@ -9,7 +9,7 @@ import { wireHotpatch } from "../engine/node/wire.ts";
 import type { Hotpatch } from "../hotpatch/hotpatch.ts";
 import type { EditWay, NodeFile } from "../hotpatch/manifest.ts";
 import type { Recomputed } from "./node-change.ts";
-import { type StaleValue, staleValues } from "./stale-values.ts";
+import { keptFunctions, type StaleValue, staleValues } from "./stale-values.ts";
 
 export interface RehearsalPlace {
   readonly nodePath: string;
@@ -94,7 +94,7 @@ async function findStale(hotpatch: Hotpatch, place: RehearsalPlace): Promise<Sta
   if (!old.valuesBefore || !old.valuesAfter || !fixed.valuesBefore || !again.valuesBefore) return [];
   const loaded = new Set(old.loadedFiles);
   const lists = { before: old.valuesBefore, patched: old.valuesAfter, fixed: fixed.valuesBefore, again: again.valuesBefore };
-  return staleValues(lists).filter(({ path }) => loaded.has(path));
+  return [...staleValues(lists), ...keptFunctions(old.replaced ?? [])].filter(({ path }) => loaded.has(path));
 }
 
 function refuseStale(stale: readonly StaleValue[], packageName: string): void {

@@ -27,10 +27,14 @@ export function readSourceTree(folder: string): SourceTree {
 function collectPaths(folder: string, relative: string, paths: string[]): void {
   for (const entry of readdirSync(join(folder, relative), { withFileTypes: true })) {
     const path = posix.join(relative, entry.name);
-    if (entry.isDirectory() && entry.name !== "node_modules" && entry.name !== ".git") collectPaths(folder, path, paths);
+    if (entry.isDirectory() && entry.name !== "node_modules" && entry.name !== ".git")
+      collectPaths(folder, path, paths);
     if (entry.isFile() && sourcePattern.test(entry.name)) paths.push(path);
     if (paths.length > fileLimit) {
-      throw new RebootlessError("input/too-large", `${folder} has more than ${fileLimit} JavaScript files; name a smaller folder.`);
+      throw new RebootlessError(
+        "input/too-large",
+        `${folder} has more than ${fileLimit} JavaScript files; name a smaller folder.`,
+      );
     }
   }
 }
@@ -67,5 +71,7 @@ function packageType(text: string): ModuleFormat {
 export function resolveInTree(tree: SourceTree, from: string, specifier: string): string | undefined {
   if (!/^\.{1,2}(?:\/|$)/.test(specifier)) return undefined;
   const base = posix.normalize(posix.join(dirname(from), specifier));
-  return [base, `${base}.js`, `${base}.json`, `${base}.cjs`, posix.join(base, "index.js")].find((path) => tree.files.has(path));
+  return [base, `${base}.js`, `${base}.json`, `${base}.cjs`, posix.join(base, "index.js")].find((path) =>
+    tree.files.has(path),
+  );
 }

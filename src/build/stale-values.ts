@@ -44,6 +44,11 @@ export function staleValues(lists: ListedVersions): StaleValue[] {
   return [...others, ...leftOvers(lists)];
 }
 
+/** Exported functions that were replaced rather than changed. */
+export function keptFunctions(places: readonly string[]): StaleValue[] {
+  return places.map((place) => ({ ...splitPlace(place), held: "the former function wherever it was taken from the exports", wanted: "another one", source: undefined }));
+}
+
 /** Settings that the fixed version took away from an object of its own; what is no longer exported may stay. */
 function leftOvers({ before, patched, fixed, again }: ListedVersions): StaleValue[] {
   return Object.entries(patched).flatMap(([place, held]) => {

@@ -4,8 +4,8 @@
  * To add one: write its `CommandSpec` in a file under commands/, import it here, and put it into the list; help, completion, exit codes and --json come by themselves.
  */
 import type { CommandSpec } from "./command.ts";
-import { completionCommand } from "./commands/completion.ts";
 import { buildCommands } from "./commands/build.ts";
+import { completionCommand } from "./commands/completion.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keyCommands } from "./commands/key.ts";
 import { applyCommand, revertCommand, verifyCommand } from "./commands/process-commands.ts";

@@ -25,13 +25,17 @@ export const rooms: Readonly<Record<string, readonly Way[]>> = {
     { to: "javascript" },
     { to: "process" },
     // A rehearsal is an apply in a sacrificial process; nothing else of a build may touch a process.
-    { to: "engine", only: /^src\/build\/rehears/, into: /^src\/engine\/(engine\.ts|node\/)/ },
+    { to: "engine", only: /^src\/build\/(rehears|stale-values)/, into: /^src\/engine\/(engine\.ts|node\/)/ },
   ],
   cli: [{ to: "base" }, { to: "process" }, { to: "hotpatch" }, { to: "javascript" }, { to: "engine" }, { to: "build" }],
 };
 
 /** Where running starts: the command, and what is read by path rather than imported. */
-export const entryPoints: readonly RegExp[] = [/^src\/cli\/main\.ts$/, /^src\/engine\/node\/agent\/[^/]+\.cjs$/];
+export const entryPoints: readonly RegExp[] = [
+  /^src\/cli\/main\.ts$/,
+  /^src\/engine\/node\/agent\/[^/]+\.cjs$/,
+  /^src\/engine\/node\/attach\/helper\.ts$/,
+];
 
 /** What the folders beside src/ may import. */
 const outside: Readonly<Record<string, readonly string[]>> = {

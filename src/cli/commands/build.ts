@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
-import { buildFilesHotpatch, buildNpmHotpatch, type BuildOptions } from "../../build/hotpatch-build.ts";
+import { type BuildOptions, buildFilesHotpatch, buildNpmHotpatch } from "../../build/hotpatch-build.ts";
 import { encodeHotpatch } from "../../hotpatch/container.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { writeHotpatchFile } from "../../hotpatch/hotpatch-file.ts";
@@ -24,7 +24,11 @@ const commonOptions: readonly CommandOption[] = [
   { flags: "--key <file>", description: "the private key to sign with (default: the one that key generate makes)" },
   passphraseFileOption,
   { flags: "--unsigned", description: "leave it unsigned; only --allow-unsigned will take it" },
-  { flags: "--advisory <id>", description: "a CVE that it closes, with its severity if known, such as CVE-2021-23337:high", repeatable: true },
+  {
+    flags: "--advisory <id>",
+    description: "a CVE that it closes, with its severity if known, such as CVE-2021-23337:high",
+    repeatable: true,
+  },
   { flags: "--sequence <number>", description: "the higher one replaces the lower ones", default: "1" },
 ];
 
@@ -40,10 +44,14 @@ const buildNpm: CommandSpec = {
     { command: "rebootless build npm ./ours-1.0 --to ./ours-1.1 -o ours.hotpatch", what: "from two folders" },
   ],
   async run(input, io) {
-    const fixed = input.options["to"];
-    if (typeof fixed !== "string") throw new RebootlessError("usage/arguments", "Say which version has the fix: --to VERSION or --to FOLDER.");
+    const fixed = input.options.to;
+    if (typeof fixed !== "string")
+      throw new RebootlessError("usage/arguments", "Say which version has the fix: --to VERSION or --to FOLDER.");
     const output = outputFile(input, io);
-    const hotpatch = await buildNpmHotpatch({ vulnerable: input.arguments[0] as string, fixed }, buildOptions(input, io));
+    const hotpatch = await buildNpmHotpatch(
+      { vulnerable: input.arguments[0] as string, fixed },
+      buildOptions(input, io),
+    );
     return await finish(hotpatch, output, input, io);
   },
 };
@@ -67,34 +75,46 @@ const buildFiles: CommandSpec = {
 export const buildCommands: readonly CommandSpec[] = [buildNpm, buildFiles];
 
 function outputFile(input: CommandInput, io: CommandIo): string {
-  const output = input.options["output"];
-  if (typeof output !== "string") throw new RebootlessError("usage/arguments", "Say where to write the hotpatch: -o FILE.");
+  const output = input.options.output;
+  if (typeof output !== "string")
+    throw new RebootlessError("usage/arguments", "Say where to write the hotpatch: -o FILE.");
   return resolve(io.cwd, output);
 }
 
 function buildOptions(input: CommandInput, io: CommandIo): BuildOptions {
-  const sequence = Number(input.options["sequence"] ?? 1);
-  if (!Number.isInteger(sequence) || sequence < 1) throw new RebootlessError("usage/arguments", "--sequence takes a whole number of at least 1.");
-  const advisories = ((input.options["advisory"] as readonly string[] | undefined) ?? []).map(parseAdvisory);
+  const sequence = Number(input.options.sequence ?? 1);
+  if (!Number.isInteger(sequence) || sequence < 1)
+    throw new RebootlessError("usage/arguments", "--sequence takes a whole number of at least 1.");
+  const advisories = ((input.options.advisory as readonly string[] | undefined) ?? []).map(parseAdvisory);
   return { cwd: io.cwd, advisories, sequence, nodePath: process.execPath, progress: io.progress };
 }
 
 function parseAdvisory(text: string): Advisory {
   const match = /^([0-9A-Za-z-]{1,64})(?::(low|moderate|high|critical))?$/.exec(text);
-  if (match === null) throw new RebootlessError("usage/arguments", `${JSON.stringify(text)} is not an advisory; write it like CVE-2021-23337 or CVE-2021-23337:high.`);
+  if (match === null)
+    throw new RebootlessError(
+      "usage/arguments",
+      `${JSON.stringify(text)} is not an advisory; write it like CVE-2021-23337 or CVE-2021-23337:high.`,
+    );
   const [, id, severity] = match;
-  return { id: id as string, ...(severity === undefined ? {} : { severity: severity as NonNullable<Advisory["severity"]> }) };
+  return {
+    id: id as string,
+    ...(severity === undefined ? {} : { severity: severity as NonNullable<Advisory["severity"]> }),
+  };
 }
 
 async function signersOf(input: CommandInput, io: CommandIo): Promise<Signer[]> {
-  if (input.options["unsigned"] === true) {
+  if (input.options.unsigned === true) {
     io.warn("The hotpatch is left unsigned: no process takes it without --allow-unsigned.");
     return [];
   }
-  const key = input.options["key"];
+  const key = input.options.key;
   const file = typeof key === "string" ? resolve(io.cwd, key) : defaultSigningKey(io.env);
   if (typeof key !== "string" && !existsSync(file)) {
-    throw new RebootlessError("input/file-missing", `There is no signing key at ${file}; make one with "rebootless key generate", name one with --key, or build with --unsigned.`);
+    throw new RebootlessError(
+      "input/file-missing",
+      `There is no signing key at ${file}; make one with "rebootless key generate", name one with --key, or build with --unsigned.`,
+    );
   }
   return [await loadSigner(file, await passphraseOf(input, io))];
 }
@@ -105,10 +125,25 @@ async function finish(hotpatch: Hotpatch, output: string, input: CommandInput, i
   const { digest, claimedBy } = openHotpatch(bytes, nobodyTrusted, { allowUnsigned: true });
   await writeHotpatchFile(output, bytes);
   const { id, node } = hotpatch.manifest;
-  const files = node.files.map(({ path, functions, unreachable }) => ({ path, functions: functions.map(({ name }) => name), unreachable }));
-  const data = { file: output, id, digest, sizeBytes: bytes.length, signedBy: claimedBy, files, added: node.added.map(({ path }) => path) };
+  const files = node.files.map(({ path, functions, unreachable }) => ({
+    path,
+    functions: functions.map(({ name }) => name),
+    unreachable,
+  }));
+  const data = {
+    file: output,
+    id,
+    digest,
+    sizeBytes: bytes.length,
+    signedBy: claimedBy,
+    files,
+    added: node.added.map(({ path }) => path),
+  };
   const lines = files.map(({ path, functions, unreachable }) => {
-    const what = functions.length > 0 ? functions.slice(0, 8).join(", ") + (functions.length > 8 ? ` and ${functions.length - 8} more` : "") : "no function";
+    const what =
+      functions.length > 0
+        ? functions.slice(0, 8).join(", ") + (functions.length > 8 ? ` and ${functions.length - 8} more` : "")
+        : "no function";
     return `  ${path}: ${what}${unreachable.length > 0 ? ` (${unreachable.length} change${unreachable.length === 1 ? "" : "s"} only for processes that load it later)` : ""}`;
   });
   return { data, text: [`${id} written to ${output} (${bytes.length} bytes)`, ...lines].join("\n") };

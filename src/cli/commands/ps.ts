@@ -6,12 +6,12 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { RefusalError } from "../../base/refusal.ts";
-import { openExistingAgent } from "../../engine/node/attach/open-agent.ts";
 import { checkRunning, checkSignal } from "../../engine/node/attach/checks.ts";
+import { openExistingAgent } from "../../engine/node/attach/open-agent.ts";
 import type { AgentStatus } from "../../engine/node/node-engine.ts";
+import type { Manifest } from "../../hotpatch/manifest.ts";
 import { classifyNode } from "../../process/node-executable.ts";
 import { listProcesses, type ProcessInfo } from "../../process/process.ts";
-import type { Manifest } from "../../hotpatch/manifest.ts";
 import type { CommandInput, CommandIo, CommandResult, CommandSpec } from "../command.ts";
 import { trustDirectoryOption } from "./key.ts";
 import { openWithTrust } from "./open-file.ts";
@@ -56,21 +56,24 @@ export const psCommand: CommandSpec = {
   async run(input, io): Promise<CommandResult> {
     const wanted = await manifestOf(input, io);
     const user = process.geteuid?.() ?? 0;
-    const candidates = listProcesses().filter(({ pid, uid }) => pid !== process.pid && (user === 0 || uid.effective === user));
+    const candidates = listProcesses().filter(
+      ({ pid, uid }) => pid !== process.pid && (user === 0 || uid.effective === user),
+    );
     const processes: ListedProcess[] = [];
     for (const info of candidates) {
       const kind = classifyNode(info);
       if (kind.kind === "node") processes.push(await describe(info, kind.version));
     }
-    const answered = wanted === undefined ? processes : processes.map((found) => ({ ...found, couldTake: couldTake(found, wanted) }));
-    return { data: { processes: answered }, text: table(answered, input.options["packages"] === true) };
+    const answered =
+      wanted === undefined ? processes : processes.map((found) => ({ ...found, couldTake: couldTake(found, wanted) }));
+    return { data: { processes: answered }, text: table(answered, input.options.packages === true) };
   },
 };
 
 async function manifestOf(input: CommandInput, io: CommandIo): Promise<Manifest | undefined> {
-  const file = input.options["for"];
+  const file = input.options.for;
   if (typeof file !== "string") return undefined;
-  const trustDirectory = input.options["trustDir"] as string | undefined;
+  const trustDirectory = input.options.trustDir as string | undefined;
   const { opened } = await openWithTrust(file, { trustDirectory, allowUnsigned: true }, io);
   return opened.hotpatch.manifest;
 }
@@ -130,7 +133,11 @@ function installedPackages({ pid, commandLine }: ProcessInfo): ListedPackage[] {
   const found: ListedPackage[] = [];
   if (script === undefined) return found;
   const root = `/proc/${pid}/root`;
-  for (let folder = dirname(resolve(workingFolder(pid), script)); found.length < installedLimit; folder = dirname(folder)) {
+  for (
+    let folder = dirname(resolve(workingFolder(pid), script));
+    found.length < installedLimit;
+    folder = dirname(folder)
+  ) {
     const modules = join(folder, "node_modules");
     for (const name of packageNames(join(root, modules)).slice(0, installedLimit)) {
       const read = readPackage(join(root, modules, name, "package.json"), join(modules, name), "installed");
@@ -152,7 +159,13 @@ function workingFolder(pid: number): string {
 
 function packageNames(folder: string): string[] {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder).flatMap((name) => (name.startsWith("@") ? readdirSync(join(folder, name)).map((inner) => `${name}/${inner}`) : name.startsWith(".") ? [] : [name]));
+  return readdirSync(folder).flatMap((name) =>
+    name.startsWith("@")
+      ? readdirSync(join(folder, name)).map((inner) => `${name}/${inner}`)
+      : name.startsWith(".")
+        ? []
+        : [name],
+  );
 }
 
 function readPackage(manifest: string, path: string, seen: ListedPackage["seen"]): ListedPackage | undefined {
@@ -170,10 +183,17 @@ function table(processes: readonly ListedProcess[], withPackages: boolean): stri
   const rows = processes.flatMap((found) => [
     `${String(found.pid).padStart(8)}  ${found.node.padEnd(9)}  ${found.reachable.padEnd(6)}  ${patchesOf(found).padEnd(30)}  ${found.command}`,
     ...(found.reason === undefined ? [] : [`          ${found.reason}`]),
-    ...(found.couldTake === undefined ? [] : [`          ${found.couldTake ? "could take the hotpatch" : "not for this process"}`]),
-    ...(withPackages ? found.packages.map(({ name, version, path, seen }) => `          ${name}@${version}  ${seen}  ${path}`) : []),
+    ...(found.couldTake === undefined
+      ? []
+      : [`          ${found.couldTake ? "could take the hotpatch" : "not for this process"}`]),
+    ...(withPackages
+      ? found.packages.map(({ name, version, path, seen }) => `          ${name}@${version}  ${seen}  ${path}`)
+      : []),
   ]);
-  return [`${"PID".padStart(8)}  ${"NODE".padEnd(9)}  ${"ENTRY".padEnd(6)}  ${"HOTPATCHES".padEnd(30)}  COMMAND`, ...rows].join("\n");
+  return [
+    `${"PID".padStart(8)}  ${"NODE".padEnd(9)}  ${"ENTRY".padEnd(6)}  ${"HOTPATCHES".padEnd(30)}  COMMAND`,
+    ...rows,
+  ].join("\n");
 }
 
 function patchesOf({ hotpatches }: ListedProcess): string {

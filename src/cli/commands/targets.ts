@@ -24,7 +24,10 @@ export function findTargets(input: CommandInput): Targets {
   const given = input.options.pid as readonly string[] | undefined;
   const isSweep = input.options.all === true;
   if (isSweep === (given !== undefined && given.length > 0)) {
-    throw new RebootlessError("usage/arguments", "Say which processes: either --pid N (more than once if need be) or --all.");
+    throw new RebootlessError(
+      "usage/arguments",
+      "Say which processes: either --pid N (more than once if need be) or --all.",
+    );
   }
   if (isSweep) return { processes: ownNodeProcesses(), isSweep };
   return { processes: (given ?? []).map(findProcess), isSweep };
@@ -34,7 +37,8 @@ function findProcess(text: string): ProcessReference {
   const pid = /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined;
   if (pid === undefined) throw new RebootlessError("usage/arguments", `${JSON.stringify(text)} is not a process id.`);
   const found = readProcess(pid);
-  if (found === undefined) throw new RebootlessError("input/process-missing", `There is no process ${pid}.`, { details: { pid } });
+  if (found === undefined)
+    throw new RebootlessError("input/process-missing", `There is no process ${pid}.`, { details: { pid } });
   return { pid, startTicks: found.startTicks };
 }
 
@@ -66,7 +70,10 @@ const unconcerned = new Set(["target/package-absent", "target/not-node", "target
  * One process after the other, since they share the debugging port.
  * A refusal or a failure for one process does not keep the others from being served; when none was served, it is the answer.
  */
-export async function eachTarget<T>({ processes, isSweep }: Targets, action: (target: ProcessReference) => Promise<T>): Promise<Swept<T>> {
+export async function eachTarget<T>(
+  { processes, isSweep }: Targets,
+  action: (target: ProcessReference) => Promise<T>,
+): Promise<Swept<T>> {
   const results: T[] = [];
   const refused: Refusal[] = [];
   const failures: RebootlessError[] = [];
@@ -88,7 +95,10 @@ export async function eachTarget<T>({ processes, isSweep }: Targets, action: (ta
   if (results.length === 0 && failures[0] !== undefined) throw failures[0];
   if (results.length === 0 && refused.length > 0) throw new RefusalError(refused);
   if (results.length === 0) {
-    throw new RefusalError({ code: "target/package-absent", message: "No Node.js process that this user may touch has loaded what the hotpatch changes." });
+    throw new RefusalError({
+      code: "target/package-absent",
+      message: "No Node.js process that this user may touch has loaded what the hotpatch changes.",
+    });
   }
   return { results, refused, failed };
 }

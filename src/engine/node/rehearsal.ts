@@ -65,6 +65,8 @@ export interface RehearsalResult extends PauseSample {
   readonly loadedFiles?: readonly string[];
   readonly valuesBefore?: Readonly<Record<string, ListedValue>>;
   readonly valuesAfter?: Readonly<Record<string, ListedValue>>;
+  /** Places of exported functions in whose stead the hotpatch put others. */
+  readonly replaced?: readonly string[];
 }
 
 export interface RehearsalOptions {

@@ -11,7 +11,7 @@ const path = require("node:path");
 const { pathToFileURL } = require("node:url");
 const v8 = require("node:v8");
 const { Isolate } = require("./isolate.cjs");
-const { listValues } = require("./values.cjs");
+const { exportedFunctions, listValues, replacedFunctions } = require("./values.cjs");
 const { importModule } = require("./import-module.cjs");
 
 /** Answers on standard output with one JSON document, and ends the process. */
@@ -40,7 +40,9 @@ async function rehearse({ hotpatch, base, entries, files, ballastMb, values, val
       values.folder,
       files.filter((file) => loaded.has(file.path)),
     ));
+  const exported = exportedFunctions(roots ?? []);
   const list = values && ((isolate) => valuesIn(isolate, { ...values, roots }));
+  const lookAgain = values && ((isolate) => ({ valuesAfter: list(isolate), replaced: replacedFunctions(exported, roots) }));
   if (list) {
     answer.loadedFiles = entryModules;
     answer.valuesBefore = list(new Isolate());
@@ -48,7 +50,7 @@ async function rehearse({ hotpatch, base, entries, files, ballastMb, values, val
   if (valuesOnly) return answer;
   // A file that did not load to its end may have been compiled all the same.
   const rehearsed = { ...hotpatch, files: hotpatch.files.filter((file) => loaded.has(file.path)) };
-  const cold = await round(rehearsed, waitMs, { list, isThorough: true });
+  const cold = await round(rehearsed, waitMs, { lookAgain, isThorough: true });
   Object.assign(answer, cold);
   if (cold.applied && ballastMb > 0) await measure(answer, { cold, rehearsed, ballastMb, waitMs });
   return answer;
@@ -71,13 +73,13 @@ async function measure(answer, { cold, rehearsed, ballastMb, waitMs }) {
 }
 
 /** Applied and taken back once, with the debugger turned on anew. */
-async function round(hotpatch, waitMs, { list, isThorough = false } = {}) {
+async function round(hotpatch, waitMs, { lookAgain, isThorough = false } = {}) {
   const isolate = new Isolate();
   const heapUsedBytes = v8.getHeapStatistics().used_heap_size;
   try {
     const { copies, pauseMs, enableMs, findings } = await isolate.apply({ hotpatch, waitMs });
     if (isThorough) refuseStale(isolate.findStale(hotpatch.id));
-    const values = list?.(isolate);
+    const seen = lookAgain?.(isolate);
     const { leftBehind, pauseMs: revertPauseMs } = await isolate.revert({ id: hotpatch.id, waitMs });
     return {
       applied: true,
@@ -85,7 +87,7 @@ async function round(hotpatch, waitMs, { list, isThorough = false } = {}) {
       pauseMs: Math.max(pauseMs, revertPauseMs),
       enableMs,
       findings,
-      ...(values ? { valuesAfter: values } : {}),
+      ...seen,
       leftBehind,
       heapUsedBytes,
     };

@@ -205,4 +205,27 @@ function builtinObjects() {
   return seen;
 }
 
-module.exports = { listValues };
+/** The functions that the exports of each file hold, by place. */
+function exportedFunctions(roots) {
+  const found = new Map();
+  for (const { path, value } of roots) {
+    if (typeof value === "function") found.set(path, value);
+    if (value === null || (typeof value !== "object" && typeof value !== "function")) continue;
+    for (const key of Object.keys(value)) {
+      try {
+        if (typeof value[key] === "function") found.set(`${path}.${key}`, value[key]);
+      } catch {
+        // A getter that throws exports nothing.
+      }
+    }
+  }
+  return found;
+}
+
+/** Places whose function is another than before: whoever has taken the former one keeps it. */
+function replacedFunctions(before, roots) {
+  const now = exportedFunctions(roots);
+  return [...before].filter(([place, fn]) => now.has(place) && now.get(place) !== fn).map(([place]) => place);
+}
+
+module.exports = { exportedFunctions, listValues, replacedFunctions };
