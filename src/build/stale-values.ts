@@ -33,7 +33,9 @@ export function staleValues(lists: ListedVersions): StaleValue[] {
   const others = Object.entries(fixed).flatMap(([place, wanted]) => {
     if (again[place]?.text !== wanted.text) return [];
     const held = patched[place];
-    if (held !== undefined && isReordered(wanted.under, patched, fixed)) return [];
+    if (held !== undefined && (isOfOther(wanted.under, patched, fixed) || isReordered(wanted.under, patched, fixed))) return [];
+    // Another shape of what a file exports is for those who load it anew.
+    if (held !== undefined && isExports(place, fixed) && kindOf(held) !== kindOf(wanted)) return [];
     const isStale = held === undefined ? isMissing(place, lists) : isOther(before[place], held, wanted);
     if (!isStale) return [];
     // Whoever has taken a function keeps it, so making another one would help nobody.
@@ -52,18 +54,37 @@ export function keptFunctions(places: readonly string[]): StaleValue[] {
 /** Settings that the fixed version took away from an object of its own; what is no longer exported may stay. */
 function leftOvers({ before, patched, fixed, again }: ListedVersions): StaleValue[] {
   return Object.entries(patched).flatMap(([place, held]) => {
-    const holder = held.under === undefined || fixed[place] || again[place] ? undefined : fixed[held.under];
-    const isSetting = holder?.open === true && holder.text === "an object" && (holder.under !== undefined || held.under?.includes("~") === true);
+    const { under } = held;
+    const holder = under === undefined || fixed[place] || again[place] || isExports(under, fixed) ? undefined : fixed[under];
+    const isSetting = holder?.open === true && holder.text === "an object" && patched[under as string]?.text === holder.text;
     if (!isSetting || before[place]?.text !== held.text || held.text.startsWith("function")) return [];
     return [{ ...splitPlace(place), held: held.text, wanted: "nothing" }];
   });
 }
 
-/** A property that is looked for in an object which both have, and which was listed as a whole. */
+/**
+ * A property that is looked for in an object which both have, and which was listed as a whole.
+ * A further export does not count: who runs the old version does not use it, and the package's own new code finds it through the registry.
+ */
 function isMissing(place: string, { before, patched, fixed }: ListedVersions): boolean {
   const { under } = fixed[place] as ListedValue;
-  if (under === undefined || before[place] !== undefined) return false;
+  if (under === undefined || isExports(under, fixed) || before[place] !== undefined) return false;
   return patched[under]?.open === true && patched[under].text === fixed[under]?.text;
+}
+
+/** The place of what a file exports as a whole. */
+function isExports(place: string, list: ValueList): boolean {
+  return list[place]?.under === undefined && !place.includes("~");
+}
+
+/** Below a value that is another one as a whole there is nothing to compare. */
+function isOfOther(holder: string | undefined, patched: ValueList, fixed: ValueList): boolean {
+  const [one, other] = [patched[holder ?? ""], fixed[holder ?? ""]];
+  return one !== undefined && other !== undefined && kindOf(one) !== kindOf(other);
+}
+
+function kindOf({ text }: ListedValue): string {
+  return /^(?:function|an? \w+)/.exec(text)?.[0] ?? "a primitive";
 }
 
 /** The keys of an object that got more of them: the same strings in another order. */

@@ -7,8 +7,9 @@
 import { besideOld } from "./arrow-text.ts";
 import { analyseBindings, type Bindings, captureKey, isCapturing } from "./bindings.ts";
 import type { FileDifference, Gap, Replacement, ScopePair } from "./difference.ts";
+import { textInOldForm } from "./function-form.ts";
 import { buildFunctionTree, descendants, type FunctionEntry, ownTokens, type Range } from "./function-tree.ts";
-import { instanceMethods, migrationFunction, stateChanges } from "./instance-state.ts";
+import { instanceMethods, migrationFunction, type StateChange, stateChanges } from "./instance-state.ts";
 import { closureGaps } from "./kept-closures.ts";
 import { type Delta, Registry } from "./registry.ts";
 import { applyEdits, type Edit, pathTo, referenceEdit, rewriteReferences } from "./rewrite.ts";
@@ -91,27 +92,26 @@ class Writer {
 
   /** Follows values that changed into the bindings and statements that were computed from them at load. */
   #settleBindings(forced: ReadonlySet<string>): void {
-    for (const name of forced) this.#recompute(name);
+    const { scopes } = this.#difference;
+    const exported = [...forced].filter((name) => name.startsWith("exports.")).map((name) => name.slice("exports.".length));
+    for (const key of exported) for (const scope of scopes) this.#registry.recomputeExportedVariables(scope, key);
+    for (const name of forced) if (!name.startsWith("exports.")) scopes.some((scope) => this.#registry.addChange(scope, name));
     for (const { scope, name } of [...this.#difference.rebuilt, ...this.#registry.unheldTargets()]) this.#registry.addChange(scope, name);
     for (let grew = true; grew; ) {
       grew = false;
       for (const { scope, unit } of this.#registry.dependents()) {
+        if (this.#registry.isExportedObject(scope, unit)) continue;
         for (const name of unit.names) grew = this.#registry.addChange(scope, name) || grew;
       }
     }
     for (const { scope, unit } of this.#registry.dependents()) {
       if (unit.kind === "default-export") this.#registry.rebound.add("default");
+      if (this.#registry.isExportedObject(scope, unit)) this.#registry.updateExportedObject(scope, unit);
       if (unit.names.length > 0 || unit.kind === "return" || unit.kind === "default-export") continue;
       if (/^assign:(module\.)?exports$/.test(unit.key)) this.#registry.addWholeExport(scope, unit.node);
       else this.#rerun(scope, unit.node);
     }
-  }
-
-  /** `name` is a variable of the module, or of a function around all of it, or `exports.name`. */
-  #recompute(name: string): void {
-    const { scopes } = this.#difference;
-    if (name.startsWith("exports.")) for (const scope of scopes) this.#registry.recomputeExport(scope, name.slice("exports.".length));
-    else scopes.some((scope) => this.#registry.addChange(scope, name));
+    for (const key of exported) for (const scope of scopes) this.#registry.recomputeExport(scope, key);
   }
 
   /** An object that is made anew has to be filled as it was while the module loaded. */
@@ -137,6 +137,7 @@ class Writer {
     const versions = this.#difference;
     const changes = stateChanges({ source: versions.before.source, entry: before }, { source: versions.after.source, entry: after });
     const methods = changes.length === 0 ? [] : instanceMethods(versions.before.root, before, versions.before.source);
+    if (methods.length === 0 && this.#isMigratedByConstructor(before, changes)) return [...exchanges];
     const open = changes.filter(({ migration }) => migration === undefined || methods.length === 0);
     for (const { property } of open) {
       this.#gaps.push({ name: before.name, line: before.line, reason: `instances made before the patch keep their ${property}; a hook of the author would have to change it` });
@@ -150,6 +151,15 @@ class Writer {
       result.splice(index < 0 ? result.length : index, index < 0 ? 0 : 1, this.#prefixed(exchange, call));
     }
     return result;
+  }
+
+  /** A method that makes the state of its instance anew, as the constructor does. */
+  #isMigratedByConstructor(method: FunctionEntry, changes: readonly StateChange[]): boolean {
+    const { before, after, replacements } = this.#difference;
+    const migrated = replacements
+      .filter((other) => other.before.constructorOf !== undefined && instanceMethods(before.root, other.before, before.source).includes(method))
+      .flatMap((other) => stateChanges({ source: before.source, entry: other.before }, { source: after.source, entry: other.after }));
+    return changes.every(({ property }) => migrated.some((change) => change.property === property && change.migration !== undefined));
   }
 
   #prefixed({ entry, edits }: Exchange, statement: string): Exchange {
@@ -171,6 +181,12 @@ class Writer {
   }
 
   #newText(before: FunctionEntry, after: FunctionEntry, rewrite: (range: Range) => string): string {
+    const otherForm = textInOldForm({ source: this.#difference.before.source, entry: before }, { source: this.#difference.after.source, entry: after }, rewrite);
+    if (otherForm !== undefined) return otherForm;
+    if (before.node.type === "ArrowFunctionExpression" && after.range.start !== after.node.start) {
+      this.#gaps.push({ name: before.name, line: before.line, reason: "it was an arrow function and became a method, which has a this of its own" });
+      return this.#difference.before.source.text.slice(before.range.start, before.range.end);
+    }
     const becameAsync = before.node.async !== true && after.node.async === true && after.node.generator !== true;
     if (becameAsync && bodyStart(before.node) !== undefined && bodyStart(after.node) !== undefined) return this.#asyncInside(before, after, rewrite);
     if (before.node.async === true && after.node.async !== true && this.#difference.before.source.format === "module") {

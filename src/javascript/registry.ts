@@ -121,27 +121,51 @@ export class Registry {
     for (const property of properties) this.addEffect({ kind: "define", scope, target: node.left as AnyNode, onPrototype: false, property });
   }
 
-  /** Computes an export anew: where it is assigned last, or where the exported object is written. */
+  /** The variables that an export's value comes from are to be made anew: `exports.keys = keys`, `const keys = exports.keys = …`. */
+  recomputeExportedVariables(scope: ScopePair, key: string): void {
+    const unit = this.#unitExporting(scope, key);
+    const value = unit && assignedPlaces(unit).value;
+    const [own] = unit?.names ?? [];
+    if (own !== undefined) this.addChange(scope, own);
+    if (value?.type === "Identifier" && this.#unitDeclaring(scope, value.name as string)?.kind === "variable") this.addChange(scope, value.name as string);
+  }
+
+  /** Gives an export its value once more: where it is assigned last, or where the exported object is written. */
   recomputeExport(scope: ScopePair, key: string): void {
-    let assign: (() => void) | undefined;
-    for (const unit of this.#units(scope)) {
-      const init = unit.kind === "variable" ? (unit.node.init as AnyNode | null) : unit.kind === "assignment" ? unit.node : null;
-      const place = init?.type === "AssignmentExpression" ? this.#exportedBy(init.left as AnyNode) : undefined;
-      const value = init === null ? undefined : lastValue(init);
-      if (place === `${this.name}.exports.${key}`) {
-        const [name] = unit.names;
-        assign = () => {
-          if (name === undefined) this.addEffect({ kind: "statement", scope, node: unit.node });
-          else if (this.addChange(scope, name)) this.#need(scope, name);
-        };
-      } else if (value?.type === "ObjectExpression") {
-        const property = (value.properties as AnyNode[]).find((candidate) => candidate.type === "Property" && (candidate.key as AnyNode).name === key);
-        const target = unit.kind === "variable" ? unit.names[0] : (unit.node.left as AnyNode);
-        const isExported = unit.kind === "variable" ? this.#exportedAs(scope, target as string) !== undefined : place === `${this.name}.module.exports`;
-        if (property && target && isExported) this.addEffect({ kind: "define", scope, target, onPrototype: false, property });
-      }
+    const unit = this.#unitExporting(scope, key);
+    const [own] = unit?.names ?? [];
+    if (own !== undefined) this.#need(scope, own);
+    else if (unit !== undefined) this.addEffect({ kind: "statement", scope, node: unit.node });
+    for (const candidate of this.#units(scope)) this.#defineExported(scope, candidate, (property) => (property.key as AnyNode).name === key);
+  }
+
+  /** The statement that assigns the export last. */
+  #unitExporting(scope: ScopePair, key: string): Unit | undefined {
+    const wanted = `${this.name}.exports.${key}`;
+    return this.#units(scope).findLast((unit) => assignedPlaces(unit).places.some((left) => this.#exportedBy(left) === wanted));
+  }
+
+  /** Whether the variable's object was handed out, so that it gets properties with new values instead of being made anew. */
+  isExportedObject(scope: ScopePair, unit: Unit): boolean {
+    const properties = unit.kind === "variable" ? assignedPlaces(unit).value?.properties : undefined;
+    const isPlain = (properties as AnyNode[] | undefined)?.every(({ type, computed }) => type === "Property" && computed !== true);
+    return isPlain === true && unit.names.length === 1 && this.#exportedAs(scope, unit.names[0] as string) !== undefined;
+  }
+
+  /** Defines those properties of an exported object whose values come from something that changed. */
+  updateExportedObject(scope: ScopePair, unit: Unit): void {
+    this.#defineExported(scope, unit, (property) => this.#readsChanged(property));
+  }
+
+  #defineExported(scope: ScopePair, unit: Unit, isWanted: (property: AnyNode) => boolean): void {
+    const { places, value } = assignedPlaces(unit);
+    if (value?.type !== "ObjectExpression") return;
+    const isWhole = places.some((left) => this.#exportedBy(left) === `${this.name}.module.exports`);
+    const target = unit.kind === "variable" ? unit.names[0] : isWhole ? (unit.node.left as AnyNode) : undefined;
+    if (target === undefined || (typeof target === "string" && this.#exportedAs(scope, target) === undefined)) return;
+    for (const property of (value.properties as AnyNode[]).filter((candidate) => candidate.type === "Property" && isWanted(candidate))) {
+      this.addEffect({ kind: "define", scope, target, onPrototype: false, property });
     }
-    assign?.();
   }
 
   /** An object that is made anew from the new text has the property already. */
@@ -281,6 +305,12 @@ export class Registry {
     if (own !== undefined || scope !== this.#difference.scopes[0]) return own;
     for (const unit of this.#units(scope)) {
       const chain = assignedPlaces(unit);
+      const [alias] = unit.names;
+      // `var _default = validator; exports.default = _default`, as compilers write it.
+      if (alias !== undefined && alias !== name && chain.value?.type === "Identifier" && chain.value.name === name) {
+        const place = this.#exportedAs(scope, alias);
+        if (place !== undefined) return place;
+      }
       const place = chain.places.map((left) => this.#exportedBy(left)).find((found) => found !== undefined);
       if (place === undefined || chain.value === undefined) continue;
       if (chain.value.type === "Identifier" && chain.value.name === name) return place;

@@ -102,7 +102,10 @@ function steady(token) {
 /** Errors by their classes and the first line of their message. */
 function guardFor(errors) {
   const told = (error) => {
-    const [message] = String(error.message).split("\n");
+    // How long a part of an ES signature is differs from one signature to the next.
+    const message = String(error.message)
+      .split("\n", 1)[0]
+      .replace(/length of "\d+"/, "length");
     return `${errors.map((one) => error instanceof one)} ${error.name}: ${message}`;
   };
   const guarded = (work) => {

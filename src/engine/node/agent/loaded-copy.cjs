@@ -230,12 +230,24 @@ class LoadedCopy {
   isUnchanged() {
     if (this.text === undefined) return true;
     const current = this.debugging.trySource(this.script.scriptId);
-    if (current !== undefined) return current === this.source;
+    return current === undefined ? this.forget() : current === this.source;
+  }
+
+  /** The text is still the one that the hotpatch put there. */
+  isAsApplied() {
+    if (this.text === undefined) return true;
+    const current = this.debugging.trySource(this.script.scriptId);
+    return current === undefined ? this.forget() : current === this.text;
+  }
+
+  /** V8 has dropped the script, so that there is nothing left to edit; false when a function of it lives all the same. */
+  forget() {
     if (this.functions.some(({ closures }) => closures.some((reference) => reference.deref() !== undefined)))
       return false;
     this.text = undefined;
     this.steps = [];
     this.functions = [];
+    this.passed = [];
     return true;
   }
 

@@ -189,7 +189,7 @@ class Transaction {
 
   async revert(deadlineMs) {
     for (const copy of this.copies) {
-      if (copy.text !== undefined && this.debugging.trySource(copy.script.scriptId) !== copy.text) {
+      if (!copy.isAsApplied()) {
         throw new AgentError(
           "target/conflicting-hotpatch",
           `${copy.filename} was changed after the hotpatch was applied; take that back first.`,

@@ -73,7 +73,8 @@ class Search {
   visit({ place, value, entry }) {
     if (typeof value === "function" && !this.visitFunction(value, entry)) return;
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isPromise(value)) return;
-    entry.open = true;
+    // An ES module that is loaded has the exports that it has; new ones are found through the registry.
+    entry.open = !types.isModuleNamespaceObject(value);
     if (types.isMap(value)) {
       for (const [key, item] of [...Map.prototype.entries.call(value)].slice(0, arrayLimit))
         if (typeof key === "string") this.put(`${place}{${key}}`, item, place);
@@ -90,7 +91,9 @@ class Search {
       else
         for (const part of ["get", "set"]) if (descriptor[part]) this.put(`${place}.${part} ${key}`, descriptor[part]);
     }
-    this.put(`${place}.[[Prototype]]`, Reflect.getPrototypeOf(value));
+    const prototype = Reflect.getPrototypeOf(value);
+    // Whether a function is async shows in its prototype, and a live edit leaves that as it was.
+    if (typeof value !== "function" || typeof prototype === "function") this.put(`${place}.[[Prototype]]`, prototype);
   }
 
   /** False for functions of others, which are not looked into. */
