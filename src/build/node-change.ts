@@ -10,6 +10,7 @@ import { compareVersions, type FileDifference, type Gap, type Normalise } from "
 import { descendants, type FunctionEntry } from "../javascript/function-tree.ts";
 import { type LiveText, writeLiveText } from "../javascript/live-text.ts";
 import { parseSource } from "../javascript/syntax.ts";
+import { markShared } from "../javascript/touch.ts";
 import { copiedNames, dependencyOrder, publicModules } from "./dependents.ts";
 import { formatOf, type SourceTree } from "./source-tree.ts";
 
@@ -83,11 +84,12 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
   const { difference, live } = result;
   if (live.functions.length === 0 && live.delta === undefined && live.gaps.length === 0) return undefined;
   input.exported.set(path, live.exported);
+  const marked = markShared(difference.before.source, parseSource(path, live.text, common.format), live.functions);
   return {
     ...common,
     after: addPayload(payloads, `after/${path}`, newText),
-    ...(live.functions.length > 0 ? { live: addPayload(payloads, `live/${path}`, live.text) } : {}),
-    functions: live.functions.map(manifestFunction),
+    ...(live.functions.length > 0 ? { live: addPayload(payloads, `live/${path}`, marked.text), marks: [...marked.marks] } : {}),
+    functions: marked.functions.map(manifestFunction),
     ...(live.switchable ? { switchable: true as const } : {}),
     ...(live.delta === undefined ? {} : { delta: deltaOf(path, difference, live.delta, payloads) }),
     unreachable: [...live.gaps, ...reboundGaps(input, live)].map(({ name, line, reason }) => ({ name: name.slice(0, 300), line, reason })),

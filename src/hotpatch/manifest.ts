@@ -104,6 +104,8 @@ export const NodeFile = Type.Object(
     after: PayloadName,
     /** The whole text to hand to V8's live edit; absent when nothing that is already loaded has to change its code. */
     live: Type.Optional(PayloadName),
+    /** Places of the old text that get a mark wherever the old text is taken over into an edit, in ascending order. */
+    marks: Type.Optional(Type.Array(CodeUnits, { maxItems: 50_000 })),
     /** How V8 is led to the new text and back where one live edit does not do; found by a rehearsal when the hotpatch was built. */
     ways: Type.Optional(Type.Object({ there: Type.Optional(EditWay), back: Type.Optional(EditWay) }, closed)),
     /** Every change lies inside a function marked `gate`, so that the file can be edited ahead and take effect at a switch. */

@@ -5,6 +5,7 @@
  * Invariant: in the live text, the same variables are captured as in the old one, outside the exchanged functions; V8 refuses in silence to update functions whose surroundings changed.
  */
 import { besideOld } from "./arrow-text.ts";
+import { assignersOf, innerDifference } from "./assigned-captures.ts";
 import { analyseBindings, type Bindings, captureKey, isCapturing } from "./bindings.ts";
 import type { FileDifference, Gap, Replacement, ScopePair } from "./difference.ts";
 import { textInOldForm } from "./function-form.ts";
@@ -272,16 +273,43 @@ class Writer {
     const wanted = capturesOutside(this.#before, replacedPaths);
     const { path, format } = this.#difference.before.source;
     const live = parseSource(path, this.#assemble(exchanges.flatMap(({ edits }) => edits)), format);
-    const present = capturesOutside(analyseBindings(live, buildFunctionTree(live)), replacedPaths);
+    const bindingsNow = analyseBindings(live, buildFunctionTree(live));
+    const present = capturesOutside(bindingsNow, replacedPaths);
     for (const key of present.keys()) {
       if (!wanted.has(key)) this.#gaps.push({ name: key.split("#")[1] ?? key, line: 0, reason: "no closure kept this variable before, and one made before the patch cannot get at it" });
     }
-    const missing = new Map<Exchange, string[]>();
+    const missing = this.#innerAssignments(exchanges);
+    const need = (entries: readonly FunctionEntry[], reference: string): void => {
+      const keeper = exchanges.find(({ entry }) => entries.some((inner) => isInside(inner, entry)));
+      if (keeper) missing.set(keeper, [...(missing.get(keeper) ?? []), reference]);
+    };
+    const assigners = assignersOf(this.#before, pathOf);
+    const assignersNow = assignersOf(bindingsNow, pathOf);
     for (const [key, entries] of wanted) {
-      const keeper = present.has(key) ? undefined : exchanges.find(({ entry }) => entries.some((inner) => isInside(inner, entry)));
-      if (keeper) missing.set(keeper, [...(missing.get(keeper) ?? []), key.split("#")[1] as string]);
+      const name = key.split("#")[1] as string;
+      const former = assigners.get(key) ?? [];
+      const isAssigned = (assignersNow.get(key) ?? []).length > 0;
+      if (former.length > 0 && !isAssigned) need(former, `${name} = ${name}`);
+      else if (!present.has(key)) need(entries, name);
+      else if (former.length === 0 && isAssigned) this.#gaps.push(assignmentGap(name, entries[0]));
     }
     return exchanges.map((exchange) => this.#withDeadReferences(exchange, missing.get(exchange) ?? []));
+  }
+
+  /** Assignments that keep variables inside exchanged functions in the form that V8 gave them. */
+  #innerAssignments(exchanges: readonly Exchange[]): Map<Exchange, string[]> {
+    const { before: old, after: fresh } = this.#difference;
+    const missing = new Map<Exchange, string[]>();
+    for (const { before, after } of this.#difference.replacements) {
+      const { keep, open } = innerDifference(
+        { bindings: this.#before, text: old.source.text, entry: before },
+        { bindings: this.#after, text: fresh.source.text, entry: after },
+      );
+      const exchange = exchanges.find(({ entry }) => entry === before);
+      if (exchange && keep.length > 0) missing.set(exchange, keep.map((name) => `${name} = ${name}`));
+      for (const name of open) this.#gaps.push(assignmentGap(name, before));
+    }
+    return missing;
   }
 
   #withDeadReferences({ entry, edits }: Exchange, names: readonly string[]): Exchange {
@@ -419,6 +447,10 @@ function capturesOutside(bindings: Bindings, replacedPaths: readonly string[]): 
     captures.set(key, [...(captures.get(key) ?? []), placed.within]);
   }
   return captures;
+}
+
+function assignmentGap(name: string, within: FunctionEntry | undefined): Gap {
+  return { name, line: within?.line ?? 0, reason: "one version alone assigns this variable again, and V8 keeps such a variable in a form that code compiled before cannot read" };
 }
 
 export function describeGap({ name, line, reason }: Gap): string {

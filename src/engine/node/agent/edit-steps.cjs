@@ -5,6 +5,33 @@
  * V8 compares line by line and, in small changed stretches, character by character; a function is found again only if its ends lie outside of what changed.
  */
 
+/** In the live text of a hotpatch; the same length in its other form. */
+const mark = "/*rb:0*/";
+const otherMark = "/*rb:1*/";
+
+/** The old text with its marks, and the functions with their places in it. */
+function markOldText(source, marks, functions) {
+  let text = "";
+  let at = 0;
+  for (const offset of marks) {
+    text += source.slice(at, offset) + mark;
+    at = offset;
+  }
+  text += source.slice(at);
+  const shift = (offset) => offset + mark.length * marks.filter((place) => place < offset).length;
+  const moved = functions.map((found) => ({
+    ...found,
+    before: { start: shift(found.before.start), end: shift(found.before.end) },
+    ...(found.body ? { body: { start: found.body.start, before: shift(found.body.before) } } : {}),
+  }));
+  return { text, functions: moved };
+}
+
+/** Every edit has to change each marked function, so the marks of neighbouring texts differ; the last text keeps its own. */
+function alternateMarks(texts) {
+  return texts.map((text, index) => ((texts.length - 1 - index) % 2 === 1 ? text.replaceAll(mark, otherMark) : text));
+}
+
 /** Functions that contain no other function of the list. */
 function leavesOf(functions) {
   return functions.filter(
@@ -81,4 +108,4 @@ function lastBrace(text, end) {
   return brace - /[ \t]*$/.exec(text.slice(Math.max(0, brace - 200), brace))[0].length;
 }
 
-module.exports = { bridgeText, gatedText, stepwiseTexts };
+module.exports = { alternateMarks, bridgeText, gatedText, markOldText, stepwiseTexts };

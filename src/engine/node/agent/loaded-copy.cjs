@@ -11,7 +11,7 @@ const Module = require("node:module");
 const path = require("node:path");
 const { fileURLToPath, pathToFileURL } = require("node:url");
 const { findClosures, readScope, toText } = require("./closures.cjs");
-const { bridgeText, gatedText, stepwiseTexts } = require("./edit-steps.cjs");
+const { alternateMarks, bridgeText, gatedText, markOldText, stepwiseTexts } = require("./edit-steps.cjs");
 const { importModule } = require("./import-module.cjs");
 const { UndoLog } = require("./undo.cjs");
 
@@ -112,6 +112,7 @@ class LoadedCopy {
     const hasCode = file.live !== undefined && script.scriptId !== undefined;
     this.text = hasCode ? this.ownText(file.live) : undefined;
     this.steps = this.text === undefined ? [] : [this.text];
+    this.marked = markOldText(source, file.marks ?? [], file.functions);
     this.functions = [];
     this.scopes = [];
     this.imports = {};
@@ -180,14 +181,18 @@ class LoadedCopy {
     const { functions } = this.file;
     this.isGated = way === undefined && allowGates && this.file.switchable === true;
     if (this.isGated) this.gate();
-    else if (way === "stepwise") this.steps = stepwiseTexts(this.source, this.text, functions);
-    else if (way === "bridged") this.steps = [bridgeText(this.source, this.text, functions), this.text];
+    else if (way === "stepwise") this.steps = alternateMarks(stepwiseTexts(this.marked.text, this.text, this.marked.functions));
+    else if (way === "bridged") this.steps = alternateMarks([this.bridge(), this.text]);
     else this.steps = [this.text];
+  }
+
+  bridge() {
+    return bridgeText(this.marked.text, this.text, this.marked.functions);
   }
 
   /** The text with old and new side by side takes the place of the new one. */
   gate() {
-    const { text, places } = gatedText(this.source, this.text, this.file.functions, `${this.registryName}.${flagName}`);
+    const { text, places } = gatedText(this.marked.text, this.text, this.marked.functions, `${this.registryName}.${flagName}`);
     this.text = text;
     this.steps = [text];
     for (const [index, place] of places.entries()) {
@@ -361,7 +366,7 @@ class LoadedCopy {
   restoreText() {
     // In one jump back, V8 could leave functions behind that it took several steps to reach.
     if (this.file.ways?.back === "bridged" && this.passed.length === 1) {
-      this.passed.unshift(bridgeText(this.source, this.text, this.file.functions));
+      this.passed.unshift(alternateMarks([this.bridge(), this.text])[0]);
     }
     while (this.passed.length > 0) {
       const { status, detail } = this.debugging.edit(this.script.scriptId, this.passed.at(-2) ?? this.source);
