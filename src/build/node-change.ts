@@ -70,11 +70,21 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
     registry: registryName(`${path}\n${oldText}`),
   };
   if (isMinified(path, oldText)) {
-    const unreachable = [{ name: path, line: 0, reason: "the file is minified: V8 compares lines, and finds no function again in lines this long" }];
+    const unreachable = [
+      {
+        name: path,
+        line: 0,
+        reason: "the file is minified: V8 compares lines, and finds no function again in lines this long",
+      },
+    ];
     return { ...common, after: addPayload(payloads, `after/${path}`, newText), functions: [], unreachable };
   }
   const result = attempt(() => {
-    const difference = compareVersions(parseSource(path, oldText, common.format), parseSource(path, newText, common.format), normalise);
+    const difference = compareVersions(
+      parseSource(path, oldText, common.format),
+      parseSource(path, newText, common.format),
+      normalise,
+    );
     return { difference, live: writeLiveText(difference, common.registry, forced) };
   });
   if (result instanceof RefusalError) {
@@ -88,21 +98,40 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
   return {
     ...common,
     after: addPayload(payloads, `after/${path}`, newText),
-    ...(live.functions.length > 0 ? { live: addPayload(payloads, `live/${path}`, marked.text), marks: [...marked.marks] } : {}),
+    ...(live.functions.length > 0
+      ? { live: addPayload(payloads, `live/${path}`, marked.text), marks: [...marked.marks] }
+      : {}),
     functions: marked.functions.map(manifestFunction),
     ...(live.switchable ? { switchable: true as const } : {}),
     ...(live.delta === undefined ? {} : { delta: deltaOf(path, difference, live.delta, payloads) }),
-    unreachable: [...live.gaps, ...reboundGaps(input, live)].map(({ name, line, reason }) => ({ name: name.slice(0, 300), line, reason })),
+    unreachable: [...live.gaps, ...reboundGaps(input, live)].map(({ name, line, reason }) => ({
+      name: name.slice(0, 300),
+      line,
+      reason,
+    })),
   };
 }
 
 /** An ES module's importers are bound to its variables, so a value that they can see must not be another one. */
 function reboundGaps({ path, before }: FileInput, { rebound }: LiveText): Gap[] {
   if (rebound.size === 0 || !publicModules(before).has(path)) return [];
-  return [...rebound].map((name) => ({ name, line: 0, reason: "its value changes, and whoever imported it from this ES module keeps the old one" }));
+  return [...rebound].map((name) => ({
+    name,
+    line: 0,
+    reason: "its value changes, and whoever imported it from this ES module keeps the old one",
+  }));
 }
 
-function manifestFunction({ name, start, end, before, body, gate, around, ofClass }: LiveText["functions"][number]): NodeFile["functions"][number] {
+function manifestFunction({
+  name,
+  start,
+  end,
+  before,
+  body,
+  gate,
+  around,
+  ofClass,
+}: LiveText["functions"][number]): NodeFile["functions"][number] {
   return {
     name: name.slice(0, 300),
     start,
@@ -115,10 +144,18 @@ function manifestFunction({ name, start, end, before, body, gate, around, ofClas
   };
 }
 
-function deltaOf(path: string, difference: FileDifference, delta: NonNullable<LiveText["delta"]>, payloads: Map<string, Uint8Array>): NonNullable<NodeFile["delta"]> {
+function deltaOf(
+  path: string,
+  difference: FileDifference,
+  delta: NonNullable<LiveText["delta"]>,
+  payloads: Map<string, Uint8Array>,
+): NonNullable<NodeFile["delta"]> {
   return {
     text: addPayload(payloads, `delta/${path}`, delta.text),
-    scopes: delta.reads.map(({ scope, names }) => ({ names: [...names].sort(), witnesses: witnessesOf(difference, scope.before) })),
+    scopes: delta.reads.map(({ scope, names }) => ({
+      names: [...names].sort(),
+      witnesses: witnessesOf(difference, scope.before),
+    })),
     imports: [...delta.imports],
   };
 }
@@ -143,7 +180,8 @@ function attempt<T>(action: () => T): T | RefusalError {
 }
 
 function lookThrough(before: string, after: string): Normalise {
-  return (token) => (/^["'`]/.test(token) ? token.replaceAll(before, "\u0000version").replaceAll(after, "\u0000version") : token);
+  return (token) =>
+    /^["'`]/.test(token) ? token.replaceAll(before, "\u0000version").replaceAll(after, "\u0000version") : token;
 }
 
 function isMinified(path: string, text: string): boolean {

@@ -38,7 +38,10 @@ const recomputeLimit = 4;
 const ways: readonly (EditWay | undefined)[] = [undefined, "direct", "stepwise", "bridged"];
 
 /** Builds and rehearses until a patched process holds the values of the fixed version; throws `build/unreachable-change` for those that it would not hold. */
-export async function buildUntilCurrent(build: (recomputed: Recomputed) => Hotpatch, place: RehearsalPlace): Promise<Hotpatch> {
+export async function buildUntilCurrent(
+  build: (recomputed: Recomputed) => Hotpatch,
+  place: RehearsalPlace,
+): Promise<Hotpatch> {
   const recomputed = new Map<string, Set<string>>();
   for (let round = 1; ; round++) {
     const { hotpatch, stale } = await rehearseHotpatch(build(recomputed), place);
@@ -68,7 +71,10 @@ async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace): Prom
     }
     files = next;
   }
-  throw new RefusalError({ code: "build/rehearsal", message: `No sequence of live edits was found in ${attemptLimit} attempts that V8 takes as a whole.` });
+  throw new RefusalError({
+    code: "build/rehearsal",
+    message: `No sequence of live edits was found in ${attemptLimit} attempts that V8 takes as a whole.`,
+  });
 }
 
 function rehearsalInput(hotpatch: Hotpatch, { base, packageName, packageFolder }: RehearsalPlace) {
@@ -93,7 +99,12 @@ async function findStale(hotpatch: Hotpatch, place: RehearsalPlace): Promise<Sta
   ]);
   if (!old.valuesBefore || !old.valuesAfter || !fixed.valuesBefore || !again.valuesBefore) return [];
   const loaded = new Set(old.loadedFiles);
-  const lists = { before: old.valuesBefore, patched: old.valuesAfter, fixed: fixed.valuesBefore, again: again.valuesBefore };
+  const lists = {
+    before: old.valuesBefore,
+    patched: old.valuesAfter,
+    fixed: fixed.valuesBefore,
+    again: again.valuesBefore,
+  };
   return [...staleValues(lists), ...keptFunctions(old.replaced ?? [])].filter(({ path }) => loaded.has(path));
 }
 
@@ -110,19 +121,37 @@ function refuseStale(stale: readonly StaleValue[], packageName: string): void {
 function adjust(files: readonly NodeFile[], result: RehearsalResult): NodeFile[] | undefined {
   if (!result.applied) {
     const at = new Set(result.fault?.files ?? []);
-    if (at.size === 0) throw new RefusalError({ code: "build/rehearsal", message: `The hotpatch does not take effect: ${result.fault?.message}` });
+    if (at.size === 0)
+      throw new RefusalError({
+        code: "build/rehearsal",
+        message: `The hotpatch does not take effect: ${result.fault?.message}`,
+      });
     return files.map((file) => (at.has(file.path) ? nextWay(file, "there", result) : file));
   }
   const left = new Set(result.leftBehind.map(({ path }) => path));
-  return left.size === 0 ? undefined : files.map((file) => (left.has(file.path) ? nextWay(file, "back", result) : file));
+  return left.size === 0
+    ? undefined
+    : files.map((file) => (left.has(file.path) ? nextWay(file, "back", result) : file));
 }
 
 function nextWay(file: NodeFile, direction: "there" | "back", result: RehearsalResult): NodeFile {
-  const next = direction === "back" ? nextWayBack(file.ways?.back) : result.fault?.isFinal ? undefined : ways[ways.indexOf(file.ways?.there) + 1];
+  const next =
+    direction === "back"
+      ? nextWayBack(file.ways?.back)
+      : result.fault?.isFinal
+        ? undefined
+        : ways[ways.indexOf(file.ways?.there) + 1];
   if (next !== undefined) return { ...file, ways: { ...file.ways, [direction]: next } };
-  const reason = direction === "there" ? (result.fault?.message ?? "") : `taking it back leaves ${result.leftBehind.map(({ name }) => name).join(", ")} behind`;
+  const reason =
+    direction === "there"
+      ? (result.fault?.message ?? "")
+      : `taking it back leaves ${result.leftBehind.map(({ name }) => name).join(", ")} behind`;
   const { live: _live, delta: _delta, ways: _ways, ...rest } = file;
-  return { ...rest, functions: [], unreachable: [...file.unreachable, { name: file.path, line: 0, reason: reason.slice(0, 2000) }] };
+  return {
+    ...rest,
+    functions: [],
+    unreachable: [...file.unreachable, { name: file.path, line: 0, reason: reason.slice(0, 2000) }],
+  };
 }
 
 function nextWayBack(current: EditWay | undefined): EditWay | undefined {
@@ -151,7 +180,11 @@ function withFiles(hotpatch: Hotpatch, files: readonly NodeFile[]): Hotpatch {
     ...manifest.node.added.map(({ text }) => text),
   ]);
   return {
-    manifest: { ...manifest, node: { ...manifest.node, files: [...files] }, payloads: manifest.payloads.filter(({ name }) => used.has(name)) },
+    manifest: {
+      ...manifest,
+      node: { ...manifest.node, files: [...files] },
+      payloads: manifest.payloads.filter(({ name }) => used.has(name)),
+    },
     payloads: new Map([...payloads].filter(([name]) => used.has(name))),
   };
 }

@@ -33,7 +33,8 @@ export function staleValues(lists: ListedVersions): StaleValue[] {
   const others = Object.entries(fixed).flatMap(([place, wanted]) => {
     if (again[place]?.text !== wanted.text) return [];
     const held = patched[place];
-    if (held !== undefined && (isOfOther(wanted.under, patched, fixed) || isReordered(wanted.under, patched, fixed))) return [];
+    if (held !== undefined && (isOfOther(wanted.under, patched, fixed) || isReordered(wanted.under, patched, fixed)))
+      return [];
     // Another shape of what a file exports is for those who load it anew.
     if (held !== undefined && isExports(place, fixed) && kindOf(held) !== kindOf(wanted)) return [];
     const isStale = held === undefined ? isMissing(place, lists) : isOther(before[place], held, wanted);
@@ -48,15 +49,22 @@ export function staleValues(lists: ListedVersions): StaleValue[] {
 
 /** Exported functions that were replaced rather than changed. */
 export function keptFunctions(places: readonly string[]): StaleValue[] {
-  return places.map((place) => ({ ...splitPlace(place), held: "the former function wherever it was taken from the exports", wanted: "another one", source: undefined }));
+  return places.map((place) => ({
+    ...splitPlace(place),
+    held: "the former function wherever it was taken from the exports",
+    wanted: "another one",
+    source: undefined,
+  }));
 }
 
 /** Settings that the fixed version took away from an object of its own; what is no longer exported may stay. */
 function leftOvers({ before, patched, fixed, again }: ListedVersions): StaleValue[] {
   return Object.entries(patched).flatMap(([place, held]) => {
     const { under } = held;
-    const holder = under === undefined || fixed[place] || again[place] || isExports(under, fixed) ? undefined : fixed[under];
-    const isSetting = holder?.open === true && holder.text === "an object" && patched[under as string]?.text === holder.text;
+    const holder =
+      under === undefined || fixed[place] || again[place] || isExports(under, fixed) ? undefined : fixed[under];
+    const isSetting =
+      holder?.open === true && holder.text === "an object" && patched[under as string]?.text === holder.text;
     if (!isSetting || before[place]?.text !== held.text || held.text.startsWith("function")) return [];
     return [{ ...splitPlace(place), held: held.text, wanted: "nothing" }];
   });
@@ -91,7 +99,11 @@ function kindOf({ text }: ListedValue): string {
 function isReordered(array: string | undefined, patched: ValueList, fixed: ValueList): boolean {
   const size = /^an array of (\d+)$/.exec(array === undefined ? "" : (fixed[array]?.text ?? ""))?.[1];
   if (array === undefined || size === undefined || patched[array]?.text !== fixed[array]?.text) return false;
-  const elements = (list: ValueList): string[] => Array.from({ length: Math.min(Number(size), reorderedLimit) }, (_, index) => list[`${array}.${index}`]?.text ?? "").sort();
+  const elements = (list: ValueList): string[] =>
+    Array.from(
+      { length: Math.min(Number(size), reorderedLimit) },
+      (_, index) => list[`${array}.${index}`]?.text ?? "",
+    ).sort();
   const [one, other] = [elements(patched), elements(fixed)];
   return one.every((text, index) => text.startsWith('"') && text === other[index]);
 }

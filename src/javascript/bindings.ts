@@ -29,12 +29,15 @@ export interface PlacedReference {
 }
 
 export function analyseBindings(source: SourceFile, root: FunctionEntry): Bindings {
-  const manager = analyze(source.program as never, {
-    ecmaVersion: 2022,
-    sourceType: source.format === "module" ? "module" : "commonjs",
-    nodejsScope: source.format === "commonjs",
-    ignoreEval: true,
-  } as never);
+  const manager = analyze(
+    source.program as never,
+    {
+      ecmaVersion: 2022,
+      sourceType: source.format === "module" ? "module" : "commonjs",
+      nodejsScope: source.format === "commonjs",
+      ignoreEval: true,
+    } as never,
+  );
   const references: PlacedReference[] = [];
   for (const scope of manager.scopes) {
     for (const reference of scope.references) {
@@ -75,7 +78,11 @@ function holderOf({ scope }: Variable): Scope {
 }
 
 /** A stable name for a variable: its function's place in the tree, its block's place in the function, its name. */
-export function captureKey(bindings: Bindings, placed: PlacedReference, path: (entry: FunctionEntry) => string): string {
+export function captureKey(
+  bindings: Bindings,
+  placed: PlacedReference,
+  path: (entry: FunctionEntry) => string,
+): string {
   if (placed.variable === undefined) return `#${placed.name}`;
   return `${path(ownerOf(bindings, placed.variable))}#${placed.name}`;
 }

@@ -32,7 +32,13 @@ export interface ScopePair {
 export type Effect =
   | { readonly kind: "statement"; readonly scope: ScopePair; readonly node: AnyNode }
   /** Properties to be defined on an object that exists: `target` is a node of the new text or a name of its scope. */
-  | { readonly kind: "define"; readonly scope: ScopePair; readonly target: AnyNode | string; readonly onPrototype: boolean; readonly property: AnyNode };
+  | {
+      readonly kind: "define";
+      readonly scope: ScopePair;
+      readonly target: AnyNode | string;
+      readonly onPrototype: boolean;
+      readonly property: AnyNode;
+    };
 
 export interface BindingChange {
   readonly scope: ScopePair;
@@ -65,7 +71,11 @@ export interface FileDifference {
 /** Maps a token to what it is compared as; used to look through version numbers. */
 export type Normalise = (token: string) => string;
 
-export function compareVersions(before: SourceFile, after: SourceFile, normalise: Normalise = (token) => token): FileDifference {
+export function compareVersions(
+  before: SourceFile,
+  after: SourceFile,
+  normalise: Normalise = (token) => token,
+): FileDifference {
   const difference: FileDifference = {
     before: readVersion(before),
     after: readVersion(after),
@@ -173,7 +183,13 @@ class Comparison {
       const target = after.names.length === 1 ? after.names[0] : undefined;
       this.#value(scope, before.node.init as AnyNode | null, after.node.init as AnyNode | null, target, changed);
     } else if (before.kind === "assignment" && after.kind === "assignment") {
-      this.#value(scope, before.node.right as AnyNode, after.node.right as AnyNode, after.node.left as AnyNode, changed);
+      this.#value(
+        scope,
+        before.node.right as AnyNode,
+        after.node.right as AnyNode,
+        after.node.left as AnyNode,
+        changed,
+      );
     } else if (before.kind === "control" && after.kind === "control") this.#control(scope, before.node, after.node);
     else if (before.kind === "variable" || after.kind === "variable") {
       this.#value(scope, valueOf(before), valueOf(after), after.names[0], changed);
@@ -188,15 +204,31 @@ class Comparison {
    * Compares two values that were computed at load.
    * `target` leads to the object that exists: the node of an assignment's left side, or a name; `changed` is called when the value itself differs and not just functions in it.
    */
-  #value(scope: ScopePair, before: AnyNode | null, after: AnyNode | null, target: AnyNode | string | undefined, changed: () => void): void {
+  #value(
+    scope: ScopePair,
+    before: AnyNode | null,
+    after: AnyNode | null,
+    target: AnyNode | string | undefined,
+    changed: () => void,
+  ): void {
     if (before === null || after === null) {
       if (before !== after) changed();
     } else if (isFunctionNode(before) && isFunctionNode(after)) {
       this.functions(this.#entry(before, "before"), this.#entry(after, "after"));
-    } else if (before.type === "AssignmentExpression" && after.type === "AssignmentExpression" && this.#sameShape(scope, before.left as AnyNode, after.left as AnyNode)) {
+    } else if (
+      before.type === "AssignmentExpression" &&
+      after.type === "AssignmentExpression" &&
+      this.#sameShape(scope, before.left as AnyNode, after.left as AnyNode)
+    ) {
       this.#value(scope, before.right as AnyNode, after.right as AnyNode, target, changed);
-    } else if (isClass(before) && isClass(after) && target !== undefined) this.#classes(scope, before, after, target, changed);
-    else if (before.type === "ObjectExpression" && after.type === "ObjectExpression" && target !== undefined && !this.#sameShape(scope, before, after)) {
+    } else if (isClass(before) && isClass(after) && target !== undefined)
+      this.#classes(scope, before, after, target, changed);
+    else if (
+      before.type === "ObjectExpression" &&
+      after.type === "ObjectExpression" &&
+      target !== undefined &&
+      !this.#sameShape(scope, before, after)
+    ) {
       this.#objects(scope, before, after, target, changed);
     } else {
       const functions: [AnyNode, AnyNode][] = [];
@@ -228,10 +260,13 @@ class Comparison {
   }
 
   #objects(scope: ScopePair, before: AnyNode, after: AnyNode, target: AnyNode | string, changed: () => void): void {
-    const old = new Map((before.properties as AnyNode[]).map((property) => [this.#memberKey(property, "before"), property]));
+    const old = new Map(
+      (before.properties as AnyNode[]).map((property) => [this.#memberKey(property, "before"), property]),
+    );
     const wanted = new Set((after.properties as AnyNode[]).map((property) => this.#memberKey(property, "after")));
     const isExports = typeof target !== "string" && /^(module\.)?exports$/.test(this.#text(target, "after"));
-    if (!isExports && [...old].some(([key, { value }]) => !wanted.has(key) && isData(value as AnyNode | undefined))) return changed();
+    if (!isExports && [...old].some(([key, { value }]) => !wanted.has(key) && isData(value as AnyNode | undefined)))
+      return changed();
     for (const property of after.properties as AnyNode[]) {
       const counterpart = old.get(this.#memberKey(property, "after"));
       if (property.type !== "Property" || (counterpart !== undefined && counterpart.kind !== property.kind)) {
@@ -248,19 +283,42 @@ class Comparison {
 
   #classes(scope: ScopePair, before: AnyNode, after: AnyNode, target: AnyNode | string, changed: () => void): void {
     const heritage = [before.superClass, after.superClass] as [AnyNode | null, AnyNode | null];
-    const isSameHeritage = heritage[0] && heritage[1] ? this.#sameShape(scope, heritage[0], heritage[1]) : heritage[0] === heritage[1];
-    if (!isSameHeritage) this.#gap(after, this.#text(after.id as AnyNode | undefined, "after") || "class", "it extends another class than before, and whoever has taken it keeps the old one");
+    const isSameHeritage =
+      heritage[0] && heritage[1] ? this.#sameShape(scope, heritage[0], heritage[1]) : heritage[0] === heritage[1];
+    if (!isSameHeritage)
+      this.#gap(
+        after,
+        this.#text(after.id as AnyNode | undefined, "after") || "class",
+        "it extends another class than before, and whoever has taken it keeps the old one",
+      );
     const members = (node: AnyNode): AnyNode[] => (node.body as AnyNode).body as AnyNode[];
     const old = new Map(members(before).map((member) => [this.#memberKey(member, "before"), member]));
     for (const member of members(after)) {
       const counterpart = old.get(this.#memberKey(member, "after"));
       const name = this.#text(member.key as AnyNode | undefined, "after");
       if (member.type === "MethodDefinition" && counterpart?.type === "MethodDefinition") {
-        this.functions(this.#entry(counterpart.value as AnyNode, "before"), this.#entry(member.value as AnyNode, "after"));
-      } else if (member.type === "MethodDefinition" && member.kind !== "constructor" && (member.key as AnyNode).type !== "PrivateIdentifier") {
-        this.#difference.effects.push({ kind: "define", scope, target, onPrototype: member.static !== true, property: member });
+        this.functions(
+          this.#entry(counterpart.value as AnyNode, "before"),
+          this.#entry(member.value as AnyNode, "after"),
+        );
+      } else if (
+        member.type === "MethodDefinition" &&
+        member.kind !== "constructor" &&
+        (member.key as AnyNode).type !== "PrivateIdentifier"
+      ) {
+        this.#difference.effects.push({
+          kind: "define",
+          scope,
+          target,
+          onPrototype: member.static !== true,
+          property: member,
+        });
       } else if (counterpart === undefined || !this.#sameShape(scope, counterpart, member)) {
-        this.#gap(member, name || "class member", "a class that exists cannot be given this member; only instances of a new class would have it");
+        this.#gap(
+          member,
+          name || "class member",
+          "a class that exists cannot be given this member; only instances of a new class would have it",
+        );
       } else this.#value(scope, counterpart, member, undefined, changed);
     }
   }
@@ -315,7 +373,8 @@ class Comparison {
   #newUnit(scope: ScopePair, unit: Unit): void {
     if (unit.kind === "ignored") return;
     if (unit.names.length > 0) this.#changedBinding(scope, unit, false);
-    else if (unit.kind === "default-export" || unit.kind === "return") this.#gap(unit.node, this.#describe(unit), "a module that is loaded cannot be given this export");
+    else if (unit.kind === "default-export" || unit.kind === "return")
+      this.#gap(unit.node, this.#describe(unit), "a module that is loaded cannot be given this export");
     else this.#doAgain(scope, unit);
   }
 
@@ -379,7 +438,10 @@ function bodyOf(node: AnyNode): readonly AnyNode[] {
 
 /** A setting rather than code: taking it away from an object changes what the code does. */
 function isData(value: AnyNode | undefined): boolean {
-  return value !== undefined && ["Literal", "TemplateLiteral", "UnaryExpression", "ArrayExpression", "ObjectExpression"].includes(value.type);
+  return (
+    value !== undefined &&
+    ["Literal", "TemplateLiteral", "UnaryExpression", "ArrayExpression", "ObjectExpression"].includes(value.type)
+  );
 }
 
 function valueOf(unit: Unit): AnyNode | null {
@@ -410,7 +472,10 @@ function filledObjects(node: AnyNode): (string | undefined)[] {
     return [node.consequent, node.alternate].flatMap((part) => (part ? filledObjects(part as AnyNode) : []));
   }
   if (node.type === "BlockStatement") return (node.body as AnyNode[]).flatMap(filledObjects);
-  if (node.type === "TryStatement") return [node.block, (node.handler as AnyNode | null)?.body, node.finalizer].flatMap((part) => (part ? filledObjects(part as AnyNode) : []));
+  if (node.type === "TryStatement")
+    return [node.block, (node.handler as AnyNode | null)?.body, node.finalizer].flatMap((part) =>
+      part ? filledObjects(part as AnyNode) : [],
+    );
   if (node.type === "AssignmentExpression" && node.operator === "=") {
     const left = node.left as AnyNode;
     return left.type === "Identifier" ? [left.name as string] : [];

@@ -12,21 +12,28 @@ export interface WrittenFunction {
 }
 
 /** The text for the old place; undefined where both have the same form, and the new text can stand as it is. */
-export function textInOldForm(before: WrittenFunction, after: WrittenFunction, rewrite: (range: Range) => string): string | undefined {
+export function textInOldForm(
+  before: WrittenFunction,
+  after: WrittenFunction,
+  rewrite: (range: Range) => string,
+): string | undefined {
   const head = headOf(before, after);
   if (head === undefined || usesThis(after.entry.node)) return undefined;
   const { node } = after.entry;
   // What was a generator or gave a promise cannot be made to give a value by calling another function.
-  if (before.entry.node.generator !== node.generator || (before.entry.node.async === true && node.async !== true)) return undefined;
+  if (before.entry.node.generator !== node.generator || (before.entry.node.async === true && node.async !== true))
+    return undefined;
   const isSameKind = before.entry.node.async === node.async;
-  if (node.type === "ArrowFunctionExpression" || !isSameKind || hasOtherName(before, after)) return `${head}(...values) { return (${expressionOf(after, rewrite)}).apply(this, values); }`;
+  if (node.type === "ArrowFunctionExpression" || !isSameKind || hasOtherName(before, after))
+    return `${head}(...values) { return (${expressionOf(after, rewrite)}).apply(this, values); }`;
   return head + rewrite({ start: parametersStart(after), end: node.end });
 }
 
 /** An arrow function takes `this` from around it, which it would lose in another form. */
 function usesThis(node: AnyNode): boolean {
   const isUsed = (inner: AnyNode): boolean =>
-    inner.type === "ThisExpression" || (!(isFunctionNode(inner) && inner.type !== "ArrowFunctionExpression") && childNodes(inner).some(isUsed));
+    inner.type === "ThisExpression" ||
+    (!(isFunctionNode(inner) && inner.type !== "ArrowFunctionExpression") && childNodes(inner).some(isUsed));
   return node.type === "ArrowFunctionExpression" && childNodes(node).some(isUsed);
 }
 
@@ -36,8 +43,10 @@ function headOf(before: WrittenFunction, after: WrittenFunction): string | undef
   const wasMethod = isMethod(before);
   if (wasMethod && !isMethod(after)) return before.source.text.slice(before.entry.range.start, old.start);
   if (!wasMethod && isMethod(after) && old.type !== "ArrowFunctionExpression") return keywords(old, nameOf(old));
-  if (after.entry.node.type === "ArrowFunctionExpression" && old.type === "FunctionExpression") return keywords(old, nameOf(old));
-  if (old.type === "FunctionDeclaration" && after.entry.node.type !== "FunctionDeclaration" && nameOf(old) !== "") return keywords(old, nameOf(old));
+  if (after.entry.node.type === "ArrowFunctionExpression" && old.type === "FunctionExpression")
+    return keywords(old, nameOf(old));
+  if (old.type === "FunctionDeclaration" && after.entry.node.type !== "FunctionDeclaration" && nameOf(old) !== "")
+    return keywords(old, nameOf(old));
   return undefined;
 }
 

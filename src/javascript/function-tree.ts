@@ -181,6 +181,7 @@ export function* descendants(entry: FunctionEntry): Generator<FunctionEntry> {
 
 /** The innermost function around the offset. */
 export function functionAt(root: FunctionEntry, offset: number): FunctionEntry {
-  const child = root.children[firstIndex(root.children.length, (index) => (root.children[index]?.node.end ?? 0) > offset)];
+  const child =
+    root.children[firstIndex(root.children.length, (index) => (root.children[index]?.node.end ?? 0) > offset)];
   return child && child.node.start <= offset ? functionAt(child, offset) : root;
 }

@@ -41,9 +41,16 @@ function initialValues({ source, entry }: VersionedFunction): Map<string, Initia
   const visit = (node: AnyNode): void => {
     if (node !== entry.node && isFunctionNode(node)) return;
     const left = node.type === "AssignmentExpression" && node.operator === "=" ? (node.left as AnyNode) : undefined;
-    if (left?.type === "MemberExpression" && left.computed !== true && (left.object as AnyNode).type === "ThisExpression") {
+    if (
+      left?.type === "MemberExpression" &&
+      left.computed !== true &&
+      (left.object as AnyNode).type === "ThisExpression"
+    ) {
       const right = node.right as AnyNode;
-      values.set(source.text.slice((left.property as AnyNode).start, left.end), { node: right, text: source.text.slice(right.start, right.end) });
+      values.set(source.text.slice((left.property as AnyNode).start, left.end), {
+        node: right,
+        text: source.text.slice(right.start, right.end),
+      });
     }
     for (const child of childNodes(node)) visit(child);
   };
@@ -71,7 +78,8 @@ function isNullObject(node: AnyNode): boolean {
 function migrationOf(property: string, former: InitialValue, value: InitialValue): string | undefined {
   const held = `self.${property}`;
   if (former.text.replace(/\s+/g, "") === "{}" && isNullObject(value.node)) return `dropPrototypes(${held});`;
-  if (former.node.type === "Literal" && value.node.type === "Literal") return `if (${held} === ${former.text}) ${held} = ${value.text};`;
+  if (former.node.type === "Literal" && value.node.type === "Literal")
+    return `if (${held} === ${former.text}) ${held} = ${value.text};`;
   return undefined;
 }
 
@@ -96,11 +104,17 @@ export function instanceMethods(root: FunctionEntry, constructor: FunctionEntry,
   const methods: FunctionEntry[] = [];
   const owner = constructor.constructorOf;
   const prototypeOf = owner === undefined ? new RegExp(`^${escape(constructor.name)}\\.prototype\\.`) : undefined;
-  const members = owner === undefined ? [] : ((owner.body as AnyNode).body as AnyNode[]).filter((member) => member.type === "MethodDefinition" && member.static !== true && member.kind !== "constructor");
+  const members =
+    owner === undefined
+      ? []
+      : ((owner.body as AnyNode).body as AnyNode[]).filter(
+          (member) => member.type === "MethodDefinition" && member.static !== true && member.kind !== "constructor",
+        );
   const visit = (entry: FunctionEntry): void => {
     for (const child of entry.children) {
       const isMember = members.some((member) => member.value === child.node);
-      const isAssigned = prototypeOf?.test(child.name) === true && source.text.slice(child.node.start).startsWith("function");
+      const isAssigned =
+        prototypeOf?.test(child.name) === true && source.text.slice(child.node.start).startsWith("function");
       if (isMember || isAssigned) methods.push(child);
       visit(child);
     }

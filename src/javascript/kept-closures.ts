@@ -30,16 +30,25 @@ function gapsOf(replacement: Replacement, before: Version, after: Version): Gap[
   const added = layout[1].filter((name) => !layout[0].includes(name));
   const changed = changedLocals(replacement, before, after);
   return kept.flatMap((closure, index) => {
-    const counterpart = candidates.find(({ name, place }) => name === closure.name && place === closure.place) ?? candidates[index];
+    const counterpart =
+      candidates.find(({ name, place }) => name === closure.name && place === closure.place) ?? candidates[index];
     const gap = (reason: string): Gap[] => [{ name: closure.name, line: lineOf(closure.node), reason }];
-    if (counterpart === undefined) return gap(`${replacement.before.name} handed it out, and whoever took it keeps the old code`);
+    if (counterpart === undefined)
+      return gap(`${replacement.before.name} handed it out, and whoever took it keeps the old code`);
     const isSame = wholeText(closure, before) === wholeText(counterpart, after);
     if (!isSame && layout[0].join() !== layout[1].join()) {
-      const what = added.length > 0 ? `those made before the patch have no ${added.join(", ")}` : "V8 does not find those made before the patch again";
+      const what =
+        added.length > 0
+          ? `those made before the patch have no ${added.join(", ")}`
+          : "V8 does not find those made before the patch again";
       return gap(`${replacement.before.name} makes it with other variables than before, and ${what}`);
     }
     const stale = [...changed].filter((name) => refersTo(counterpart, replacement.after, name, after));
-    return stale.length === 0 ? [] : gap(`those that ${replacement.before.name} made before the patch keep their ${stale.join(", ")}, which it now computes otherwise`);
+    return stale.length === 0
+      ? []
+      : gap(
+          `those that ${replacement.before.name} made before the patch keep their ${stale.join(", ")}, which it now computes otherwise`,
+        );
   });
 }
 
@@ -54,12 +63,14 @@ function handedOut(entry: FunctionEntry, version: Version): FunctionEntry[] {
 
 function isHandedOut(node: AnyNode, within: FunctionEntry, version: Version, seen: Set<string> = new Set()): boolean {
   const path = pathTo(version.source.program, node.start, node.end, (candidate) => candidate === node);
-  if (node.type === "FunctionDeclaration") return isNameHandedOut((node.id as AnyNode).name as string, within, version, seen);
+  if (node.type === "FunctionDeclaration")
+    return isNameHandedOut((node.id as AnyNode).name as string, within, version, seen);
   let inner = node;
   for (const outer of path.slice(0, -1).reverse()) {
     if (outer === within.node) return outer.type === "ArrowFunctionExpression" && outer.body === inner;
     if (outer.type === "ReturnStatement") return functionAt(version.bindings.root, outer.start) === within;
-    if (outer.type === "VariableDeclarator") return namesIn(outer.id as AnyNode).some((name) => isNameHandedOut(name, within, version, seen));
+    if (outer.type === "VariableDeclarator")
+      return namesIn(outer.id as AnyNode).some((name) => isNameHandedOut(name, within, version, seen));
     if (outer.type === "AssignmentExpression") {
       const left = outer.left as AnyNode;
       if (outer.right !== inner) return false;
@@ -78,20 +89,45 @@ function isEventHandler({ property }: AnyNode): boolean {
 
 /** Whether the value of `outer` is, or holds, that of `inner`. */
 function isPassedThrough(outer: AnyNode, inner: AnyNode): boolean {
-  if (["Property", "ObjectExpression", "ArrayExpression", "LogicalExpression", "SequenceExpression", "ChainExpression"].includes(outer.type)) return true;
+  if (
+    [
+      "Property",
+      "ObjectExpression",
+      "ArrayExpression",
+      "LogicalExpression",
+      "SequenceExpression",
+      "ChainExpression",
+    ].includes(outer.type)
+  )
+    return true;
   if (outer.type === "ConditionalExpression") return outer.test !== inner;
   const callee = outer.type === "CallExpression" ? (outer.callee as AnyNode) : undefined;
-  return callee?.type === "MemberExpression" && (callee.object as AnyNode).name === "Object" && (outer.arguments as AnyNode[]).includes(inner);
+  return (
+    callee?.type === "MemberExpression" &&
+    (callee.object as AnyNode).name === "Object" &&
+    (outer.arguments as AnyNode[]).includes(inner)
+  );
 }
 
 function isNameHandedOut(name: string, within: FunctionEntry, version: Version, seen: Set<string>): boolean {
   if (seen.has(name)) return false;
   seen.add(name);
   for (const placed of referencesIn(version.bindings, within.node)) {
-    if (placed.name !== name || placed.variable === undefined || ownerOf(version.bindings, placed.variable) !== within || !placed.reference.isRead()) continue;
+    if (
+      placed.name !== name ||
+      placed.variable === undefined ||
+      ownerOf(version.bindings, placed.variable) !== within ||
+      !placed.reference.isRead()
+    )
+      continue;
     const identifier = placed.reference.identifier as unknown as AnyNode;
     const [parent] = pathTo(version.source.program, identifier.start, identifier.end).slice(-2);
-    if (parent !== undefined && !(parent.type === "MemberExpression" && parent.object === identifier) && isHandedOut(identifier, within, version, seen)) return true;
+    if (
+      parent !== undefined &&
+      !(parent.type === "MemberExpression" && parent.object === identifier) &&
+      isHandedOut(identifier, within, version, seen)
+    )
+      return true;
   }
   return false;
 }
@@ -104,7 +140,8 @@ function namesIn(pattern: AnyNode): string[] {
 function capturedNames(entry: FunctionEntry, { bindings }: Version): string[] {
   const found = new Map<string, number>();
   for (const placed of referencesIn(bindings, entry.node)) {
-    if (placed.variable === undefined || ownerOf(bindings, placed.variable) !== entry || !isCapturing(bindings, placed)) continue;
+    if (placed.variable === undefined || ownerOf(bindings, placed.variable) !== entry || !isCapturing(bindings, placed))
+      continue;
     found.set(placed.name, (placed.variable.defs[0]?.name as unknown as AnyNode | undefined)?.start ?? 0);
   }
   return [...found].sort((a, b) => a[1] - b[1]).map(([name]) => name);
@@ -114,11 +151,24 @@ function capturedNames(entry: FunctionEntry, { bindings }: Version): string[] {
 function changedLocals(replacement: Replacement, before: Version, after: Version): Set<string> {
   const old = definitions(replacement.before, before);
   const fresh = definitions(replacement.after, after);
-  const changed = new Set([...fresh].filter(([name, { text }]) => old.get(name) !== undefined && old.get(name)?.text !== text && !isGenerated(fresh.get(name))).map(([name]) => name));
+  const changed = new Set(
+    [...fresh]
+      .filter(
+        ([name, { text }]) =>
+          old.get(name) !== undefined && old.get(name)?.text !== text && !isGenerated(fresh.get(name)),
+      )
+      .map(([name]) => name),
+  );
   for (let grew = true; grew; ) {
     grew = false;
     for (const [name, { uses }] of fresh) {
-      if (changed.has(name) || !old.has(name) || isGenerated(fresh.get(name)) || ![...uses].some((used) => changed.has(used) || !old.has(used))) continue;
+      if (
+        changed.has(name) ||
+        !old.has(name) ||
+        isGenerated(fresh.get(name)) ||
+        ![...uses].some((used) => changed.has(used) || !old.has(used))
+      )
+        continue;
       changed.add(name);
       grew = true;
     }
@@ -141,25 +191,34 @@ interface Definition {
 function definitions(entry: FunctionEntry, { source, bindings }: Version): Map<string, Definition> {
   const found = new Map<string, { text: string; uses: Set<string> }>();
   for (const placed of referencesIn(bindings, entry.node)) {
-    if (placed.variable === undefined || placed.within !== entry || ownerOf(bindings, placed.variable) !== entry || !placed.reference.isWrite()) continue;
+    if (
+      placed.variable === undefined ||
+      placed.within !== entry ||
+      ownerOf(bindings, placed.variable) !== entry ||
+      !placed.reference.isWrite()
+    )
+      continue;
     const value = placed.reference.writeExpr as unknown as AnyNode | null;
     if (value === null || isFunctionNode(value)) continue;
     const definition = found.get(placed.name) ?? { text: "", uses: new Set<string>() };
     definition.text += `${ownTokens(source, entry, value).join(" ")};`;
     for (const used of referencesIn(bindings, value)) {
-      if (used.variable && ownerOf(bindings, used.variable) === entry && used.name !== placed.name) definition.uses.add(used.name);
+      if (used.variable && ownerOf(bindings, used.variable) === entry && used.name !== placed.name)
+        definition.uses.add(used.name);
     }
     found.set(placed.name, definition);
   }
   for (const parameter of entry.node.params as AnyNode[]) {
-    if (parameter.type === "Identifier" && !found.has(parameter.name as string)) found.set(parameter.name as string, { text: "", uses: new Set() });
+    if (parameter.type === "Identifier" && !found.has(parameter.name as string))
+      found.set(parameter.name as string, { text: "", uses: new Set() });
   }
   return found;
 }
 
 function refersTo(closure: FunctionEntry, owner: FunctionEntry, name: string, { bindings }: Version): boolean {
   for (const placed of referencesIn(bindings, closure.node)) {
-    if (placed.name === name && placed.variable !== undefined && ownerOf(bindings, placed.variable) === owner) return true;
+    if (placed.name === name && placed.variable !== undefined && ownerOf(bindings, placed.variable) === owner)
+      return true;
   }
   return false;
 }

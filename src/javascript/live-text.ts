@@ -9,26 +9,13 @@ import { assignersOf, innerDifference } from "./assigned-captures.ts";
 import { analyseBindings, type Bindings, captureKey, isCapturing } from "./bindings.ts";
 import type { FileDifference, Gap, Replacement, ScopePair } from "./difference.ts";
 import { textInOldForm } from "./function-form.ts";
-import { buildFunctionTree, descendants, type FunctionEntry, ownTokens, type Range } from "./function-tree.ts";
+import { buildFunctionTree, descendants, type FunctionEntry, type Range } from "./function-tree.ts";
 import { instanceMethods, migrationFunction, type StateChange, stateChanges } from "./instance-state.ts";
 import { closureGaps } from "./kept-closures.ts";
+import { bodyStart, isInside, type LiveFunction, placeFunctions } from "./live-places.ts";
 import { type Delta, Registry } from "./registry.ts";
-import { applyEdits, type Edit, pathTo, referenceEdit, rewriteReferences } from "./rewrite.ts";
-import { type AnyNode, parseSource, type SourceFile } from "./syntax.ts";
-
-export interface LiveFunction extends Range {
-  readonly name: string;
-  /** The same function in the old text. */
-  readonly before: Range;
-  /** Where the statements between its braces begin, in the new text and in the old. */
-  readonly body: { readonly start: number; readonly before: number } | undefined;
-  /** Old and new statements can stand side by side in it. */
-  readonly gate: boolean;
-  /** It has not changed itself; a function inside it has. */
-  readonly around: boolean;
-  /** For a constructor: its class in the old text. */
-  readonly ofClass: Range | undefined;
-}
+import { applyEdits, type Edit, referenceEdit, rewriteReferences } from "./rewrite.ts";
+import { type AnyNode, parseSource } from "./syntax.ts";
 
 export interface LiveText {
   readonly text: string;
@@ -45,7 +32,11 @@ export interface LiveText {
 }
 
 /** `forced` names values that are to be computed anew although their own text may be the same: variables, and exports as `exports.name`. */
-export function writeLiveText(difference: FileDifference, registryName: string, forced: ReadonlySet<string> = new Set()): LiveText {
+export function writeLiveText(
+  difference: FileDifference,
+  registryName: string,
+  forced: ReadonlySet<string> = new Set(),
+): LiveText {
   return new Writer(difference, registryName).write(forced);
 }
 
@@ -82,7 +73,7 @@ class Writer {
     const edits = kept.flatMap((exchange) => exchange.edits);
     return {
       text: this.#assemble(edits),
-      ...this.#functions(kept, edits),
+      ...placeFunctions(this.#difference, new Set(kept.map(({ entry }) => entry)), edits),
       delta: this.#registry.delta(),
       registry: this.#registry.name,
       gaps: [...this.#gaps, ...this.#registry.gaps],
@@ -94,20 +85,24 @@ class Writer {
   /** Follows values that changed into the bindings and statements that were computed from them at load. */
   #settleBindings(forced: ReadonlySet<string>): void {
     const { scopes } = this.#difference;
-    const exported = [...forced].filter((name) => name.startsWith("exports.")).map((name) => name.slice("exports.".length));
+    const exported = [...forced]
+      .filter((name) => name.startsWith("exports."))
+      .map((name) => name.slice("exports.".length));
     for (const key of exported) for (const scope of scopes) this.#registry.recomputeExportedVariables(scope, key);
-    for (const name of forced) if (!name.startsWith("exports.")) scopes.some((scope) => this.#registry.addChange(scope, name));
-    for (const { scope, name } of [...this.#difference.rebuilt, ...this.#registry.unheldTargets()]) this.#registry.addChange(scope, name);
+    for (const name of forced)
+      if (!name.startsWith("exports.")) scopes.some((scope) => this.#registry.addChange(scope, name));
+    for (const { scope, name } of [...this.#difference.rebuilt, ...this.#registry.unheldTargets()])
+      this.#registry.addChange(scope, name);
     for (let grew = true; grew; ) {
       grew = false;
-      for (const { scope, unit } of this.#registry.dependents()) {
-        if (this.#registry.isExportedObject(scope, unit)) continue;
+      for (const { scope, unit } of this.#registry.loaded.dependents()) {
+        if (this.#registry.exports.isObject(scope, unit)) continue;
         for (const name of unit.names) grew = this.#registry.addChange(scope, name) || grew;
       }
     }
-    for (const { scope, unit } of this.#registry.dependents()) {
+    for (const { scope, unit } of this.#registry.loaded.dependents()) {
       if (unit.kind === "default-export") this.#registry.rebound.add("default");
-      if (this.#registry.isExportedObject(scope, unit)) this.#registry.updateExportedObject(scope, unit);
+      if (this.#registry.exports.isObject(scope, unit)) this.#registry.updateExportedObject(scope, unit);
       if (unit.names.length > 0 || unit.kind === "return" || unit.kind === "default-export") continue;
       if (/^assign:(module\.)?exports$/.test(unit.key)) this.#registry.addWholeExport(scope, unit.node);
       else this.#rerun(scope, unit.node);
@@ -119,7 +114,8 @@ class Writer {
   #refill(): void {
     for (let grew = true; grew; ) {
       grew = false;
-      for (const { scope, unit } of [...this.#registry.fills()]) grew = this.#registry.addEffect({ kind: "statement", scope, node: unit.node }) || grew;
+      for (const { scope, unit } of [...this.#registry.loaded.fills()])
+        grew = this.#registry.addEffect({ kind: "statement", scope, node: unit.node }) || grew;
     }
   }
 
@@ -130,18 +126,28 @@ class Writer {
   #exchanges(): Exchange[] {
     const replaced = this.#difference.replacements.map((replacement) => this.#exchange(replacement));
     const touched = this.#touched(this.#difference.replacements.map(({ before }) => before.range));
-    return this.#difference.replacements.reduce<Exchange[]>((all, replacement) => this.#withMigration(all, replacement), [...replaced, ...touched]);
+    return this.#difference.replacements.reduce<Exchange[]>(
+      (all, replacement) => this.#withMigration(all, replacement),
+      [...replaced, ...touched],
+    );
   }
 
   /** Has the methods of a class bring instances up to date that an old constructor made. */
   #withMigration(exchanges: readonly Exchange[], { before, after }: Replacement): Exchange[] {
     const versions = this.#difference;
-    const changes = stateChanges({ source: versions.before.source, entry: before }, { source: versions.after.source, entry: after });
+    const changes = stateChanges(
+      { source: versions.before.source, entry: before },
+      { source: versions.after.source, entry: after },
+    );
     const methods = changes.length === 0 ? [] : instanceMethods(versions.before.root, before, versions.before.source);
     if (methods.length === 0 && this.#isMigratedByConstructor(before, changes)) return [...exchanges];
     const open = changes.filter(({ migration }) => migration === undefined || methods.length === 0);
     for (const { property } of open) {
-      this.#gaps.push({ name: before.name, line: before.line, reason: `instances made before the patch keep their ${property}; a hook of the author would have to change it` });
+      this.#gaps.push({
+        name: before.name,
+        line: before.line,
+        reason: `instances made before the patch keep their ${property}; a hook of the author would have to change it`,
+      });
     }
     if (changes.length === 0 || open.length > 0) return [...exchanges];
     const call = `${this.#registry.addHelper(before.node, migrationFunction(changes))}(this);`;
@@ -158,16 +164,25 @@ class Writer {
   #isMigratedByConstructor(method: FunctionEntry, changes: readonly StateChange[]): boolean {
     const { before, after, replacements } = this.#difference;
     const migrated = replacements
-      .filter((other) => other.before.constructorOf !== undefined && instanceMethods(before.root, other.before, before.source).includes(method))
-      .flatMap((other) => stateChanges({ source: before.source, entry: other.before }, { source: after.source, entry: other.after }));
-    return changes.every(({ property }) => migrated.some((change) => change.property === property && change.migration !== undefined));
+      .filter(
+        (other) =>
+          other.before.constructorOf !== undefined &&
+          instanceMethods(before.root, other.before, before.source).includes(method),
+      )
+      .flatMap((other) =>
+        stateChanges({ source: before.source, entry: other.before }, { source: after.source, entry: other.after }),
+      );
+    return changes.every(({ property }) =>
+      migrated.some((change) => change.property === property && change.migration !== undefined),
+    );
   }
 
   #prefixed({ entry, edits }: Exchange, statement: string): Exchange {
     const at = bodyStart(entry.node) ?? entry.node.end;
     const [first] = edits;
     const replaced = this.#difference.replacements.find(({ before }) => before === entry);
-    if (replaced === undefined || first === undefined) return { entry, edits: [...edits, { start: at, end: at, text: ` ${statement}` }] };
+    if (replaced === undefined || first === undefined)
+      return { entry, edits: [...edits, { start: at, end: at, text: ` ${statement}` }] };
     const brace = this.#difference.after.source.text.slice(replaced.after.range.start, bodyStart(replaced.after.node));
     const text = first.text.startsWith(brace) ? `${brace} ${statement}${first.text.slice(brace.length)}` : first.text;
     return { entry, edits: [{ ...first, text }] };
@@ -182,16 +197,29 @@ class Writer {
   }
 
   #newText(before: FunctionEntry, after: FunctionEntry, rewrite: (range: Range) => string): string {
-    const otherForm = textInOldForm({ source: this.#difference.before.source, entry: before }, { source: this.#difference.after.source, entry: after }, rewrite);
+    const otherForm = textInOldForm(
+      { source: this.#difference.before.source, entry: before },
+      { source: this.#difference.after.source, entry: after },
+      rewrite,
+    );
     if (otherForm !== undefined) return otherForm;
     if (before.node.type === "ArrowFunctionExpression" && after.range.start !== after.node.start) {
-      this.#gaps.push({ name: before.name, line: before.line, reason: "it was an arrow function and became a method, which has a this of its own" });
+      this.#gaps.push({
+        name: before.name,
+        line: before.line,
+        reason: "it was an arrow function and became a method, which has a this of its own",
+      });
       return this.#difference.before.source.text.slice(before.range.start, before.range.end);
     }
     const becameAsync = before.node.async !== true && after.node.async === true && after.node.generator !== true;
-    if (becameAsync && bodyStart(before.node) !== undefined && bodyStart(after.node) !== undefined) return this.#asyncInside(before, after, rewrite);
+    if (becameAsync && bodyStart(before.node) !== undefined && bodyStart(after.node) !== undefined)
+      return this.#asyncInside(before, after, rewrite);
     if (before.node.async === true && after.node.async !== true && this.#difference.before.source.format === "module") {
-      this.#gaps.push({ name: before.name, line: before.line, reason: "it was async and no longer is, which V8 takes for a change outside of the function" });
+      this.#gaps.push({
+        name: before.name,
+        line: before.line,
+        reason: "it was async and no longer is, which V8 takes for a change outside of the function",
+      });
     }
     return before.node.type === "ArrowFunctionExpression" ? this.#arrow(before, after, rewrite) : rewrite(after.range);
   }
@@ -202,7 +230,9 @@ class Writer {
     const body = after.node.body as AnyNode;
     const head = rewrite({ start: after.range.start, end: body.start });
     const comments = /^(?:\s|\/\*[\s\S]*?\*\/)*/;
-    const sync = text.slice(after.range.start, body.start).startsWith("async") ? head.slice("async".length).replace(comments, "") : head.replace(/\basync\s+/, "");
+    const sync = text.slice(after.range.start, body.start).startsWith("async")
+      ? head.slice("async".length).replace(comments, "")
+      : head.replace(/\basync\s+/, "");
     return `${sync}{ return (async () => ${rewrite(body)})();\n${indentOfLastLine(this.#difference.before.source.text, before)}}`;
   }
 
@@ -216,8 +246,12 @@ class Writer {
     if (node.type !== "ArrowFunctionExpression") return rewrite(after.range);
     const head = rewrite({ start: node.start, end: this.#bodyStart(node, this.#difference.after.source.text) });
     const value = rewrite({ start: this.#bodyStart(node, this.#difference.after.source.text), end: node.end });
-    if (oldBody.type === "BlockStatement") return body.type === "BlockStatement" ? rewrite(after.range) : `${head}{ return (${value}); }`;
-    const old = this.#difference.before.source.text.slice(this.#bodyStart(before.node, this.#difference.before.source.text), before.node.end);
+    if (oldBody.type === "BlockStatement")
+      return body.type === "BlockStatement" ? rewrite(after.range) : `${head}{ return (${value}); }`;
+    const old = this.#difference.before.source.text.slice(
+      this.#bodyStart(before.node, this.#difference.before.source.text),
+      before.node.end,
+    );
     const called = node.async === true ? `await (async () => ${value})()` : `(() => ${value})()`;
     const beside = besideOld(body.type === "BlockStatement" ? called : value, old);
     if (beside !== undefined) return head + beside;
@@ -242,24 +276,36 @@ class Writer {
       const edit = referenceEdit(source, placed, substitute);
       if (edit) byFunction.set(placed.within, [...(byFunction.get(placed.within) ?? []), edit]);
     }
-    const isTouchedInside = (entry: FunctionEntry): boolean => [...descendants(entry)].some((inner) => byFunction.has(inner));
-    return [...byFunction].map(([entry, edits]) => ({ entry, edits: isTouchedInside(entry) ? edits : this.#keepingEnd(entry, edits) }));
+    const isTouchedInside = (entry: FunctionEntry): boolean =>
+      [...descendants(entry)].some((inner) => byFunction.has(inner));
+    return [...byFunction].map(([entry, edits]) => ({
+      entry,
+      edits: isTouchedInside(entry) ? edits : this.#keepingEnd(entry, edits),
+    }));
   }
 
   /** Edits in the expression of an arrow function become one, with the old expression at its end. */
   #keepingEnd(entry: FunctionEntry, edits: readonly Edit[]): readonly Edit[] {
-    if (entry.node.type !== "ArrowFunctionExpression" || (entry.node.body as AnyNode).type === "BlockStatement") return edits;
+    if (entry.node.type !== "ArrowFunctionExpression" || (entry.node.body as AnyNode).type === "BlockStatement")
+      return edits;
     const { text } = this.#difference.before.source;
     const range = { start: this.#bodyStart(entry.node, text), end: entry.node.end };
     const inBody = edits.filter(({ start }) => start >= range.start);
     if (inBody.length === 0) return edits;
     const beside = besideOld(applyEdits(text, range, inBody), text.slice(range.start, range.end));
     if (beside === undefined) this.#arrowGap(entry);
-    return [...edits.filter(({ start }) => start < range.start), { ...range, text: beside ?? text.slice(range.start, range.end) }];
+    return [
+      ...edits.filter(({ start }) => start < range.start),
+      { ...range, text: beside ?? text.slice(range.start, range.end) },
+    ];
   }
 
   #arrowGap({ name, line }: FunctionEntry): void {
-    this.#gaps.push({ name, line, reason: "V8 cannot find this arrow function again: its new expression holds every character of the old one" });
+    this.#gaps.push({
+      name,
+      line,
+      reason: "V8 cannot find this arrow function again: its new expression holds every character of the old one",
+    });
   }
 
   #assemble(edits: readonly Edit[]): string {
@@ -276,7 +322,12 @@ class Writer {
     const bindingsNow = analyseBindings(live, buildFunctionTree(live));
     const present = capturesOutside(bindingsNow, replacedPaths);
     for (const key of present.keys()) {
-      if (!wanted.has(key)) this.#gaps.push({ name: key.split("#")[1] ?? key, line: 0, reason: "no closure kept this variable before, and one made before the patch cannot get at it" });
+      if (!wanted.has(key))
+        this.#gaps.push({
+          name: key.split("#")[1] ?? key,
+          line: 0,
+          reason: "no closure kept this variable before, and one made before the patch cannot get at it",
+        });
     }
     const missing = this.#innerAssignments(exchanges);
     const need = (entries: readonly FunctionEntry[], reference: string): void => {
@@ -306,7 +357,11 @@ class Writer {
         { bindings: this.#after, text: fresh.source.text, entry: after },
       );
       const exchange = exchanges.find(({ entry }) => entry === before);
-      if (exchange && keep.length > 0) missing.set(exchange, keep.map((name) => `${name} = ${name}`));
+      if (exchange && keep.length > 0)
+        missing.set(
+          exchange,
+          keep.map((name) => `${name} = ${name}`),
+        );
       for (const name of open) this.#gaps.push(assignmentGap(name, before));
     }
     return missing;
@@ -319,7 +374,8 @@ class Writer {
     const isWhole = edits.length === 1 && first?.start === entry.range.start && first.end === entry.range.end;
     const current = isWhole ? first.text : text.slice(entry.range.start, entry.range.end);
     const offset = isWhole ? 0 : entry.range.start;
-    const isExpression = entry.node.type === "ArrowFunctionExpression" && (entry.node.body as AnyNode).type !== "BlockStatement";
+    const isExpression =
+      entry.node.type === "ArrowFunctionExpression" && (entry.node.body as AnyNode).type !== "BlockStatement";
     const at = isExpression ? this.#bodyStart(entry.node, text) - entry.range.start : lineOfClosingBrace(current);
     // On a line of its own: V8 compares lines, and the one with the closing brace has to stay as it was; without a brace that it could take for that one.
     const dead = isExpression ? `false ? (${names.join(", ")}) : ` : `;if (false) (${names.join(", ")});\n`;
@@ -327,86 +383,6 @@ class Writer {
     if (!isWhole) return { entry, edits: [...edits, edit] };
     return { entry, edits: [{ ...first, text: `${current.slice(0, at)}${dead}${current.slice(at)}` }] };
   }
-
-  #functions(exchanges: readonly Exchange[], edits: readonly Edit[]): Pick<LiveText, "functions" | "switchable"> {
-    const changed = new Set(exchanges.map(({ entry }) => entry));
-    const outermost = new Set([...changed].map(outermostLazy));
-    const gates = [...outermost].map((entry) => this.#gates(entry, changed, edits));
-    const units = new Set(gates.flatMap((found) => found ?? []));
-    const functions = [...new Set([...changed, ...outermost, ...units])]
-      .sort((a, b) => a.range.start - b.range.start)
-      .map((entry) => ({ ...this.#place(entry, edits), gate: units.has(entry), around: !changed.has(entry) }));
-    return { functions, switchable: gates.every((found) => found !== undefined) };
-  }
-
-  /** The functions, as far out as possible, whose statements can be doubled behind a switch; undefined where some change lies outside of all. */
-  #gates(entry: FunctionEntry, changed: ReadonlySet<FunctionEntry>, edits: readonly Edit[]): FunctionEntry[] | undefined {
-    if (this.#isGateable(entry, changed, edits)) return [entry];
-    if (changed.has(entry)) return undefined;
-    const concerned = entry.children.filter((child) => [...changed].some((inner) => isInside(inner, child)));
-    const found = concerned.map((child) => this.#gates(child, changed, edits));
-    return found.some((gates) => gates === undefined) ? undefined : found.flatMap((gates) => gates ?? []);
-  }
-
-  /** Closures made earlier stay on the old statements, so there must be none with changed code that outlives its call. */
-  #isGateable(entry: FunctionEntry, changed: ReadonlySet<FunctionEntry>, edits: readonly Edit[]): boolean {
-    const { before: old, after: fresh } = this.#difference;
-    const place = this.#place(entry, edits);
-    if (place.body === undefined) return false;
-    const bodyBefore = place.body.before;
-    const replacement = this.#difference.replacements.find(({ before }) => before === entry);
-    if (replacement) {
-      const header = (source: SourceFile, of: FunctionEntry): string => source.text.slice(of.range.start, (of.node.body as AnyNode).start);
-      if (header(old.source, entry).trim() !== header(fresh.source, replacement.after).trim()) return false;
-    } else if (edits.some(({ start }) => entry.range.start <= start && start < bodyBefore)) return false;
-    const kept = replacement && new Set([...descendants(replacement.after)].map((inner) => ownTokens(fresh.source, inner).join(" ")));
-    const isSame = (inner: FunctionEntry): boolean =>
-      kept ? kept.has(ownTokens(old.source, inner).join(" ")) : ![...changed].some((other) => isInside(other, inner));
-    return [...descendants(entry)].every((inner) => isSame(inner) || endsWithItsCall(old.source, inner));
-  }
-
-  #place(entry: FunctionEntry, edits: readonly Edit[]): Omit<LiveFunction, "gate" | "around"> {
-    const { start, end } = entry.range;
-    const shift = (offset: number): number =>
-      edits.reduce((moved, edit) => (edit.end <= offset && edit.start < end ? moved + edit.text.length - (edit.end - edit.start) : moved), offset);
-    const place = { start: shift(start), end: shift(end) };
-    const name = entry.constructorOf ? `${(entry.constructorOf.id as AnyNode | null)?.name ?? "class"}.constructor` : entry.name;
-    const ofClass = entry.constructorOf && { start: entry.constructorOf.start, end: entry.constructorOf.end };
-    return { name, ...place, before: { start, end }, body: this.#body(entry, place, edits, shift), ofClass };
-  }
-
-  #body(entry: FunctionEntry, place: Range, edits: readonly Edit[], shift: (offset: number) => number): LiveFunction["body"] {
-    const before = bodyStart(entry.node);
-    if (before === undefined) return undefined;
-    const replaced = this.#difference.replacements.find((candidate) => candidate.before === entry);
-    if (replaced === undefined) return { start: shift(before), before };
-    const after = bodyStart(replaced.after.node);
-    const whole = edits.find((edit) => edit.start === entry.range.start && edit.end === entry.range.end);
-    if (after === undefined || whole === undefined) return undefined;
-    // Only what stands before the body decides where it begins; references in parameters may have become longer.
-    const header = this.#difference.after.source.text.slice(replaced.after.range.start, after);
-    return whole.text.startsWith(header) ? { start: place.start + header.length, before } : undefined;
-  }
-}
-
-/** Methods that call their argument before they return. */
-const synchronousMethods = new Set(["map", "forEach", "filter", "some", "every", "find", "findIndex", "reduce", "reduceRight", "sort", "flatMap", "replace", "replaceAll"]);
-
-/** A callback of a method that is done with it when it returns. */
-function endsWithItsCall(source: SourceFile, entry: FunctionEntry): boolean {
-  const path = pathTo(source.program, entry.node.start, entry.node.end, (node) => node === entry.node);
-  const call = path.at(-2);
-  if (call?.type !== "CallExpression" || call.callee === entry.node) return call?.type === "CallExpression";
-  const callee = call.callee as AnyNode;
-  return callee.type === "MemberExpression" && synchronousMethods.has((callee.property as AnyNode).name as string);
-}
-
-/** Behind the opening brace and the directives; undefined for an arrow function without braces. */
-function bodyStart(node: AnyNode): number | undefined {
-  const body = node.body as AnyNode;
-  if (body.type !== "BlockStatement") return undefined;
-  const directives = (body.body as AnyNode[]).filter((statement) => statement.directive !== undefined);
-  return directives.at(-1)?.end ?? body.start + 1;
 }
 
 /** The blanks before the closing brace, so that the last line of the function stays as it was. */
@@ -418,17 +394,6 @@ function indentOfLastLine(text: string, entry: FunctionEntry): string {
 function lineOfClosingBrace(text: string): number {
   const brace = text.lastIndexOf("}");
   return brace - (/[ \t]*$/.exec(text.slice(0, brace))?.[0].length ?? 0);
-}
-
-/** The outermost function around that can run again. */
-function outermostLazy(entry: FunctionEntry): FunctionEntry {
-  let current = entry;
-  while (current.parent && !current.parent.runsAtLoad) current = current.parent;
-  return current;
-}
-
-function isInside(inner: FunctionEntry, outer: FunctionEntry): boolean {
-  return outer.range.start <= inner.range.start && inner.range.end <= outer.range.end;
 }
 
 /** A function's place in the tree; it is the same in the old and in the live text, outside the exchanged functions. */
@@ -450,10 +415,14 @@ function capturesOutside(bindings: Bindings, replacedPaths: readonly string[]): 
 }
 
 function assignmentGap(name: string, within: FunctionEntry | undefined): Gap {
-  return { name, line: within?.line ?? 0, reason: "one version alone assigns this variable again, and V8 keeps such a variable in a form that code compiled before cannot read" };
+  return {
+    name,
+    line: within?.line ?? 0,
+    reason:
+      "one version alone assigns this variable again, and V8 keeps such a variable in a form that code compiled before cannot read",
+  };
 }
 
 export function describeGap({ name, line, reason }: Gap): string {
   return `${name} (line ${line}): ${reason}`;
 }
-

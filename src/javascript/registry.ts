@@ -7,7 +7,9 @@
 import type { Variable } from "eslint-scope";
 import { type Bindings, isCapturing, isReassigned, ownerOf, type PlacedReference, wrapperNames } from "./bindings.ts";
 import type { BindingChange, Effect, FileDifference, Gap, ScopePair } from "./difference.ts";
+import { assignedPlaces, ExportedValues, exportedNames, lastValue } from "./exported-values.ts";
 import type { FunctionEntry, Range } from "./function-tree.ts";
+import { LoadStatements } from "./load-statements.ts";
 import { pathTo, referencesIn, rewriteReferences, type Substitute } from "./rewrite.ts";
 import { type AnyNode, lineOf } from "./syntax.ts";
 import { boundNames, cutIntoUnits, type Unit } from "./units.ts";
@@ -31,10 +33,14 @@ export class Registry {
   readonly #after: Bindings;
   readonly #changed = new Map<string, BindingChange>();
   readonly #captured = new Set<string>();
-  readonly #definitions = new Map<string, { readonly node: AnyNode; readonly text: string; readonly hoisted: boolean }>();
+  readonly #definitions = new Map<
+    string,
+    { readonly node: AnyNode; readonly text: string; readonly hoisted: boolean }
+  >();
   readonly #effects: { readonly start: number; readonly text: string }[] = [];
   readonly #reads = new Map<ScopePair, Set<string>>();
   readonly #imports = new Set<string>();
+  readonly #knownUnits = new Map<ScopePair, readonly Unit[]>();
   /** Variables whose value is computed again for the registry. */
   readonly #anew = new Set<string>();
   readonly gaps: Gap[] = [];
@@ -43,12 +49,25 @@ export class Registry {
   /** Names of an ES module's exports whose value is another now: those who imported them cannot be given it. */
   readonly rebound = new Set<string>();
   readonly name: string;
+  readonly exports: ExportedValues;
+  readonly loaded: LoadStatements;
 
   constructor(difference: FileDifference, bindings: { before: Bindings; after: Bindings }, name: string) {
     this.#difference = difference;
     this.#before = bindings.before;
     this.#after = bindings.after;
     this.name = name;
+    this.exports = new ExportedValues(name, difference.after.source, difference.scopes[0], (scope) =>
+      this.#units(scope),
+    );
+    this.loaded = new LoadStatements({
+      source: difference.after.source,
+      bindings: bindings.after,
+      scopes: difference.scopes,
+      units: (scope) => this.#units(scope),
+      changeOf: (scope, bound) => this.#changed.get(this.#key(scope, bound)),
+      isMadeAnew: (scope, bound) => this.#anew.has(this.#key(scope, bound)),
+    });
     for (const change of difference.bindings) this.#changed.set(this.#key(change.scope, change.name), change);
     for (const placed of bindings.before.references) {
       if (isCapturing(bindings.before, placed)) this.#captured.add(this.#capture(bindings.before, placed));
@@ -68,7 +87,9 @@ export class Registry {
   forOldText(): Substitute {
     return (placed) => {
       if (placed.within.runsAtLoad || placed.variable === undefined) return undefined;
-      const scope = this.#difference.scopes.find(({ before }) => before === ownerOf(this.#before, placed.variable as never));
+      const scope = this.#difference.scopes.find(
+        ({ before }) => before === ownerOf(this.#before, placed.variable as never),
+      );
       if (scope === undefined || !this.#changed.get(this.#key(scope, placed.name))?.existed) return undefined;
       this.#need(scope, placed.name);
       return this.#entryName(scope, placed.name);
@@ -113,57 +134,60 @@ export class Registry {
   /** Whoever loaded the module keeps what was exported as a whole, so it gets the properties whose values changed. */
   addWholeExport(scope: ScopePair, node: AnyNode): void {
     const value = lastValue(node);
-    const properties = value.type === "ObjectExpression" ? (value.properties as AnyNode[]).filter((property) => this.#readsChanged(property)) : [];
+    const properties =
+      value.type === "ObjectExpression"
+        ? (value.properties as AnyNode[]).filter((property) => this.loaded.readsChanged(property))
+        : [];
     if (properties.length === 0 || properties.some(({ type }) => type !== "Property")) {
-      this.gaps.push({ name: "module.exports", line: lineOf(node), reason: "its value was handed out when the module was loaded, and whoever took it keeps it" });
+      this.gaps.push({
+        name: "module.exports",
+        line: lineOf(node),
+        reason: "its value was handed out when the module was loaded, and whoever took it keeps it",
+      });
       return;
     }
-    for (const property of properties) this.addEffect({ kind: "define", scope, target: node.left as AnyNode, onPrototype: false, property });
+    for (const property of properties)
+      this.addEffect({ kind: "define", scope, target: node.left as AnyNode, onPrototype: false, property });
   }
 
   /** The variables that an export's value comes from are to be made anew: `exports.keys = keys`, `const keys = exports.keys = …`. */
   recomputeExportedVariables(scope: ScopePair, key: string): void {
-    const unit = this.#unitExporting(scope, key);
+    const unit = this.exports.unitExporting(scope, key);
     const value = unit && assignedPlaces(unit).value;
     const [own] = unit?.names ?? [];
     if (own !== undefined) this.addChange(scope, own);
-    if (value?.type === "Identifier" && this.#unitDeclaring(scope, value.name as string)?.kind === "variable") this.addChange(scope, value.name as string);
+    if (value?.type === "Identifier" && this.#unitDeclaring(scope, value.name as string)?.kind === "variable")
+      this.addChange(scope, value.name as string);
   }
 
   /** Gives an export its value once more: where it is assigned last, or where the exported object is written. */
   recomputeExport(scope: ScopePair, key: string): void {
-    const unit = this.#unitExporting(scope, key);
+    const unit = this.exports.unitExporting(scope, key);
     const [own] = unit?.names ?? [];
     if (own !== undefined) this.#need(scope, own);
     else if (unit !== undefined) this.addEffect({ kind: "statement", scope, node: unit.node });
-    for (const candidate of this.#units(scope)) this.#defineExported(scope, candidate, (property) => (property.key as AnyNode).name === key);
-  }
-
-  /** The statement that assigns the export last. */
-  #unitExporting(scope: ScopePair, key: string): Unit | undefined {
-    const wanted = `${this.name}.exports.${key}`;
-    return this.#units(scope).findLast((unit) => assignedPlaces(unit).places.some((left) => this.#exportedBy(left) === wanted));
-  }
-
-  /** Whether the variable's object was handed out, so that it gets properties with new values instead of being made anew. */
-  isExportedObject(scope: ScopePair, unit: Unit): boolean {
-    const properties = unit.kind === "variable" ? assignedPlaces(unit).value?.properties : undefined;
-    const isPlain = (properties as AnyNode[] | undefined)?.every(({ type, computed }) => type === "Property" && computed !== true);
-    return isPlain === true && unit.names.length === 1 && this.#exportedAs(scope, unit.names[0] as string) !== undefined;
+    for (const candidate of this.#units(scope))
+      this.#defineExported(scope, candidate, (property) => (property.key as AnyNode).name === key);
   }
 
   /** Defines those properties of an exported object whose values come from something that changed. */
   updateExportedObject(scope: ScopePair, unit: Unit): void {
-    this.#defineExported(scope, unit, (property) => this.#readsChanged(property));
+    this.#defineExported(scope, unit, (property) => this.loaded.readsChanged(property));
   }
 
   #defineExported(scope: ScopePair, unit: Unit, isWanted: (property: AnyNode) => boolean): void {
     const { places, value } = assignedPlaces(unit);
     if (value?.type !== "ObjectExpression") return;
-    const isWhole = places.some((left) => this.#exportedBy(left) === `${this.name}.module.exports`);
+    const isWhole = places.some((left) => this.exports.placeOf(left) === `${this.name}.module.exports`);
     const target = unit.kind === "variable" ? unit.names[0] : isWhole ? (unit.node.left as AnyNode) : undefined;
-    if (target === undefined || (typeof target === "string" && this.#exportedAs(scope, target) === undefined)) return;
-    for (const property of (value.properties as AnyNode[]).filter((candidate) => candidate.type === "Property" && isWanted(candidate))) {
+    if (
+      target === undefined ||
+      (typeof target === "string" && this.exports.placeOfVariable(scope, target) === undefined)
+    )
+      return;
+    for (const property of (value.properties as AnyNode[]).filter(
+      (candidate) => candidate.type === "Property" && isWanted(candidate),
+    )) {
       this.addEffect({ kind: "define", scope, target, onPrototype: false, property });
     }
   }
@@ -183,7 +207,10 @@ export class Registry {
   }
 
   #isReachable(scope: ScopePair, name: string): boolean {
-    return this.#captured.has(this.#captureKey(scope.before, name)) || this.#exportedAs(scope, name) !== undefined;
+    return (
+      this.#captured.has(this.#captureKey(scope.before, name)) ||
+      this.exports.placeOfVariable(scope, name) !== undefined
+    );
   }
 
   /** Undefined when nothing has to be done besides the live edit. */
@@ -198,14 +225,19 @@ export class Registry {
       ...(this.#isStrict() ? ['"use strict";'] : []),
       ...reads.map(({ names }, index) => `const { ${[...names].join(", ")} } = scopes[${index}];`),
       ...definitions.filter(({ hoisted }) => hoisted).map(({ text }) => text),
-      ...[...definitions.filter(({ hoisted }) => !hoisted), ...this.#effects].sort((a, b) => a.start - b.start).map(({ text }) => text),
+      ...[...definitions.filter(({ hoisted }) => !hoisted), ...this.#effects]
+        .sort((a, b) => a.start - b.start)
+        .map(({ text }) => text),
     ];
     return { text: `${lines.join("\n")}\n`, reads, imports: [...this.#imports] };
   }
 
   #isStrict(): boolean {
     const { source } = this.#difference.after;
-    return source.format === "module" || source.program.body.some((node) => "directive" in node && node.directive === "use strict");
+    return (
+      source.format === "module" ||
+      source.program.body.some((node) => "directive" in node && node.directive === "use strict")
+    );
   }
 
   #statement(node: AnyNode, rewrite: (range: Range) => string): string {
@@ -227,7 +259,8 @@ export class Registry {
   }
 
   #define(effect: Extract<Effect, { kind: "define" }>, rewrite: (range: Range) => string): string {
-    const target = typeof effect.target === "string" ? this.#byName(effect.scope, effect.target) : rewrite(effect.target);
+    const target =
+      typeof effect.target === "string" ? this.#byName(effect.scope, effect.target) : rewrite(effect.target);
     const { property } = effect;
     if (typeof effect.target !== "string") this.#noteExport(this.#raw(effect.target), property.key as AnyNode);
     const text = rewrite(property);
@@ -245,7 +278,7 @@ export class Registry {
   }
 
   #byName(scope: ScopePair, name: string): string {
-    const exported = this.#exportedAs(scope, name);
+    const exported = this.exports.placeOfVariable(scope, name);
     if (exported !== undefined && !this.#changed.has(this.#key(scope, name))) return exported;
     if (this.#changed.has(this.#key(scope, name)) || !this.#captured.has(this.#captureKey(scope.before, name))) {
       this.#need(scope, name);
@@ -280,11 +313,15 @@ export class Registry {
       this.#need(scope, placed.name);
       return this.#entryName(scope, placed.name);
     }
-    const exported = this.#exportedAs(scope, placed.name);
+    const exported = this.exports.placeOfVariable(scope, placed.name);
     if (exported !== undefined) return exported;
-    if (this.#isUsedOnlyAnew(placed.variable) && this.addChange(scope, placed.name)) return this.#substitute(placed, replaced, inDelta);
+    if (this.#isUsedOnlyAnew(placed.variable) && this.addChange(scope, placed.name))
+      return this.#substitute(placed, replaced, inDelta);
     if (isReassigned(this.#after, placed.variable)) {
-      this.#gap(placed, `new code outside the old functions reads ${placed.name}, whose value changes while the program runs`);
+      this.#gap(
+        placed,
+        `new code outside the old functions reads ${placed.name}, whose value changes while the program runs`,
+      );
     }
     this.#read(scope, placed.name);
     return undefined;
@@ -296,36 +333,6 @@ export class Registry {
     if (unit?.kind !== "variable") return false;
     const init = unit.node.init as AnyNode | null;
     return init?.type === "CallExpression" && (init.callee as AnyNode).name === "require";
-  }
-
-  /** Where the exports hold the value: `const list = exports.list = []`, `exports.list = list`, `module.exports = list`, `module.exports = { list }`. */
-  #exportedAs(scope: ScopePair, name: string): string | undefined {
-    const init = this.#unitDeclaring(scope, name)?.node.init as AnyNode | null | undefined;
-    const own = init?.type === "AssignmentExpression" ? this.#exportedBy(init.left as AnyNode) : undefined;
-    if (own !== undefined || scope !== this.#difference.scopes[0]) return own;
-    for (const unit of this.#units(scope)) {
-      const chain = assignedPlaces(unit);
-      const [alias] = unit.names;
-      // `var _default = validator; exports.default = _default`, as compilers write it.
-      if (alias !== undefined && alias !== name && chain.value?.type === "Identifier" && chain.value.name === name) {
-        const place = this.#exportedAs(scope, alias);
-        if (place !== undefined) return place;
-      }
-      const place = chain.places.map((left) => this.#exportedBy(left)).find((found) => found !== undefined);
-      if (place === undefined || chain.value === undefined) continue;
-      if (chain.value.type === "Identifier" && chain.value.name === name) return place;
-      const isWhole = place === `${this.name}.module.exports` && chain.value.type === "ObjectExpression";
-      const property = isWhole ? (chain.value.properties as AnyNode[]).find((candidate) => isPropertyOf(candidate, name)) : undefined;
-      if (property) return `${place}.${(property.key as AnyNode).name}`;
-    }
-    return undefined;
-  }
-
-  #exportedBy(left: AnyNode): string | undefined {
-    const text = this.#raw(left).replace(/\s+/g, "");
-    const [, member] = /^(?:module\.)?exports\.([\w$]+)$/.exec(text) ?? [];
-    if (member !== undefined) return `${this.name}.exports.${member}`;
-    return text === "module.exports" ? `${this.name}.module.exports` : undefined;
   }
 
   /** Whether every function that uses the variable is made anew in the registry, so that the variable can be as well. */
@@ -342,7 +349,10 @@ export class Registry {
     if (inDelta || !isOutside) return undefined;
     const counterpart = this.#difference.counterparts.get(owner);
     if (counterpart === undefined || !this.#captured.has(this.#captureKey(counterpart, placed.name))) {
-      this.#gap(placed, `it now uses ${placed.name} of ${owner.name}, which closures made before the patch did not keep`);
+      this.#gap(
+        placed,
+        `it now uses ${placed.name} of ${owner.name}, which closures made before the patch did not keep`,
+      );
     }
     return undefined;
   }
@@ -361,45 +371,77 @@ export class Registry {
     if (unit === undefined) {
       const argument = this.#argumentOf(scope, name);
       if (argument !== undefined) {
-        this.#definitions.set(entry, { node: scope.after.node, text: `${entry} = ${argument}; define.keep(${entry});`, hoisted: true });
+        this.#definitions.set(entry, {
+          node: scope.after.node,
+          text: `${entry} = ${argument}; define.keep(${entry});`,
+          hoisted: true,
+        });
         return;
       }
-      this.gaps.push({ name, line: lineOf(scope.after.node), reason: `the running process does not keep ${name}, and its value cannot be computed again` });
+      this.gaps.push({
+        name,
+        line: lineOf(scope.after.node),
+        reason: `the running process does not keep ${name}, and its value cannot be computed again`,
+      });
       return;
     }
-    const exported = this.#changed.has(this.#key(scope, name)) ? undefined : this.#exportedAs(scope, name);
+    const exported = this.#changed.has(this.#key(scope, name)) ? undefined : this.exports.placeOfVariable(scope, name);
     if (exported !== undefined) {
       // The value that the process has, which may be filled further; `keep` lets that be taken back.
-      this.#definitions.set(entry, { node: unit.node, text: `${entry} = ${exported}; define.keep(${entry});`, hoisted: true });
+      this.#definitions.set(entry, {
+        node: unit.node,
+        text: `${entry} = ${exported}; define.keep(${entry});`,
+        hoisted: true,
+      });
       return;
     }
     if (unit.kind === "variable") for (const bound of unit.names) this.#anew.add(this.#key(scope, bound));
     // Set before the value is rewritten, since functions refer to themselves and to each other.
-    for (const bound of unit.names) this.#definitions.set(this.#entryName(scope, bound), { node: unit.node, text: "", hoisted: false });
-    const rewrite = (range: Range): string => rewriteReferences(this.#difference.after.source, this.#after, range, this.#forDelta());
-    this.#definitions.set(entry, { node: unit.node, text: this.#definition(scope, unit, entry, rewrite), hoisted: unit.kind === "function" });
+    for (const bound of unit.names)
+      this.#definitions.set(this.#entryName(scope, bound), { node: unit.node, text: "", hoisted: false });
+    const rewrite = (range: Range): string =>
+      rewriteReferences(this.#difference.after.source, this.#after, range, this.#forDelta());
+    this.#definitions.set(entry, {
+      node: unit.node,
+      text: this.#definition(scope, unit, entry, rewrite),
+      hoisted: unit.kind === "function",
+    });
   }
 
   /** What a function that ran at load was called with, where the process still has it: `(function (Kind) {…})(Kind || (exports.Kind = {}))`. */
   #argumentOf({ after: { node } }: ScopePair, name: string): string | undefined {
     const index = ((node.params as AnyNode[] | undefined) ?? []).findIndex((parameter) => parameter.name === name);
     if (index < 0) return undefined;
-    const call = pathTo(this.#difference.after.source.program, node.start, node.end, (candidate) => candidate === node).at(-2);
+    const call = pathTo(
+      this.#difference.after.source.program,
+      node.start,
+      node.end,
+      (candidate) => candidate === node,
+    ).at(-2);
     // The factory of a bundle for browsers and Node.js gets the exports, by way of another function.
-    if (call?.type !== "CallExpression" || call.callee !== node) return name === "exports" ? `${this.name}.exports` : undefined;
+    if (call?.type !== "CallExpression" || call.callee !== node)
+      return name === "exports" ? `${this.name}.exports` : undefined;
     const argument = (call.arguments as AnyNode[])[index];
     return argument && this.#heldValue(argument);
   }
 
   #heldValue(node: AnyNode): string | undefined {
-    if (node.type === "AssignmentExpression") return this.#heldValue(node.right as AnyNode) ?? this.#heldValue(node.left as AnyNode);
-    if (node.type === "LogicalExpression") return this.#heldValue(node.left as AnyNode) ?? this.#heldValue(node.right as AnyNode);
-    if (node.type === "MemberExpression") return this.#exportedBy(node);
+    if (node.type === "AssignmentExpression")
+      return this.#heldValue(node.right as AnyNode) ?? this.#heldValue(node.left as AnyNode);
+    if (node.type === "LogicalExpression")
+      return this.#heldValue(node.left as AnyNode) ?? this.#heldValue(node.right as AnyNode);
+    if (node.type === "MemberExpression") return this.exports.placeOf(node);
     if (node.type !== "Identifier") return undefined;
     const [placed] = referencesIn(this.#after, node);
-    const scope = placed?.variable && this.#difference.scopes.find(({ after }) => after === ownerOf(this.#after, placed.variable as never));
+    const scope =
+      placed?.variable &&
+      this.#difference.scopes.find(({ after }) => after === ownerOf(this.#after, placed.variable as never));
     if (scope === undefined) return placed && this.#wrapperName(placed, true);
-    if (this.#changed.has(this.#key(scope, placed?.name as string)) || !this.#captured.has(this.#captureKey(scope.before, placed?.name as string))) return undefined;
+    if (
+      this.#changed.has(this.#key(scope, placed?.name as string)) ||
+      !this.#captured.has(this.#captureKey(scope.before, placed?.name as string))
+    )
+      return undefined;
     this.#read(scope, placed?.name as string);
     return placed?.name;
   }
@@ -431,7 +473,13 @@ export class Registry {
     return this.#units(scope).find((unit) => unit.names.includes(name));
   }
 
-  #units(scope: ScopePair): Unit[] {
+  #units(scope: ScopePair): readonly Unit[] {
+    const known = this.#knownUnits.get(scope) ?? this.#cutIntoUnits(scope);
+    this.#knownUnits.set(scope, known);
+    return known;
+  }
+
+  #cutIntoUnits(scope: ScopePair): Unit[] {
     const { node } = scope.after;
     const statements = (node.type === "Program" ? node.body : (node.body as AnyNode).body) as AnyNode[] | undefined;
     return Array.isArray(statements) ? cutIntoUnits(this.#difference.after.source, statements) : [];
@@ -456,73 +504,13 @@ export class Registry {
   }
 
   #capture(bindings: Bindings, placed: PlacedReference): string {
-    return placed.variable === undefined ? `#${placed.name}` : this.#captureKey(ownerOf(bindings, placed.variable), placed.name);
+    return placed.variable === undefined
+      ? `#${placed.name}`
+      : this.#captureKey(ownerOf(bindings, placed.variable), placed.name);
   }
 
   #gap(placed: PlacedReference, reason: string): void {
     this.gaps.push({ name: placed.within.name, line: placed.within.line, reason });
-  }
-
-  /** Statements of the new version that ran at load and read a binding whose value changed have to run again. */
-  *dependents(): Generator<{ readonly scope: ScopePair; readonly unit: Unit }> {
-    for (const scope of this.#difference.scopes) {
-      for (const unit of this.#units(scope)) {
-        if (unit.kind === "function" || unit.kind === "import" || unit.kind === "ignored") continue;
-        if (this.#readsChanged(unit.node) || this.#fillsNew(scope, unit)) yield { scope, unit };
-      }
-    }
-  }
-
-  /** Statements of the new version that filled, at load, an object that is made anew: `table[key] = …`, `list.push(…)`. */
-  *fills(): Generator<{ readonly scope: ScopePair; readonly unit: Unit }> {
-    for (const scope of this.#difference.scopes) {
-      for (const unit of this.#units(scope)) {
-        if (unit.names.length === 0 && ["assignment", "call", "control"].includes(unit.kind) && this.#fills(unit.node)) yield { scope, unit };
-      }
-    }
-  }
-
-  #fills(node: AnyNode): boolean {
-    for (const placed of referencesIn(this.#after, node)) {
-      if (placed.variable === undefined || !placed.within.runsAtLoad) continue;
-      const owner = this.#difference.scopes.find(({ after }) => after === ownerOf(this.#after, placed.variable as never));
-      if (owner && this.#anew.has(this.#key(owner, placed.name)) && (placed.reference.isWrite() || this.#isFilled(placed))) return true;
-    }
-    return false;
-  }
-
-  #isFilled({ start, end }: PlacedReference): boolean {
-    const path = pathTo(this.#difference.after.source.program, start, end);
-    let inner = path.at(-1);
-    for (const outer of path.slice(0, -1).reverse()) {
-      if (outer.type === "MemberExpression" && outer.object === inner) inner = outer;
-      else if (outer.type === "AssignmentExpression") return outer.left === inner && inner?.type === "MemberExpression";
-      else if (outer.type === "CallExpression") return outer.callee === inner ? inner?.type === "MemberExpression" : this.#raw(outer.callee as AnyNode).startsWith("Object.") && (outer.arguments as AnyNode[])[0] === inner;
-      else return outer.type === "UpdateExpression";
-    }
-    return false;
-  }
-
-  #readsChanged(node: AnyNode): boolean {
-    for (const placed of referencesIn(this.#after, node)) {
-      if (placed.variable === undefined || !placed.within.runsAtLoad || !placed.reference.isRead()) continue;
-      const owner = this.#difference.scopes.find(({ after }) => after === ownerOf(this.#after, placed.variable as never));
-      if (owner && this.#changed.has(this.#key(owner, placed.name))) return true;
-    }
-    return false;
-  }
-
-  /** A call at load of a function of the module that fills a binding which only the new version has. */
-  #fillsNew(scope: ScopePair, unit: Unit): boolean {
-    const callee = unit.kind === "call" && unit.node.type === "CallExpression" ? (unit.node.callee as AnyNode) : undefined;
-    if (callee?.type !== "Identifier") return false;
-    const called = this.#unitDeclaring(scope, callee.name as string);
-    if (called === undefined) return false;
-    for (const placed of referencesIn(this.#after, called.node)) {
-      const change = placed.variable && this.#changed.get(this.#key(scope, placed.name));
-      if (change && !change.existed && change.unit.kind === "variable" && !placed.within.runsAtLoad) return true;
-    }
-    return false;
   }
 
   /** Declares a further binding as changed; true when it was not known as such. */
@@ -533,34 +521,4 @@ export class Registry {
     this.#changed.set(key, { scope, name, unit, existed: true });
     return true;
   }
-}
-
-/** `a = b = value`, also as the initialiser of a variable. */
-function assignedPlaces({ kind, node }: Unit): { readonly places: AnyNode[]; readonly value: AnyNode | undefined } {
-  const places: AnyNode[] = [];
-  let value = kind === "variable" ? ((node.init as AnyNode | null) ?? undefined) : kind === "assignment" ? node : undefined;
-  for (; value?.type === "AssignmentExpression"; value = value.right as AnyNode) places.push(value.left as AnyNode);
-  return { places, value };
-}
-
-/** What a chain of assignments assigns. */
-function lastValue(node: AnyNode): AnyNode {
-  return node.type === "AssignmentExpression" ? lastValue(node.right as AnyNode) : node;
-}
-
-/** `{ name }` or `{ key: name }`. */
-function isPropertyOf(property: AnyNode, name: string): boolean {
-  return property.type === "Property" && property.computed !== true && (property.key as AnyNode).type === "Identifier" && (property.value as AnyNode).type === "Identifier" && (property.value as AnyNode).name === name;
-}
-
-/** Names that an ES module declares and exports under the same name. */
-function exportedNames(program: AnyNode): string[] {
-  return (program.body as AnyNode[])
-    .filter((node) => node.type === "ExportNamedDeclaration" && !node.source)
-    .flatMap((node) => {
-      const declaration = node.declaration as AnyNode | null;
-      if (declaration?.type === "VariableDeclaration") return (declaration.declarations as AnyNode[]).flatMap(({ id }) => boundNames(id as AnyNode));
-      if (declaration) return [(declaration.id as AnyNode).name as string];
-      return (node.specifiers as AnyNode[]).map(({ local }) => (local as AnyNode).name as string);
-    });
 }

@@ -16,7 +16,12 @@ export interface Edit extends Range {
 }
 
 /** The text of `range` with every reference in it substituted. */
-export function rewriteReferences(source: SourceFile, bindings: Bindings, range: Range, substitute: Substitute): string {
+export function rewriteReferences(
+  source: SourceFile,
+  bindings: Bindings,
+  range: Range,
+  substitute: Substitute,
+): string {
   const edits: Edit[] = [];
   for (const placed of referencesIn(bindings, range)) {
     const edit = referenceEdit(source, placed, substitute);
@@ -28,7 +33,9 @@ export function rewriteReferences(source: SourceFile, bindings: Bindings, range:
 /** The edit that puts the substitute in the reference's place; undefined where it can stay. */
 export function referenceEdit(source: SourceFile, placed: PlacedReference, substitute: Substitute): Edit | undefined {
   const text = substitute(placed);
-  return text === undefined ? undefined : { start: placed.start, end: placed.end, text: inPosition(source, placed, text) };
+  return text === undefined
+    ? undefined
+    : { start: placed.start, end: placed.end, text: inPosition(source, placed, text) };
 }
 
 export function applyEdits(text: string, range: Range, edits: readonly Edit[]): string {
@@ -56,7 +63,12 @@ function inPosition(source: SourceFile, placed: PlacedReference, text: string): 
   const parent = path.at(-2);
   if (parent?.type === "Property" && parent.shorthand === true) return `${placed.name}: ${text}`;
   const grandparent = path.at(-3);
-  if (parent?.type === "AssignmentPattern" && grandparent?.type === "Property" && grandparent.shorthand === true && parent.left === path.at(-1)) {
+  if (
+    parent?.type === "AssignmentPattern" &&
+    grandparent?.type === "Property" &&
+    grandparent.shorthand === true &&
+    parent.left === path.at(-1)
+  ) {
     return `${placed.name}: ${text}`;
   }
   // A call through a member would hand the registry over as `this`.

@@ -11,7 +11,11 @@ import { type AnyNode, childNodes, type SourceFile } from "./syntax.ts";
 export const touchMark = "/*rb:0*/";
 
 /** Where marks go into the text: just inside the braces, or behind the arrow; `isChanged` names functions that need none. */
-export function touchOffsets(source: SourceFile, root: FunctionEntry, isChanged: (entry: FunctionEntry) => boolean): number[] {
+export function touchOffsets(
+  source: SourceFile,
+  root: FunctionEntry,
+  isChanged: (entry: FunctionEntry) => boolean,
+): number[] {
   return [...descendants(root)]
     .filter((entry) => !isChanged(entry) && mayHaveSeveralClosures(entry))
     .map((entry) => insideOf(source, entry.node))
@@ -72,9 +76,15 @@ export interface Marked<F> {
 }
 
 /** The live text with marks; functions that change, or that a changed one lies in, need none. */
-export function markShared<F extends MarkedFunction>(before: SourceFile, live: SourceFile, functions: readonly F[]): Marked<F> {
+export function markShared<F extends MarkedFunction>(
+  before: SourceFile,
+  live: SourceFile,
+  functions: readonly F[],
+): Marked<F> {
   const holds = (outer: Range, inner: Range): boolean => outer.start <= inner.start && inner.end <= outer.end;
-  const offsets = touchOffsets(live, buildFunctionTree(live), ({ range }) => functions.some((found) => holds(range, found)));
+  const offsets = touchOffsets(live, buildFunctionTree(live), ({ range }) =>
+    functions.some((found) => holds(range, found)),
+  );
   const marks = touchOffsets(before, buildFunctionTree(before), ({ range }) =>
     functions.some((found) => holds(range, found.before)),
   );

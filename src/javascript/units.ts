@@ -85,7 +85,13 @@ function importUnits(node: AnyNode): Unit[] {
   }
   return specifiers.map((part) => {
     const local = (part.local as AnyNode).name as string;
-    return { kind: "import", node: part, names: [local], key: `name:${local}`, imported: { specifier, name: importedName(part) } };
+    return {
+      kind: "import",
+      node: part,
+      names: [local],
+      key: `name:${local}`,
+      imported: { specifier, name: importedName(part) },
+    };
   });
 }
 
@@ -109,7 +115,14 @@ function expressionUnits(source: SourceFile, node: AnyNode): Unit[] {
   }
   if (node.type === "AssignmentExpression" && node.operator === "=") {
     const left = node.left as AnyNode;
-    return [{ kind: "assignment", node, names: [], key: `assign:${source.text.slice(left.start, left.end).replace(/\s+/g, "")}` }];
+    return [
+      {
+        kind: "assignment",
+        node,
+        names: [],
+        key: `assign:${source.text.slice(left.start, left.end).replace(/\s+/g, "")}`,
+      },
+    ];
   }
   return [{ kind: "call", node, names: [], key: callKey(source, node) }];
 }
@@ -118,8 +131,10 @@ function callKey(source: SourceFile, node: AnyNode): string {
   if (node.type !== "CallExpression") return `call:${node.type}`;
   const callee = node.callee as AnyNode;
   const first = (node.arguments as AnyNode[])[0];
-  const literal = first?.type === "Literal" || first?.type === "Identifier" ? source.text.slice(first.start, first.end) : "";
-  const name = callee.end - callee.start > 200 ? callee.type : source.text.slice(callee.start, callee.end).replace(/\s+/g, "");
+  const literal =
+    first?.type === "Literal" || first?.type === "Identifier" ? source.text.slice(first.start, first.end) : "";
+  const name =
+    callee.end - callee.start > 200 ? callee.type : source.text.slice(callee.start, callee.end).replace(/\s+/g, "");
   return `call:${name}(${literal}`;
 }
 

@@ -24,7 +24,13 @@ function writePackage(version: string, files: Files): string {
 
 async function build(before: Files, afterwards: Files): Promise<Hotpatch> {
   const fix = { vulnerable: writePackage("1.0.0", before), fixed: writePackage("1.0.1", afterwards) };
-  return await buildNpmHotpatch(fix, { cwd: folder, advisories: [], sequence: 1, nodePath: process.execPath, progress: () => undefined });
+  return await buildNpmHotpatch(fix, {
+    cwd: folder,
+    advisories: [],
+    sequence: 1,
+    nodePath: process.execPath,
+    progress: () => undefined,
+  });
 }
 
 async function refusal(before: Files, afterwards: Files): Promise<string> {
@@ -69,12 +75,18 @@ test("an exported function that a changed argument made is refused, since whoeve
 
 test("a package that loads a file by a getter only is refused for what that file cannot be given", async () => {
   const index = `Object.defineProperty(exports, "make", { enumerable: true, get: () => require("./make") });\n`;
-  const make = (limit: string): string => `module.exports = function make(options) {\n  const limit = options.limit || ${limit};\n  return (text) => text.length < limit;\n};\n`;
-  assert.match(await refusal({ "index.js": index, "make.js": make("Infinity") }, { "index.js": index, "make.js": make("100") }), /keep their limit/);
+  const make = (limit: string): string =>
+    `module.exports = function make(options) {\n  const limit = options.limit || ${limit};\n  return (text) => text.length < limit;\n};\n`;
+  assert.match(
+    await refusal({ "index.js": index, "make.js": make("Infinity") }, { "index.js": index, "make.js": make("100") }),
+    /keep their limit/,
+  );
 });
 
 test("a further export and a new helper are no reason to refuse", async () => {
   const before = { "index.js": `exports.check = function check(text) {\n  return text.length;\n};\n` };
-  const fixed = { "index.js": `const limit = 5;\nfunction cut(text) {\n  return text.slice(0, limit);\n}\nexports.cut = cut;\nexports.check = function check(text) {\n  return cut(text).length;\n};\n` };
+  const fixed = {
+    "index.js": `const limit = 5;\nfunction cut(text) {\n  return text.slice(0, limit);\n}\nexports.cut = cut;\nexports.check = function check(text) {\n  return cut(text).length;\n};\n`,
+  };
   assert.equal(await refusal(before, fixed), "(built)");
 });

@@ -27,7 +27,10 @@ test("a variable with the old value is named, with what computes it", () => {
 test("a value deep in an export is traced to the export", () => {
   const table: Entry = ["a.js.table", "an object", "a.js"];
   const [stale] = staleValues(
-    lists(list(root, table, ["a.js.table.re", "/a/", "a.js.table"]), list(root, table, ["a.js.table.re", "/b/", "a.js.table"])),
+    lists(
+      list(root, table, ["a.js.table.re", "/a/", "a.js.table"]),
+      list(root, table, ["a.js.table.re", "/b/", "a.js.table"]),
+    ),
   );
   assert.deepEqual([stale?.place, stale?.source], ["table.re", "exports.table"]);
 });
@@ -47,7 +50,10 @@ test("a function is stale when it shows the old code, and not when it shows that
 
 test("a missing setting counts, a further export does not", () => {
   const options: Entry = ["a.js~options", "an object"];
-  assert.equal(staleValues(lists(list(options), list(options, ["a.js~options.depth", "32", "a.js~options"]))).length, 1);
+  assert.equal(
+    staleValues(lists(list(options), list(options, ["a.js~options.depth", "32", "a.js~options"]))).length,
+    1,
+  );
   assert.deepEqual(staleValues(lists(list(root), list(root, ["a.js.extra", "function 111111111111", "a.js"]))), []);
 });
 
@@ -60,11 +66,18 @@ test("a setting that the fixed version took away counts, an export that it took 
 
 test("the same keys in another order are the same", () => {
   const keys = (...values: readonly string[]): ValueList =>
-    list(root, ["a.js.keys", `an array of ${values.length}`, "a.js"], ...values.map((value, index): Entry => [`a.js.keys.${index}`, `"${value}"`, "a.js.keys"]));
+    list(
+      root,
+      ["a.js.keys", `an array of ${values.length}`, "a.js"],
+      ...values.map((value, index): Entry => [`a.js.keys.${index}`, `"${value}"`, "a.js.keys"]),
+    );
   assert.deepEqual(staleValues(lists(keys("a", "b"), keys("a", "c", "b"), keys("a", "b", "c"))), []);
   assert.notDeepEqual(staleValues(lists(keys("a", "b"), keys("a", "c"), keys("a", "b"))), []);
 });
 
 test("an exported function that was replaced is kept by whoever took it", () => {
-  assert.deepEqual(keptFunctions(["lib/a.js.parse"]).map(({ path, place, source }) => [path, place, source]), [["lib/a.js", "parse", undefined]]);
+  assert.deepEqual(
+    keptFunctions(["lib/a.js.parse"]).map(({ path, place, source }) => [path, place, source]),
+    [["lib/a.js", "parse", undefined]],
+  );
 });

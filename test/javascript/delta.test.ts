@@ -106,7 +106,10 @@ for (const { name, before, after, delta = [], gaps = [] } of rows) {
 
 test("a value can be computed anew although its own text is the same", () => {
   const text = `function make() { return [1]; } const table = make(); exports.table = table; exports.f = () => table;`;
-  assert.match(deltaOf(liveText(text, text, { forced: ["table"] })), /R\.table = make\(\);|R\.table = \(0, R\.make\)\(\);/);
+  assert.match(
+    deltaOf(liveText(text, text, { forced: ["table"] })),
+    /R\.table = make\(\);|R\.table = \(0, R\.make\)\(\);/,
+  );
 });
 
 test("an export can be computed anew, from where it is assigned last", () => {

@@ -12,7 +12,9 @@ const literal = fc.constantFrom("1", '"text"', "/x+/g", "[1, 2]", "{ a: 1 }", "n
 const body = fc.oneof(
   literal.map((value) => `return ${value};`),
   name.map((other) => `return typeof ${other} === "function" ? ${other}(value) : ${other};`),
-  fc.tuple(name, literal).map(([inner, value]) => `const ${inner} = ${value}; return [value].map((item) => [item, ${inner}]);`),
+  fc
+    .tuple(name, literal)
+    .map(([inner, value]) => `const ${inner} = ${value}; return [value].map((item) => [item, ${inner}]);`),
 );
 const declaration = fc.oneof(
   fc.tuple(name, body).map(([id, text]) => ({ id, text: `function ${id}(value) {\n  ${text}\n}` })),
@@ -21,8 +23,12 @@ const declaration = fc.oneof(
   fc.tuple(name, literal).map(([id, value]) => ({ id, text: `const ${id} = (value) => [value, ${value}];` })),
   fc.tuple(name, body).map(([id, text]) => ({ id, text: `const ${id} = (value) => {\n  ${text}\n};` })),
   fc.tuple(name, body).map(([id, text]) => ({ id, text: `const ${id} = {\n  method(value) {\n    ${text}\n  },\n};` })),
-  fc.tuple(name, body).map(([id, text]) => ({ id, text: `const ${id} = {\n  method: function (value) {\n    ${text}\n  },\n};` })),
-  fc.tuple(name, literal).map(([id, value]) => ({ id, text: `const ${id} = {\n  method: (value) => [value, ${value}],\n};` })),
+  fc
+    .tuple(name, body)
+    .map(([id, text]) => ({ id, text: `const ${id} = {\n  method: function (value) {\n    ${text}\n  },\n};` })),
+  fc
+    .tuple(name, literal)
+    .map(([id, value]) => ({ id, text: `const ${id} = {\n  method: (value) => [value, ${value}],\n};` })),
   fc.tuple(name, body).map(([id, text]) => ({ id, text: `class ${id} {\n  method(value) {\n    ${text}\n  }\n}` })),
 );
 const moduleText = fc

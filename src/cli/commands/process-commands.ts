@@ -14,7 +14,10 @@ import { eachTarget, type Failure, findTargets, type Swept, targetOptions } from
 const fileArgument = { name: "<file>", description: "the hotpatch" };
 const openOptions: readonly CommandOption[] = [
   trustDirectoryOption,
-  { flags: "--allow-unsigned", description: "take a hotpatch that no trusted key has signed (for its author, at his own desk)" },
+  {
+    flags: "--allow-unsigned",
+    description: "take a hotpatch that no trusted key has signed (for its author, at his own desk)",
+  },
 ];
 const waitOption: CommandOption = {
   flags: "--wait <seconds>",
@@ -30,7 +33,11 @@ export const applyCommand: CommandSpec = {
   arguments: [fileArgument],
   options: [
     ...targetOptions,
-    { flags: "--max-pause <ms>", description: "refuse when the event loop would stand still longer than this", default: "250" },
+    {
+      flags: "--max-pause <ms>",
+      description: "refuse when the event loop would stand still longer than this",
+      default: "250",
+    },
     { flags: "--dry-run", description: "show the plan and change nothing" },
     { flags: "--no-rehearsal", description: "do without the sacrificial process that tries the hotpatch first" },
     waitOption,
@@ -38,7 +45,10 @@ export const applyCommand: CommandSpec = {
   ],
   examples: [
     { command: "rebootless apply lodash.hotpatch --pid 4711", what: "close the hole in process 4711" },
-    { command: "rebootless apply lodash.hotpatch --all --dry-run", what: "see which processes it would change, and for how long they would pause" },
+    {
+      command: "rebootless apply lodash.hotpatch --all --dry-run",
+      what: "see which processes it would change, and for how long they would pause",
+    },
   ],
   run: apply,
 };
@@ -48,7 +58,9 @@ export const verifyCommand: CommandSpec = {
   summary: "prove from a process's memory whether a hotpatch is in place",
   arguments: [fileArgument],
   options: [...targetOptions, ...openOptions],
-  examples: [{ command: "rebootless verify lodash.hotpatch --pid 4711", what: "compare the live functions with the hotpatch" }],
+  examples: [
+    { command: "rebootless verify lodash.hotpatch --pid 4711", what: "compare the live functions with the hotpatch" },
+  ],
   run: verify,
 };
 
@@ -57,7 +69,9 @@ export const revertCommand: CommandSpec = {
   summary: "take a hotpatch out of running processes",
   arguments: [fileArgument],
   options: [...targetOptions, waitOption, ...openOptions],
-  examples: [{ command: "rebootless revert lodash.hotpatch --pid 4711", what: "bring back the former code and values" }],
+  examples: [
+    { command: "rebootless revert lodash.hotpatch --pid 4711", what: "bring back the former code and values" },
+  ],
   run: revert,
 };
 
@@ -121,16 +135,26 @@ async function revert(input: CommandInput, io: CommandIo): Promise<CommandResult
     return engine.revert(target, opened.hotpatch);
   });
   const { results } = swept;
-  const lines = results.map(({ pid, pauseMs }) => `${pid}: reverted; the event loop stood still for ${milliseconds(pauseMs)}`);
+  const lines = results.map(
+    ({ pid, pauseMs }) => `${pid}: reverted; the event loop stood still for ${milliseconds(pauseMs)}`,
+  );
   for (const { pid, keptFixed } of results) if (keptFixed.length > 0) io.warn(keptWarning(pid, keptFixed));
   return finish(swept, { data: { hotpatch: nameOf(opened), outcomes: results }, text: lines.join("\n") });
 }
 
 /** Adds what was refused and what went wrong. */
 function finish({ refused, failed }: Swept<unknown>, result: CommandResult): CommandResult {
-  const lines = [...refused.map((entry) => describeOther("refused", entry)), ...failed.map((entry) => describeOther("failed", entry))];
+  const lines = [
+    ...refused.map((entry) => describeOther("refused", entry)),
+    ...failed.map((entry) => describeOther("failed", entry)),
+  ];
   const text = [...(result.text ? [result.text] : []), ...lines].join("\n");
-  return { ...result, data: { ...(result.data as object), refused, failed }, text, ...(failed.length > 0 ? { exitCode: 1 } : {}) };
+  return {
+    ...result,
+    data: { ...(result.data as object), refused, failed },
+    text,
+    ...(failed.length > 0 ? { exitCode: 1 } : {}),
+  };
 }
 
 function describeOther(word: string, { message, details }: Refusal | Failure): string {
@@ -153,11 +177,17 @@ function plansResult(opened: OpenedHotpatch, plans: readonly NodePlan[]): Comman
     `  Node.js ${plan.node}, heap ${Math.round(plan.heapUsedBytes / 1e6)} MB, predicted pause ${milliseconds(plan.predictedPauseMs)}`,
     ...plan.steps.map((step) => `  ${step}`),
   ]);
-  return { data: { hotpatch: nameOf(opened), plans: data }, text: ["Nothing was changed. The plan:", ...lines].join("\n") };
+  return {
+    data: { hotpatch: nameOf(opened), plans: data },
+    text: ["Nothing was changed. The plan:", ...lines].join("\n"),
+  };
 }
 
 function outcomesResult(opened: OpenedHotpatch, outcomes: readonly NodeOutcome[]): CommandResult {
-  const lines = outcomes.flatMap((outcome) => [describeOutcome(outcome), ...outcome.findings.slice(0, 20).map(describeFinding)]);
+  const lines = outcomes.flatMap((outcome) => [
+    describeOutcome(outcome),
+    ...outcome.findings.slice(0, 20).map(describeFinding),
+  ]);
   return { data: { hotpatch: nameOf(opened), outcomes }, text: lines.join("\n") };
 }
 

@@ -225,7 +225,13 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
       const wire = wireHotpatch(hotpatch, this.#digest);
       const done = (await agent.call(
         "apply",
-        { hotpatch: wire, waitMs, agentText: loadAgentSource().text, planned: plan.copies, wasRehearsed: plan.wasRehearsed },
+        {
+          hotpatch: wire,
+          waitMs,
+          agentText: loadAgentSource().text,
+          planned: plan.copies,
+          wasRehearsed: plan.wasRehearsed,
+        },
         { timeoutMs: waitMs + 60_000 },
       )) as NodeOutcome;
       return {

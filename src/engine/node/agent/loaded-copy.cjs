@@ -181,7 +181,8 @@ class LoadedCopy {
     const { functions } = this.file;
     this.isGated = way === undefined && allowGates && this.file.switchable === true;
     if (this.isGated) this.gate();
-    else if (way === "stepwise") this.steps = alternateMarks(stepwiseTexts(this.marked.text, this.text, this.marked.functions));
+    else if (way === "stepwise")
+      this.steps = alternateMarks(stepwiseTexts(this.marked.text, this.text, this.marked.functions));
     else if (way === "bridged") this.steps = alternateMarks([this.bridge(), this.text]);
     else this.steps = [this.text];
   }
@@ -192,7 +193,12 @@ class LoadedCopy {
 
   /** The text with old and new side by side takes the place of the new one. */
   gate() {
-    const { text, places } = gatedText(this.marked.text, this.text, this.marked.functions, `${this.registryName}.${flagName}`);
+    const { text, places } = gatedText(
+      this.marked.text,
+      this.text,
+      this.marked.functions,
+      `${this.registryName}.${flagName}`,
+    );
     this.text = text;
     this.steps = [text];
     for (const [index, place] of places.entries()) {

@@ -42,7 +42,8 @@ async function rehearse({ hotpatch, base, entries, files, ballastMb, values, val
     ));
   const exported = exportedFunctions(roots ?? []);
   const list = values && ((isolate) => valuesIn(isolate, { ...values, roots }));
-  const lookAgain = values && ((isolate) => ({ valuesAfter: list(isolate), replaced: replacedFunctions(exported, roots) }));
+  const lookAgain =
+    values && ((isolate) => ({ valuesAfter: list(isolate), replaced: replacedFunctions(exported, roots) }));
   if (list) {
     answer.loadedFiles = entryModules;
     answer.valuesBefore = list(new Isolate());
