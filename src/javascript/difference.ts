@@ -192,7 +192,7 @@ class Comparison {
       );
     } else if (before.kind === "control" && after.kind === "control") this.#control(scope, before.node, after.node);
     else if (before.kind === "variable" || after.kind === "variable") {
-      this.#value(scope, valueOf(before), valueOf(after), after.names[0], changed);
+      this.#value(scope, unitValue(before), unitValue(after), after.names[0], changed);
     } else this.#value(scope, before.node, after.node, after.names[0], changed);
   }
 
@@ -444,7 +444,7 @@ function isData(value: AnyNode | undefined): boolean {
   );
 }
 
-function valueOf(unit: Unit): AnyNode | null {
+function unitValue(unit: Unit): AnyNode | null {
   return unit.kind === "variable" ? (unit.node.init as AnyNode | null) : unit.node;
 }
 

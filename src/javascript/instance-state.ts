@@ -100,10 +100,10 @@ export function migrationFunction(changes: readonly StateChange[]): string {
 }
 
 /** The class around a constructor, by the functions of its instances: methods and accessors, in source order. */
-export function instanceMethods(root: FunctionEntry, constructor: FunctionEntry, source: SourceFile): FunctionEntry[] {
+export function instanceMethods(root: FunctionEntry, maker: FunctionEntry, source: SourceFile): FunctionEntry[] {
   const methods: FunctionEntry[] = [];
-  const owner = constructor.constructorOf;
-  const prototypeOf = owner === undefined ? new RegExp(`^${escape(constructor.name)}\\.prototype\\.`) : undefined;
+  const owner = maker.constructorOf;
+  const prototypeOf = owner === undefined ? new RegExp(`^${escapePattern(maker.name)}\\.prototype\\.`) : undefined;
   const members =
     owner === undefined
       ? []
@@ -123,6 +123,6 @@ export function instanceMethods(root: FunctionEntry, constructor: FunctionEntry,
   return methods;
 }
 
-function escape(name: string): string {
+function escapePattern(name: string): string {
   return name.replace(/[^\w]/g, "\\$&");
 }

@@ -10,9 +10,10 @@ import type { BindingChange, Effect, FileDifference, Gap, ScopePair } from "./di
 import { assignedPlaces, ExportedValues, exportedNames, lastValue } from "./exported-values.ts";
 import type { FunctionEntry, Range } from "./function-tree.ts";
 import { LoadStatements } from "./load-statements.ts";
-import { pathTo, referencesIn, rewriteReferences, type Substitute } from "./rewrite.ts";
-import { type AnyNode, lineOf } from "./syntax.ts";
-import { boundNames, cutIntoUnits, type Unit } from "./units.ts";
+import { argumentOf, importedValue } from "./outer-values.ts";
+import { referencesIn, rewriteReferences, type Substitute } from "./rewrite.ts";
+import { type AnyNode, isStrict, lineOf } from "./syntax.ts";
+import { cutIntoUnits, type Unit } from "./units.ts";
 
 /** What the delta reads of one function that ran at load. */
 export interface ScopeReads {
@@ -222,7 +223,7 @@ export class Registry {
       .sort((a, b) => a.start - b.start);
     const reads = [...this.#reads].map(([scope, names]) => ({ scope, names }));
     const lines = [
-      ...(this.#isStrict() ? ['"use strict";'] : []),
+      ...(isStrict(this.#difference.after.source) ? ['"use strict";'] : []),
       ...reads.map(({ names }, index) => `const { ${[...names].join(", ")} } = scopes[${index}];`),
       ...definitions.filter(({ hoisted }) => hoisted).map(({ text }) => text),
       ...[...definitions.filter(({ hoisted }) => !hoisted), ...this.#effects]
@@ -230,14 +231,6 @@ export class Registry {
         .map(({ text }) => text),
     ];
     return { text: `${lines.join("\n")}\n`, reads, imports: [...this.#imports] };
-  }
-
-  #isStrict(): boolean {
-    const { source } = this.#difference.after;
-    return (
-      source.format === "module" ||
-      source.program.body.some((node) => "directive" in node && node.directive === "use strict")
-    );
   }
 
   #statement(node: AnyNode, rewrite: (range: Range) => string): string {
@@ -410,18 +403,9 @@ export class Registry {
 
   /** What a function that ran at load was called with, where the process still has it: `(function (Kind) {…})(Kind || (exports.Kind = {}))`. */
   #argumentOf({ after: { node } }: ScopePair, name: string): string | undefined {
-    const index = ((node.params as AnyNode[] | undefined) ?? []).findIndex((parameter) => parameter.name === name);
-    if (index < 0) return undefined;
-    const call = pathTo(
-      this.#difference.after.source.program,
-      node.start,
-      node.end,
-      (candidate) => candidate === node,
-    ).at(-2);
+    const argument = argumentOf(this.#difference.after.source.program, node, name);
     // The factory of a bundle for browsers and Node.js gets the exports, by way of another function.
-    if (call?.type !== "CallExpression" || call.callee !== node)
-      return name === "exports" ? `${this.name}.exports` : undefined;
-    const argument = (call.arguments as AnyNode[])[index];
+    if (argument === "indirect") return name === "exports" ? `${this.name}.exports` : undefined;
     return argument && this.#heldValue(argument);
   }
 
@@ -446,27 +430,18 @@ export class Registry {
     return placed?.name;
   }
 
-  #definition(scope: ScopePair, unit: Unit, entry: string, rewrite: (range: Range) => string): string {
-    if (unit.kind === "import") return this.#importDefinition(unit, entry);
+  #definition(_scope: ScopePair, unit: Unit, entry: string, rewrite: (range: Range) => string): string {
+    if (unit.imported) {
+      this.#imports.add(unit.imported.specifier);
+      return `${entry} = ${importedValue(unit.imported)};`;
+    }
     if (unit.kind === "function" || unit.kind === "class") return `${entry} = ${rewrite(unit.node)};`;
     const pattern = unit.node.id as AnyNode;
     const init = unit.node.init as AnyNode | null;
     if (pattern.type === "Identifier") return `${entry} = ${init === null ? "undefined" : rewrite(init)};`;
-    const target = this.#pattern(scope, pattern, rewrite);
+    // The names that a pattern declares are references where it has an initialiser, which it has here.
+    const target = rewrite(pattern);
     return `(${target} = ${init === null ? "undefined" : rewrite(init)});`;
-  }
-
-  #pattern(scope: ScopePair, pattern: AnyNode, rewrite: (range: Range) => string): string {
-    const names = new Set(boundNames(pattern));
-    // The names that a pattern declares are references only where it has an initialiser, which it has here.
-    return rewrite(pattern) || [...names].map((name) => this.#entryName(scope, name)).join(", ");
-  }
-
-  #importDefinition(unit: Unit, entry: string): string {
-    const { specifier, name } = unit.imported as { specifier: string; name: string };
-    this.#imports.add(specifier);
-    const namespace = `imports[${JSON.stringify(specifier)}]`;
-    return `${entry} = ${name === "*" ? namespace : `${namespace}[${JSON.stringify(name)}]`};`;
   }
 
   #unitDeclaring(scope: ScopePair, name: string): Unit | undefined {

@@ -87,3 +87,8 @@ export function firstIndex(length: number, isReached: (index: number) => boolean
 export function lineOf(node: Node): number {
   return node.loc?.start.line ?? 0;
 }
+
+/** ECMA-262 §11.2.2: ES modules are strict, other files by their first directive. */
+export function isStrict({ format, program }: SourceFile): boolean {
+  return format === "module" || program.body.some((node) => "directive" in node && node.directive === "use strict");
+}

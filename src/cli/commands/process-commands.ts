@@ -83,14 +83,14 @@ interface Prepared {
 
 async function prepare(input: CommandInput, io: CommandIo): Promise<Prepared> {
   const { options } = input;
-  const maxPauseMs = positive(options["maxPause"] ?? "250", "--max-pause");
-  const waitMs = positive(options["wait"] ?? "10", "--wait") * 1000;
+  const maxPauseMs = positive(options.maxPause ?? "250", "--max-pause");
+  const waitMs = positive(options.wait ?? "10", "--wait") * 1000;
   const opened = await openHotpatchFile(
     input.arguments[0] as string,
-    { trustDirectory: options["trustDir"] as string | undefined, allowUnsigned: options["allowUnsigned"] === true },
+    { trustDirectory: options.trustDir as string | undefined, allowUnsigned: options.allowUnsigned === true },
     io,
   );
-  const rehearse = options["rehearsal"] !== false && options["noRehearsal"] !== true;
+  const rehearse = options.rehearsal !== false && options.noRehearsal !== true;
   const engine = new NodeEngine({ maxPauseMs, waitMs, rehearse, progress: io.progress }, opened.digest);
   return { opened, engine, maxPauseMs };
 }
@@ -105,7 +105,7 @@ async function apply(input: CommandInput, io: CommandIo): Promise<CommandResult>
   const targets = findTargets(input);
   const { opened, engine, maxPauseMs } = await prepare(input, io);
   const { hotpatch } = opened;
-  const isDryRun = input.options["dryRun"] === true;
+  const isDryRun = input.options.dryRun === true;
   const swept = await eachTarget(targets, async (target) => {
     io.progress(`Looking into process ${target.pid}`);
     const plan = engine.plan(await engine.probe(target, hotpatch), hotpatch, { maxPauseMs });
@@ -158,7 +158,7 @@ function finish({ refused, failed }: Swept<unknown>, result: CommandResult): Com
 }
 
 function describeOther(word: string, { message, details }: Refusal | Failure): string {
-  return `${details?.["pid"] ?? ""}: ${word}: ${message}`;
+  return `${details?.pid ?? ""}: ${word}: ${message}`;
 }
 
 function keptWarning(pid: number, files: readonly string[]): string {

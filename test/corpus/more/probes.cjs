@@ -428,9 +428,11 @@ module.exports = {
       redirected(
         (url) =>
           new Promise((resolve, reject) =>
-            get({ url, headers: { cookie: "secret" } }, (error, response) =>
-              error ? reject(error) : (response.resume(), resolve()),
-            ),
+            get({ url, headers: { cookie: "secret" } }, (error, response) => {
+              if (error) return reject(error);
+              response.resume();
+              resolve();
+            }),
           ),
         "cookie",
       ),

@@ -4,7 +4,7 @@
  * In the form of the shared corpus: `setup(library, require)` keeps what an application keeps, `poc(context)` tries the hole on exactly that.
  */
 "use strict";
-const http = require("node:http");
+const _http = require("node:http");
 
 const slow = (action, ms = 150) => {
   const start = process.hrtime.bigint();

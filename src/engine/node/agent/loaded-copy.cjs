@@ -178,7 +178,6 @@ class LoadedCopy {
   /** Sets the texts that V8 is to be given, one after the other; the ways were found by a rehearsal. */
   go(way, allowGates) {
     if (this.text === undefined) return;
-    const { functions } = this.file;
     this.isGated = way === undefined && allowGates && this.file.switchable === true;
     if (this.isGated) this.gate();
     else if (way === "stepwise")
