@@ -45,11 +45,7 @@ class Debugging {
     session.on("Debugger.scriptParsed", ({ params }) => this.onScript(params));
     this.session = session;
     const start = now();
-    this.reported = new Set();
     this.post("Debugger.enable", { maxScriptsCacheSize: 0 });
-    // What V8 does not report it has collected.
-    for (const id of this.leftovers) if (!this.reported.has(id)) this.leftovers.delete(id);
-    this.reported = undefined;
     // A `debugger` statement of the application must not stop it.
     this.post("Debugger.setSkipAllPauses", { skip: true });
     this.enableMs = now() - start;
