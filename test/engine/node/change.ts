@@ -15,13 +15,15 @@ export interface Change {
   readonly application: string;
   readonly old: unknown;
   readonly fixed: unknown;
+  /** What is known to be wrong with it; the test runs all the same, and says so. */
+  readonly fault?: string;
   /** Tested on every version of Node.js, not on the pinned one alone. */
   readonly everywhere?: boolean;
 }
 
 export function testChanges(changes: readonly Change[]): void {
   for (const change of changes) {
-    test(change.name, { timeout: 300_000 }, async (context) => {
+    test(change.name, { timeout: 300_000, ...(change.fault ? { todo: change.fault } : {}) }, async (context) => {
       const fix = await buildFix(context, {
         before: change.before,
         after: change.after,
