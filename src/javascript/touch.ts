@@ -82,8 +82,15 @@ export function markShared<F extends MarkedFunction>(
   functions: readonly F[],
 ): Marked<F> {
   const holds = (outer: Range, inner: Range): boolean => outer.start <= inner.start && inner.end <= outer.end;
-  const offsets = touchOffsets(live, buildFunctionTree(live), ({ range }) =>
-    functions.some((found) => holds(range, found)),
+  const old = [...descendants(buildFunctionTree(before))];
+  // Where the old function had none inside, no closure of an inner one can exist yet.
+  const isBare = (found: F): boolean =>
+    !old.some(({ range }) => holds(found.before, range) && range.start > found.before.start);
+  const bare = functions.filter(isBare);
+  const offsets = touchOffsets(
+    live,
+    buildFunctionTree(live),
+    ({ range }) => functions.some((found) => holds(range, found)) || bare.some((found) => holds(found, range)),
   );
   const marks = touchOffsets(before, buildFunctionTree(before), ({ range }) =>
     functions.some((found) => holds(range, found.before)),
