@@ -389,7 +389,7 @@ class LoadedCopy {
         holds: good === live.length,
         evidence:
           live.length === 0
-            ? "no live closure can be reached from the exports; new ones are made from the edited script, as the rehearsal showed"
+            ? "no live closure can be reached from the exports; only the edited script speaks for it"
             : `${good} of ${live.length} live closures show the new code`,
       };
     });
