@@ -1,9 +1,10 @@
 /**
  * Statements of the new version that ran while the module loaded, and that have to run again because of what changed: those that read a changed value, and those that fill an object which is made anew.
  */
-import { type Bindings, ownerOf } from "./bindings.ts";
+import { type Bindings, ownerOf, type PlacedReference } from "./bindings.ts";
 import type { BindingChange, ScopePair } from "./difference.ts";
 import { isFilled } from "./exported-values.ts";
+import type { Range } from "./function-tree.ts";
 import { referencesIn } from "./rewrite.ts";
 import type { AnyNode, SourceFile } from "./syntax.ts";
 import type { Unit } from "./units.ts";
@@ -40,7 +41,8 @@ export class LoadStatements {
     for (const scope of this.#known.scopes) {
       for (const unit of this.#known.units(scope)) {
         if (unit.kind === "function" || unit.kind === "import" || unit.kind === "ignored") continue;
-        if (this.readsChanged(unit.node) || this.#fillsNew(scope, unit)) yield { scope, unit };
+        if (this.#ownReferences(unit).some((placed) => this.#isReadOfChanged(placed)) || this.#fillsNew(scope, unit))
+          yield { scope, unit };
       }
     }
   }
@@ -49,33 +51,44 @@ export class LoadStatements {
   *fills(): Generator<LoadedUnit> {
     for (const scope of this.#known.scopes) {
       for (const unit of this.#known.units(scope)) {
-        if (unit.names.length === 0 && ["assignment", "call", "control"].includes(unit.kind) && this.#fills(unit.node))
-          yield { scope, unit };
+        if (unit.names.length > 0 || !["assignment", "call", "control"].includes(unit.kind)) continue;
+        if (this.#ownReferences(unit).some((placed) => this.#isFillOfNew(placed))) yield { scope, unit };
       }
     }
   }
 
-  #fills(node: AnyNode): boolean {
-    for (const placed of referencesIn(this.#known.bindings, node)) {
-      if (placed.variable === undefined || !placed.within.runsAtLoad) continue;
-      const owner = this.#scopeOf(placed.variable);
-      if (
-        owner &&
-        this.#known.isMadeAnew(owner, placed.name) &&
-        (placed.reference.isWrite() || isFilled(this.#known.source, placed))
-      )
-        return true;
-    }
-    return false;
+  readsChanged(node: AnyNode): boolean {
+    return this.#references(node).some((placed) => this.#isReadOfChanged(placed));
   }
 
-  readsChanged(node: AnyNode): boolean {
-    for (const placed of referencesIn(this.#known.bindings, node)) {
-      if (placed.variable === undefined || !placed.within.runsAtLoad || !placed.reference.isRead()) continue;
-      const owner = this.#scopeOf(placed.variable);
-      if (owner && this.#known.changeOf(owner, placed.name)) return true;
-    }
-    return false;
+  /** What the statement referred to while the module loaded. */
+  #references(node: AnyNode): PlacedReference[] {
+    return [...referencesIn(this.#known.bindings, node)].filter(({ within }) => within.runsAtLoad);
+  }
+
+  /**
+   * Without what stands in functions that ran at load within the unit: their statements are units themselves, and run again one by one, so that what was handed out stays.
+   * What such a function returned reaches the unit as a whole.
+   */
+  #ownReferences({ node }: Unit): PlacedReference[] {
+    const others = this.#known.scopes
+      .filter(({ after }) => after.node !== node && isWithin(after.node, node))
+      .flatMap((scope) => this.#known.units(scope))
+      .filter(({ kind }) => kind !== "return");
+    return this.#references(node).filter(
+      ({ reference }) => !others.some((other) => isWithin(reference.identifier as unknown as AnyNode, other.node)),
+    );
+  }
+
+  #isReadOfChanged({ variable, reference, name }: PlacedReference): boolean {
+    const owner = variable && reference.isRead() ? this.#scopeOf(variable) : undefined;
+    return owner !== undefined && this.#known.changeOf(owner, name) !== undefined;
+  }
+
+  #isFillOfNew(placed: PlacedReference): boolean {
+    const owner = placed.variable && this.#scopeOf(placed.variable);
+    if (owner === undefined || !this.#known.isMadeAnew(owner, placed.name)) return false;
+    return placed.reference.isWrite() || isFilled(this.#known.source, placed);
   }
 
   /** A call at load of a function of the module that fills a binding which only the new version has. */
@@ -91,4 +104,8 @@ export class LoadStatements {
     }
     return false;
   }
+}
+
+function isWithin(inner: Range, outer: Range): boolean {
+  return inner.start >= outer.start && inner.end <= outer.end;
 }

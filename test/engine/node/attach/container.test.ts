@@ -17,12 +17,15 @@ const { prepareFolder } = createRequire(import.meta.url)("../../../../src/engine
 const root = process.geteuid?.() === 0;
 const userNamespace = root ? [] : ["--user", "--map-root-user"];
 const unshare = ["unshare", ...userNamespace, "--mount", "--net"];
+// The program is opened first and run by its descriptor, since the mount hides a checkout that lies in /tmp.
 const setUp = "mount -t tmpfs none /tmp && ip link set lo up";
+const runTarget = `exec 9<"$1" && shift && ${setUp}`;
+const become = 'exec /proc/self/fd/9 "$@"';
 const possible = spawnSync(unshare[0] as string, [...unshare.slice(1), "sh", "-c", setUp], { encoding: "utf8" });
 const skip = possible.status === 0 ? false : `no namespaces can be made here: ${possible.stderr ?? possible.error}`;
 
 test("a process in a network and a mount namespace of its own", { skip }, async (context) => {
-  const prefix = [...unshare, "sh", "-c", `${setUp} && exec "$@"`, "sh"];
+  const prefix = [...unshare, "sh", "-c", `${runTarget} && ${become}`, "sh"];
   const target = await startTarget(context, { prefix });
   assert.notEqual(readProcess(target.reference.pid)?.namespaces.network, readProcess(process.pid)?.namespaces.network);
   const options = patient(context);
@@ -48,7 +51,7 @@ test("a link in place of the socket's folder leads nobody astray", { skip }, asy
     ...unshare,
     "sh",
     "-c",
-    `mkdir -p "$0" && ${setUp} && mkdir /tmp/trap && ln -s /tmp/trap /tmp/.rebootless-${uid} && exec "$@"`,
+    `mkdir -p "$0" && ${runTarget} && mkdir /tmp/trap && ln -s /tmp/trap /tmp/.rebootless-${uid} && ${become}`,
     trap,
   ];
   const target = await startTarget(context, { prefix });
