@@ -9,6 +9,9 @@
 const mark = "/*rb:0*/";
 const otherMark = "/*rb:1*/";
 
+/** Ends a branch that an intermediate text adds: a line like no other, or V8 could take it for the end of the function. */
+const branchEnd = "}/*rb*/\n";
+
 /** The old text with its marks, and the functions with their places in it. */
 function markOldText(source, marks, functions) {
   let text = "";
@@ -65,7 +68,7 @@ function bridgeText(source, text, functions) {
     const oldBody = source.slice(body.before, lastBrace(source, before.end));
     const newBody = bridge.slice(body.start, lastBrace(bridge, end));
     const tail = bridge.slice(lastBrace(bridge, end));
-    bridge = `${bridge.slice(0, body.start)}if (false) {${oldBody}} else {${newBody}}\n${tail}`;
+    bridge = `${bridge.slice(0, body.start)}if (false) {${oldBody}} else {${newBody}${branchEnd}${tail}`;
   }
   return bridge;
 }
@@ -85,8 +88,8 @@ function gatedText(source, text, functions, flag) {
     const to = lastBrace(source, before.end);
     const statements = text.slice(body.start, lastBrace(text, end));
     const opening = `if (${flag}) {${statements}\n} else {\n`;
-    gated += `${source.slice(at, from)}${opening}${source.slice(from, to)}}\n`;
-    inserted.push({ offset: from, length: opening.length }, { offset: to, length: 2 });
+    gated += `${source.slice(at, from)}${opening}${source.slice(from, to)}${branchEnd}`;
+    inserted.push({ offset: from, length: opening.length }, { offset: to, length: branchEnd.length });
     at = to;
   }
   gated += source.slice(at);

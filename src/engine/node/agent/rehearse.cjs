@@ -51,31 +51,35 @@ async function rehearse({ hotpatch, base, entries, files, ballastMb, values, val
   if (valuesOnly) return answer;
   // A file that did not load to its end may have been compiled all the same.
   const rehearsed = { ...hotpatch, files: hotpatch.files.filter((file) => loaded.has(file.path)) };
-  const cold = await round(rehearsed, waitMs, { lookAgain, isThorough: true });
+  // One for all rounds, as in a target: it alone knows which scripts are remains of earlier edits.
+  const isolate = new Isolate();
+  const cold = await round(isolate, rehearsed, waitMs, { lookAgain, isThorough: true });
   Object.assign(answer, cold);
-  if (cold.applied && ballastMb > 0) await measure(answer, { cold, rehearsed, ballastMb, waitMs });
+  if (cold.applied && ballastMb > 0) await measure(answer, isolate, { cold, rehearsed, ballastMb, waitMs });
   return answer;
 }
 
 /**
  * Two samples of the pause, on a light and on a heavier heap.
  * The first round pays for much that comes only once and may meet a busy moment; the target's round is a first one too, so it may count up to half as much again as a second one.
+ * Where a later round fails there are no samples.
  */
-async function measure(answer, { cold, rehearsed, ballastMb, waitMs }) {
-  const warm = await round(rehearsed, waitMs);
+async function measure(answer, isolate, { cold, rehearsed, ballastMb, waitMs }) {
+  const warm = await round(isolate, rehearsed, waitMs);
+  if (!warm.applied) return;
   const light = (key) => Math.min(cold[key], 1.5 * warm[key]);
   answer.pauseMs = light("pauseMs");
   answer.enableMs = light("enableMs");
   const ballast = fill(ballastMb);
-  const heavy = await round(rehearsed, waitMs);
+  const heavy = await round(isolate, rehearsed, waitMs);
+  if (!heavy.applied) return;
   const grown = (key) => light(key) + Math.max(0, heavy[key] - warm[key]);
   answer.heavier = { heapUsedBytes: heavy.heapUsedBytes, enableMs: grown("enableMs"), pauseMs: grown("pauseMs") };
   answer.ballast = ballast.length;
 }
 
 /** Applied and taken back once, with the debugger turned on anew. */
-async function round(hotpatch, waitMs, { lookAgain, isThorough = false } = {}) {
-  const isolate = new Isolate();
+async function round(isolate, hotpatch, waitMs, { lookAgain, isThorough = false } = {}) {
   const heapUsedBytes = v8.getHeapStatistics().used_heap_size;
   try {
     const { copies, pauseMs, enableMs, findings } = await isolate.apply({ hotpatch, waitMs });
