@@ -9,8 +9,8 @@ import type { NodeChange, NodeFile } from "../hotpatch/manifest.ts";
 import { compareVersions, type FileDifference, type Gap, type Normalise } from "../javascript/difference.ts";
 import { descendants, type FunctionEntry } from "../javascript/function-tree.ts";
 import { type LiveText, writeLiveText } from "../javascript/live-text.ts";
-import { parseSource } from "../javascript/syntax.ts";
-import { markShared } from "../javascript/touch.ts";
+import { lineEnds, parseSource, type SourceFile } from "../javascript/syntax.ts";
+import { sharedMarks } from "../javascript/touch.ts";
 import { copiedNames, dependencyOrder, publicModules } from "./dependents.ts";
 import { formatOf, type SourceTree } from "./source-tree.ts";
 
@@ -94,14 +94,17 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
   const { difference, live } = result;
   if (live.functions.length === 0 && live.delta === undefined && live.gaps.length === 0) return undefined;
   input.exported.set(path, live.exported);
-  const marked = markShared(difference.before.source, parseSource(path, live.text, common.format), live.functions);
+  const liveSource = parseSource(path, live.text, common.format);
   return {
     ...common,
     after: addPayload(payloads, `after/${path}`, newText),
     ...(live.functions.length > 0
-      ? { live: addPayload(payloads, `live/${path}`, marked.text), marks: [...marked.marks] }
+      ? {
+          live: addPayload(payloads, `live/${path}`, live.text),
+          marks: sharedMarks(difference.before.source, liveSource, live.functions),
+        }
       : {}),
-    functions: marked.functions.map(manifestFunction),
+    functions: live.functions.map((found) => manifestFunction(found, liveSource)),
     ...(live.switchable ? { switchable: true as const } : {}),
     ...(live.delta === undefined ? {} : { delta: deltaOf(path, difference, live.delta, payloads) }),
     unreachable: [...live.gaps, ...reboundGaps(input, live)].map(({ name, line, reason }) => ({
@@ -122,23 +125,17 @@ function reboundGaps({ path, before }: FileInput, { rebound }: LiveText): Gap[] 
   }));
 }
 
-function manifestFunction({
-  name,
-  start,
-  end,
-  before,
-  body,
-  gate,
-  around,
-  ofClass,
-}: LiveText["functions"][number]): NodeFile["functions"][number] {
+function manifestFunction(
+  { name, start, end, before, body, gate, around, ofClass }: LiveText["functions"][number],
+  source: SourceFile,
+): NodeFile["functions"][number] {
   return {
     name: name.slice(0, 300),
     start,
     end,
     before: { start: before.start, end: before.end },
     ...(body === undefined ? {} : { body }),
-    ...(gate ? { gate } : {}),
+    ...(gate && body ? { gate, lineEnds: lineEnds(source, { start: body.start, end }) } : {}),
     ...(around ? { around } : {}),
     ...(ofClass === undefined ? {} : { ofClass }),
   };

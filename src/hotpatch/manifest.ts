@@ -41,6 +41,9 @@ export type Target = Static<typeof Target>;
 export const TextRange = Type.Object({ start: CodeUnits, end: CodeUnits }, closed);
 export type TextRange = Static<typeof TextRange>;
 
+/** A function that may have several closures, and where a comment goes that makes its text another one. */
+const Mark = Type.Object({ at: CodeUnits, start: CodeUnits, end: CodeUnits }, closed);
+
 /** A function that gets another text: where it stands after the live edit, and where it stood before. */
 export const LiveFunction = Type.Object(
   {
@@ -50,6 +53,8 @@ export const LiveFunction = Type.Object(
     before: TextRange,
     /** Where the statements between its braces begin, in the new text and in the old; absent without braces. */
     body: Type.Optional(Type.Object({ start: CodeUnits, before: CodeUnits }, closed)),
+    /** Ends of lines of the new statements where a comment can stand, in ascending order; only with `gate`. */
+    lineEnds: Type.Optional(Type.Array(CodeUnits, { maxItems: 50_000 })),
     /** Old and new statements can stand side by side in it, behind a switch, without changing what closures made earlier do. */
     gate: Type.Optional(Type.Literal(true)),
     /** It has not changed itself; a function inside it has. */
@@ -104,8 +109,13 @@ export const NodeFile = Type.Object(
     after: PayloadName,
     /** The whole text to hand to V8's live edit; absent when nothing that is already loaded has to change its code. */
     live: Type.Optional(PayloadName),
-    /** Places of the old text that get a mark wherever the old text is taken over into an edit, in ascending order. */
-    marks: Type.Optional(Type.Array(CodeUnits, { maxItems: 50_000 })),
+    /** Functions that need a mark wherever the old or the live text is given to V8, in ascending order of `at`. */
+    marks: Type.Optional(
+      Type.Object(
+        { before: Type.Array(Mark, { maxItems: 50_000 }), live: Type.Array(Mark, { maxItems: 50_000 }) },
+        closed,
+      ),
+    ),
     /** How V8 is led to the new text and back where one live edit does not do; found by a rehearsal when the hotpatch was built. */
     ways: Type.Optional(Type.Object({ there: Type.Optional(EditWay), back: Type.Optional(EditWay) }, closed)),
     /** Every change lies inside a function marked `gate`, so that the file can be edited ahead and take effect at a switch. */

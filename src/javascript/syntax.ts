@@ -92,3 +92,11 @@ export function lineOf(node: Node): number {
 export function isStrict({ format, program }: SourceFile): boolean {
   return format === "module" || program.body.some((node) => "directive" in node && node.directive === "use strict");
 }
+
+/** Where a line of code ends within the range: behind its last token, so never within a comment, a string or a template. */
+export function lineEnds({ text, tokens }: SourceFile, { start, end }: { start: number; end: number }): number[] {
+  const inside = tokens.filter((token) => token.start >= start && token.end <= end);
+  return inside
+    .filter((token, index) => text.slice(token.end, inside[index + 1]?.start ?? token.end).includes("\n"))
+    .map((token) => token.end);
+}

@@ -7,38 +7,17 @@
 import { buildFunctionTree, descendants, type FunctionEntry, type Range } from "./function-tree.ts";
 import { type AnyNode, childNodes, type SourceFile } from "./syntax.ts";
 
-/** The agent exchanges the digit where one edit follows another, since every edit has to change the text. */
-export const touchMark = "/*rb:0*/";
+/** Where a mark goes, and the function that it is for. */
+export interface Mark extends Range {
+  readonly at: number;
+}
 
-/** Where marks go into the text: just inside the braces, or behind the arrow; `isChanged` names functions that need none. */
-export function touchOffsets(
-  source: SourceFile,
-  root: FunctionEntry,
-  isChanged: (entry: FunctionEntry) => boolean,
-): number[] {
-  return [...descendants(root)]
+/** Just inside the braces, or behind the arrow; `isChanged` names functions that need none. */
+function marksOf(source: SourceFile, isChanged: (entry: FunctionEntry) => boolean): Mark[] {
+  return [...descendants(buildFunctionTree(source))]
     .filter((entry) => !isChanged(entry) && mayHaveSeveralClosures(entry))
-    .map((entry) => insideOf(source, entry.node))
-    .sort((a, b) => a - b);
-}
-
-export function withMarks(text: string, offsets: readonly number[]): string {
-  let result = "";
-  let at = 0;
-  for (const offset of offsets) {
-    result += text.slice(at, offset) + touchMark;
-    at = offset;
-  }
-  return result + text.slice(at);
-}
-
-/** A place of the text without marks, in the text with them; a mark at the very place counts as behind it. */
-export function shiftByMarks(offset: number, offsets: readonly number[]): number {
-  return offset + touchMark.length * offsets.filter((mark) => mark < offset).length;
-}
-
-export function shiftRange({ start, end }: Range, offsets: readonly number[]): Range {
-  return { start: shiftByMarks(start, offsets), end: shiftByMarks(end, offsets) };
+    .map(({ node, range }) => ({ at: insideOf(source, node), start: range.start, end: range.end }))
+    .sort((a, b) => a.at - b.at);
 }
 
 function mayHaveSeveralClosures({ parent, node }: FunctionEntry): boolean {
@@ -62,43 +41,23 @@ function insideOf(source: SourceFile, node: AnyNode): number {
   return source.text.indexOf("=>", parameters.at(-1)?.end ?? node.start) + 2;
 }
 
-/** A function of a live text, in both texts. */
-interface MarkedFunction extends Range {
-  readonly before: Range;
-  readonly body: { readonly start: number; readonly before: number } | undefined;
-}
-
-export interface Marked<F> {
-  readonly text: string;
-  readonly functions: readonly F[];
-  /** Places of the old text that get a mark where the old text is taken over into an edit. */
-  readonly marks: readonly number[];
-}
-
-/** The live text with marks; functions that change, or that a changed one lies in, need none. */
-export function markShared<F extends MarkedFunction>(
+/** The marks of the old text, and those of the live text; functions that change, or that a changed one lies in, need none. */
+export function sharedMarks(
   before: SourceFile,
   live: SourceFile,
-  functions: readonly F[],
-): Marked<F> {
+  functions: readonly (Range & { readonly before: Range })[],
+): { readonly before: Mark[]; readonly live: Mark[] } {
   const holds = (outer: Range, inner: Range): boolean => outer.start <= inner.start && inner.end <= outer.end;
   const old = [...descendants(buildFunctionTree(before))];
   // Where the old function had none inside, no closure of an inner one can exist yet.
-  const isBare = (found: F): boolean =>
-    !old.some(({ range }) => holds(found.before, range) && range.start > found.before.start);
-  const bare = functions.filter(isBare);
-  const offsets = touchOffsets(
-    live,
-    buildFunctionTree(live),
-    ({ range }) => functions.some((found) => holds(range, found)) || bare.some((found) => holds(found, range)),
+  const bare = functions.filter(
+    (found) => !old.some(({ range }) => holds(found.before, range) && range.start > found.before.start),
   );
-  const marks = touchOffsets(before, buildFunctionTree(before), ({ range }) =>
-    functions.some((found) => holds(range, found.before)),
-  );
-  const shifted = functions.map((found) => ({
-    ...found,
-    ...shiftRange(found, offsets),
-    body: found.body && { ...found.body, start: shiftByMarks(found.body.start, offsets) },
-  }));
-  return { text: withMarks(live.text, offsets), functions: shifted, marks };
+  return {
+    before: marksOf(before, ({ range }) => functions.some((found) => holds(range, found.before))),
+    live: marksOf(
+      live,
+      ({ range }) => functions.some((found) => holds(range, found)) || bare.some((found) => holds(found, range)),
+    ),
+  };
 }

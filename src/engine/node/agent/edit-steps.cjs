@@ -9,25 +9,44 @@
 const mark = "/*rb:0*/";
 const otherMark = "/*rb:1*/";
 
-/** Ends a branch that an intermediate text adds: a line like no other, or V8 could take it for the end of the function. */
-const branchEnd = "}/*rb*/\n";
+/** Makes a line like no other, so that V8 takes it for none of the old ones. */
+const comment = "/*rb*/";
+/** Ends a branch that an intermediate text adds, and not the function. */
+const branchEnd = `}${comment}\n`;
 
-/** The old text with its marks, and the functions with their places in it. */
-function markOldText(source, marks, functions) {
-  let text = "";
-  let at = 0;
-  for (const offset of marks) {
-    text += source.slice(at, offset) + mark;
-    at = offset;
+/** The text with marks at the given places, and what becomes of an offset. */
+function withMarks(text, marks) {
+  let marked = "";
+  let from = 0;
+  for (const { at } of marks) {
+    marked += text.slice(from, at) + mark;
+    from = at;
   }
-  text += source.slice(at);
-  const shift = (offset) => offset + mark.length * marks.filter((place) => place < offset).length;
-  const moved = functions.map((found) => ({
+  return {
+    text: marked + text.slice(from),
+    // A mark at the very place counts as behind it.
+    shift: (offset) => offset + mark.length * marks.filter(({ at }) => at < offset).length,
+  };
+}
+
+/** Both texts with their marks, and the functions with their places in them. */
+function markTexts({ source, live }, marks, functions) {
+  const old = withMarks(source, marks.before);
+  const fresh = withMarks(live, marks.live);
+  const range = ({ start, end }, { shift }) => ({ start: shift(start), end: shift(end) });
+  const places = functions.map((found) => ({
     ...found,
-    before: { start: shift(found.before.start), end: shift(found.before.end) },
-    ...(found.body ? { body: { start: found.body.start, before: shift(found.body.before) } } : {}),
+    ...range(found, fresh),
+    before: range(found.before, old),
+    ...(found.body ? { body: { start: fresh.shift(found.body.start), before: old.shift(found.body.before) } } : {}),
+    ...(found.lineEnds ? { lineEnds: found.lineEnds.map(fresh.shift) } : {}),
   }));
-  return { text, functions: moved };
+  return { old: old.text, live: fresh.text, functions: places };
+}
+
+/** A function's text as it was before marks were put into it. */
+function withoutMarks(text) {
+  return text.replaceAll(mark, "").replaceAll(otherMark, "");
 }
 
 /** Every edit has to change each marked function, so the marks of neighbouring texts differ; the last text keeps its own. */
@@ -83,11 +102,11 @@ function gatedText(source, text, functions, flag) {
   const inserted = [];
   let gated = "";
   let at = 0;
-  for (const { end, body, before } of gates) {
+  for (const { end, body, before, lineEnds } of gates) {
     const from = lineAfter(source, body.before);
     const to = lastBrace(source, before.end);
-    const statements = text.slice(body.start, lastBrace(text, end));
-    const opening = `if (${flag}) {${statements}\n} else {\n`;
+    const statements = withComments(text, { start: body.start, end: lastBrace(text, end) }, lineEnds);
+    const opening = `if (${flag}) {${statements}\n} else {${comment}\n`;
     gated += `${source.slice(at, from)}${opening}${source.slice(from, to)}${branchEnd}`;
     inserted.push({ offset: from, length: opening.length }, { offset: to, length: branchEnd.length });
     at = to;
@@ -97,6 +116,16 @@ function gatedText(source, text, functions, flag) {
     inserted.reduce((moved, insertion) => (insertion.offset < offset ? moved + insertion.length : moved), offset);
   const places = functions.map(({ before }) => ({ start: shift(before.start), end: shift(before.end) }));
   return { text: gated, places };
+}
+
+function withComments(text, { start, end }, lineEnds) {
+  let result = "";
+  let from = start;
+  for (const at of lineEnds.filter((place) => place >= start && place <= end)) {
+    result += text.slice(from, at) + comment;
+    from = at;
+  }
+  return result + text.slice(from, end);
 }
 
 /** Behind the line break that follows, where nothing else follows on the line; V8 has to see the line before as unchanged. */
@@ -111,4 +140,4 @@ function lastBrace(text, end) {
   return brace - /[ \t]*$/.exec(text.slice(Math.max(0, brace - 200), brace))[0].length;
 }
 
-module.exports = { alternateMarks, bridgeText, gatedText, markOldText, stepwiseTexts };
+module.exports = { alternateMarks, bridgeText, gatedText, markTexts, stepwiseTexts, withoutMarks };

@@ -11,8 +11,8 @@ const Module = require("node:module");
 const path = require("node:path");
 const { fileURLToPath, pathToFileURL } = require("node:url");
 const { findClosures, readScope, toText } = require("./closures.cjs");
-const { alternateMarks, bridgeText, gatedText, markOldText, stepwiseTexts } = require("./edit-steps.cjs");
 const { importModule } = require("./import-module.cjs");
+const { LiveTexts } = require("./live-texts.cjs");
 const { UndoLog } = require("./undo.cjs");
 
 function sha256(text) {
@@ -110,9 +110,8 @@ class LoadedCopy {
     this.registry = {};
     this.isPublished = false;
     const hasCode = file.live !== undefined && script.scriptId !== undefined;
-    this.text = hasCode ? this.ownText(file.live) : undefined;
-    this.steps = this.text === undefined ? [] : [this.text];
-    this.marked = markOldText(source, file.marks ?? [], file.functions);
+    this.texts = hasCode ? new LiveTexts(debugging, { source, live: this.ownText(file.live), file }) : undefined;
+    this.isGated = false;
     this.functions = [];
     this.scopes = [];
     this.imports = {};
@@ -125,6 +124,11 @@ class LoadedCopy {
   ownText(text) {
     // The part before the digits may be written with an escape.
     return text.replaceAll(this.file.registry.slice(-digits), this.registryName.slice(-digits));
+  }
+
+  /** The text that the hotpatch puts in place; undefined where it changes no code that is loaded. */
+  get text() {
+    return this.texts?.text;
   }
 
   get module() {
@@ -140,11 +144,11 @@ class LoadedCopy {
       scope.witnesses.map(({ start, end }) => source.slice(start, end)),
     );
     const found = await findClosures(this.debugging, this.script, roots, [...oldTexts, ...witnesses.flat()]);
-    const places = this.text === undefined ? [] : file.functions;
+    const places = this.texts === undefined ? [] : file.functions;
     this.functions = places.map((place, index) => ({
       name: place.name,
       oldText: oldTexts[index],
-      newText: this.shownAfterwards(place),
+      newText: undefined,
       closures: (found.get(oldTexts[index]) ?? []).map((fn) => new WeakRef(fn)),
     }));
     this.witnesses = witnesses.map((texts, index) => {
@@ -155,7 +159,15 @@ class LoadedCopy {
       return witness;
     });
     await this.loadImports(virtualModules);
-    this.go(file.ways?.there, allowGates);
+    if (this.texts === undefined) return;
+    // The ways were found by a rehearsal; a switch is the one that is tried first.
+    this.isGated = file.ways?.there === undefined && allowGates && file.switchable === true;
+    if (this.isGated) this.texts.gate(`${this.registryName}.${flagName}`);
+    this.noteShownTexts();
+  }
+
+  noteShownTexts() {
+    for (const [index, text] of this.texts.shownTexts().entries()) this.functions[index].newText = text;
   }
 
   /** Functions that still show the new code after the way back. */
@@ -165,44 +177,6 @@ class LoadedCopy {
         closures.some((reference) => (reference.deref() ? toText.call(reference.deref()) !== oldText : false)),
       )
       .map(({ name }) => ({ path: this.file.path, name }));
-  }
-
-  /**
-   * What `toString` will show of a function once it has the new code.
-   * A class keeps the offsets at which it was written, so that after an edit it shows whatever stands there.
-   */
-  shownAfterwards({ start, end, ofClass }) {
-    return ofClass ? this.text.slice(ofClass.start, ofClass.end) : this.text.slice(start, end);
-  }
-
-  /** Sets the texts that V8 is to be given, one after the other; the ways were found by a rehearsal. */
-  go(way, allowGates) {
-    if (this.text === undefined) return;
-    this.isGated = way === undefined && allowGates && this.file.switchable === true;
-    if (this.isGated) this.gate();
-    else if (way === "stepwise")
-      this.steps = alternateMarks(stepwiseTexts(this.marked.text, this.text, this.marked.functions));
-    else if (way === "bridged") this.steps = alternateMarks([this.bridge(), this.text]);
-    else this.steps = [this.text];
-  }
-
-  bridge() {
-    return bridgeText(this.marked.text, this.text, this.marked.functions);
-  }
-
-  /** The text with old and new side by side takes the place of the new one. */
-  gate() {
-    const { text, places } = gatedText(
-      this.marked.text,
-      this.text,
-      this.marked.functions,
-      `${this.registryName}.${flagName}`,
-    );
-    this.text = text;
-    this.steps = [text];
-    for (const [index, place] of places.entries()) {
-      this.functions[index].newText = this.shownAfterwards({ ...this.file.functions[index], ...place });
-    }
   }
 
   /** Switches a gated copy; any other has no switch. */
@@ -254,8 +228,7 @@ class LoadedCopy {
   forget() {
     if (this.functions.some(({ closures }) => closures.some((reference) => reference.deref() !== undefined)))
       return false;
-    this.text = undefined;
-    this.steps = [];
+    this.texts = undefined;
     this.functions = [];
     this.passed = [];
     return true;
@@ -267,8 +240,11 @@ class LoadedCopy {
     this.scopes = (this.file.delta?.scopes ?? []).map(({ names }, index) =>
       this.readNames(this.witnesses[index], names),
     );
-    if (this.text !== undefined) this.publishRegistry();
-    for (const text of this.steps) {
+    if (this.texts === undefined) return;
+    this.publishRegistry();
+    this.texts.writeForNow();
+    this.noteShownTexts();
+    for (const text of this.texts.steps) {
       const { status, detail } = this.debugging.edit(this.script.scriptId, text);
       if (status !== "Ok") throw new EditRefused(this, status, detail);
       this.passed.push(text);
@@ -367,12 +343,13 @@ class LoadedCopy {
     this.defined = [];
   }
 
+  isInPlace() {
+    return this.texts !== undefined && this.passed.at(-1) === this.text;
+  }
+
   /** Back to the text from before; throws when V8 does not do it. */
   restoreText() {
-    // In one jump back, V8 could leave functions behind that it took several steps to reach.
-    if (this.file.ways?.back === "bridged" && this.passed.length === 1) {
-      this.passed.unshift(alternateMarks([this.bridge(), this.text])[0]);
-    }
+    if (this.isInPlace()) this.passed.unshift(...this.texts.wayBack());
     while (this.passed.length > 0) {
       const { status, detail } = this.debugging.edit(this.script.scriptId, this.passed.at(-2) ?? this.source);
       if (status !== "Ok") throw new EditRefused(this, status, detail);

@@ -215,7 +215,7 @@ class Transaction {
       }
     } catch (error) {
       // Back to entirely new, so that the process is never between the two.
-      for (const copy of restored) if (copy.passed.length === 0) copy.edit();
+      for (const copy of restored) if (!copy.isInPlace()) copy.edit();
       for (const copy of this.copies) this.extend(copy);
       for (const copy of this.copies) copy.switchTo(true);
       if (isPassing(error)) return error;
