@@ -10,6 +10,7 @@ import { RebootlessError } from "../base/errors.ts";
 import { type Refusal, RefusalError, refuse } from "../base/refusal.ts";
 import type { Hotpatch } from "../hotpatch/hotpatch.ts";
 import type { Advisory, Manifest, Target } from "../hotpatch/manifest.ts";
+import { newDependencies } from "./new-dependencies.ts";
 import { type BuiltChange, buildNodeChange, type Recomputed } from "./node-change.ts";
 import { fetchPackage, makeWorkFolder, parseSpecifier } from "./npm-package.ts";
 import { buildUntilCurrent } from "./rehearse-hotpatch.ts";
@@ -48,11 +49,18 @@ export async function buildNpmHotpatch(fix: NpmFix, options: BuildOptions): Prom
     options.progress(`Comparing ${before.name} ${before.version} with ${after.version}`);
     const versions = { before: before.version, after: after.version };
     const trees = { before: readSourceTree(before.folder), after: readSourceTree(after.folder) };
+    const dependencies = newDependencies({ before, after, trees });
     const target: Target = { kind: "npm", name: before.name, version: before.version, fixedVersion: after.version };
     const id = `npm-${before.name.replace(/^@/, "").replace("/", ".")}-${before.version}-to-${after.version}`;
     const title = `${before.name} ${before.version} to ${after.version}`;
     const build = (recomputed: Recomputed): Hotpatch =>
-      assemble({ id, title, target, built: buildNodeChange({ ...trees, versions, recomputed }), options });
+      assemble({
+        id,
+        title,
+        target,
+        built: buildNodeChange({ ...trees, versions, recomputed, dependencies }),
+        options,
+      });
     return await buildUntilCurrent(build, {
       ...options,
       base: before.base,

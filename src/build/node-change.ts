@@ -21,6 +21,8 @@ export interface NodeChangeInput {
   readonly versions?: { readonly before: string; readonly after: string };
   /** Values by file that a rehearsal found to be out of date: variables, and exports as `exports.name`. */
   readonly recomputed?: Recomputed;
+  /** Further files for the new code, by path from the package's folder. */
+  readonly dependencies?: ReadonlyMap<string, string>;
 }
 
 export type Recomputed = ReadonlyMap<string, ReadonlySet<string>>;
@@ -32,7 +34,7 @@ export interface BuiltChange {
 
 const witnessLimit = 16;
 
-export function buildNodeChange({ before, after, versions, recomputed }: NodeChangeInput): BuiltChange {
+export function buildNodeChange({ before, after, versions, recomputed, dependencies }: NodeChangeInput): BuiltChange {
   const normalise = versions === undefined ? undefined : lookThrough(versions.before, versions.after);
   const payloads = new Map<string, Uint8Array>();
   const files: NodeFile[] = [];
@@ -42,9 +44,11 @@ export function buildNodeChange({ before, after, versions, recomputed }: NodeCha
     const file = changeOfFile({ path, before, after, normalise, forced, payloads, exported });
     if (file !== undefined) files.push(file);
   }
-  const added = [...after.files.keys()]
-    .filter((path) => !before.files.has(path) && path !== "package.json")
-    .map((path) => ({ path, text: addPayload(payloads, `added/${path}`, after.files.get(path) as string) }));
+  const own = [...after.files].filter(([path]) => !before.files.has(path) && path !== "package.json");
+  const added = [...own, ...(dependencies ?? [])].map(([path, text]) => ({
+    path,
+    text: addPayload(payloads, `added/${path}`, text),
+  }));
   return { change: { files, added }, payloads };
 }
 

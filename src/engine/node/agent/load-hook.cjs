@@ -5,12 +5,14 @@
 
 const Module = require("node:module");
 const { createHash } = require("node:crypto");
-const { fileURLToPath } = require("node:url");
+const { fileURLToPath, pathToFileURL } = require("node:url");
 
 /** Fixed texts by length and hash of the text that they replace. */
 const replacements = new Map();
 /** Where a fixed text was loaded in place of another, by the latter's key: these copies stay fixed when a hotpatch is taken back. */
 const loadedFixed = new Map();
+/** The added files that a file which was loaded fixed may use, and those that an added file itself may, by filename. */
+const servedBy = new Map();
 let hooked = false;
 const filenamesMax = 1000;
 
@@ -26,7 +28,15 @@ function replacementFor(text, filename) {
   if (entry === undefined) return undefined;
   const filenames = loadedFixed.get(key) ?? new Set();
   if (filenames.size < filenamesMax) loadedFixed.set(key, filenames.add(filename));
-  return entry.text;
+  entry.added.provideFor(filename, entry.path);
+  servedBy.set(filename, entry.added);
+  return entry;
+}
+
+/** Added files are loaded by ES modules only, so one without a telling extension is one too. */
+function formatOf(filename) {
+  if (filename.endsWith(".json")) return "json";
+  return filename.endsWith(".cjs") ? "commonjs" : "module";
 }
 
 /** CommonJS goes through the compile step of its loader; ES modules through the synchronous hooks that Node.js has since 22.15. */
@@ -36,25 +46,37 @@ function hook() {
   const compile = Module.prototype._compile;
   Module.prototype._compile = function _compile(content, filename, ...rest) {
     const fixed = typeof content === "string" ? replacementFor(content, filename) : undefined;
-    return compile.call(this, fixed ?? content, filename, ...rest);
+    fixed?.added.serve(this);
+    return compile.call(this, fixed?.text ?? content, filename, ...rest);
   };
   if (typeof Module.registerHooks !== "function") return;
   Module.registerHooks({
+    resolve(specifier, context, next) {
+      const from = context.parentURL?.startsWith("file:") ? fileURLToPath(context.parentURL) : undefined;
+      const added = from === undefined ? undefined : servedBy.get(from);
+      const found = added?.find(from, specifier);
+      if (found === undefined) return next(specifier, context);
+      servedBy.set(found, added);
+      return { url: pathToFileURL(found).href, format: formatOf(found), shortCircuit: true };
+    },
     load(url, context, next) {
+      const filename = url.startsWith("file:") ? fileURLToPath(url) : url;
+      const source = servedBy.get(filename)?.texts.get(filename);
+      if (source !== undefined) return { format: context.format ?? formatOf(filename), source, shortCircuit: true };
       const loaded = next(url, context);
       if (loaded.format !== "module" || loaded.source === undefined || loaded.source === null) return loaded;
       const text = typeof loaded.source === "string" ? loaded.source : Buffer.from(loaded.source).toString("utf8");
-      const fixed = replacementFor(text, url.startsWith("file:") ? fileURLToPath(url) : url);
-      return fixed === undefined ? loaded : { ...loaded, source: fixed };
+      const fixed = replacementFor(text, filename);
+      return fixed === undefined ? loaded : { ...loaded, source: fixed.text };
     },
   });
 }
 
-/** From now on, a file with exactly this content loads with the fixed text. Tells where that happened, and how to end it. */
-function replaceOnLoad(file) {
+/** From now on, a file with exactly this content loads with the fixed text, and finds the added files. Tells where that happened, and how to end it. */
+function replaceOnLoad(file, added) {
   hook();
   const key = `${file.before.length}:${file.before.sha256}`;
-  replacements.set(key, { length: file.before.length, text: file.after });
+  replacements.set(key, { length: file.before.length, text: file.after, path: file.path, added });
   return { filenames: () => [...(loadedFixed.get(key) ?? [])], end: () => replacements.delete(key) };
 }
 

@@ -136,7 +136,7 @@ class LoadedCopy {
   }
 
   /** Finds the live functions and values that the edit needs; throws with a reason where something needed is not there. */
-  async prepare(virtualModules, allowGates) {
+  async prepare(added, allowGates) {
     const { file, source } = this;
     const roots = await this.roots();
     const oldTexts = file.functions.map(({ before, ofClass = before }) => source.slice(ofClass.start, ofClass.end));
@@ -158,7 +158,7 @@ class LoadedCopy {
       }
       return witness;
     });
-    await this.loadImports(virtualModules);
+    await this.loadImports(added);
     if (this.texts === undefined) return;
     // The ways were found by a rehearsal; a switch is the one that is tried first.
     this.isGated = file.ways?.there === undefined && allowGates && file.switchable === true;
@@ -193,10 +193,11 @@ class LoadedCopy {
     return [await importModule(this.script.url)];
   }
 
-  async loadImports(virtualModules) {
+  async loadImports(added) {
     for (const specifier of this.file.delta?.imports ?? []) {
-      const virtual = virtualModules.get(this.resolveRelative(specifier));
-      this.imports[specifier] = virtual ? await virtual() : await importModule(this.resolveImport(specifier));
+      const found = added.find(this.filename, specifier);
+      this.imports[specifier] =
+        found === undefined ? await importModule(this.resolveImport(specifier)) : added.load(found);
     }
   }
 
@@ -261,12 +262,12 @@ class LoadedCopy {
   }
 
   /** Runs the delta: after the edit of every copy, in the order of the files. */
-  extend(virtualModules, copies) {
+  extend(added, copies) {
     const { delta } = this.file;
     if (this.text === undefined && delta === undefined) return;
     this.publishRegistry();
     // The new code may use what Node.js passes into the module, although nothing has to be computed.
-    this.fillRegistry(virtualModules);
+    this.fillRegistry(added);
     if (delta === undefined) return;
     const { scopes } = this;
     if (this.module) this.undo.keep(this.module.exports);
@@ -295,14 +296,12 @@ class LoadedCopy {
     );
   }
 
-  fillRegistry(virtualModules) {
+  fillRegistry(added) {
     const { module, filename } = this;
     const load = module ? module.require.bind(module) : Module.createRequire(filename);
     this.registry.require = (specifier) => {
-      const virtual = /^\.{1,2}\//.test(specifier)
-        ? findVirtual(virtualModules, path.resolve(path.dirname(filename), specifier))
-        : undefined;
-      return virtual ? virtual() : load(specifier);
+      const found = added.find(filename, specifier);
+      return found === undefined ? load(specifier) : added.load(found);
     };
     this.registry.module = module ?? { exports: {} };
     this.registry.exports = this.registry.module.exports;
@@ -384,14 +383,6 @@ class EditRefused extends Error {
     this.status = status;
     this.path = copy.file.path;
   }
-}
-
-function findVirtual(virtualModules, filename) {
-  for (const candidate of [filename, `${filename}.js`, `${filename}.cjs`, path.join(filename, "index.js")]) {
-    const found = virtualModules.get(candidate);
-    if (found) return found;
-  }
-  return undefined;
 }
 
 module.exports = { EditRefused, findCopies, findMismatched };

@@ -5,8 +5,7 @@
  * Everything that can be done beforehand is done beforehand, over as many turns as it takes; in the one turn there are only the live edits, the deltas and the check.
  */
 
-const Module = require("node:module");
-const path = require("node:path");
+const { AddedFiles } = require("./added-files.cjs");
 const { now } = require("./debugging.cjs");
 const { EditRefused, findCopies } = require("./loaded-copy.cjs");
 const { coversModules, replaceOnLoad } = require("./load-hook.cjs");
@@ -41,7 +40,7 @@ class Transaction {
     this.copies = [];
     this.hooks = [];
     this.pauseMs = 0;
-    this.virtualModules = new Map();
+    this.added = new AddedFiles(hotpatch.added);
   }
 
   /** Finds the copies; nothing is changed. */
@@ -51,7 +50,7 @@ class Transaction {
   }
 
   async apply(deadlineMs, wasRehearsed) {
-    this.provideAddedFiles();
+    for (const copy of this.copies) this.added.provideFor(copy.filename, copy.file.path);
     // One file alone takes effect with its edit; several need a switch, or their edits have to share one turn.
     const allowGates = this.copies.filter(({ text }) => text !== undefined).length > 1;
     for (const copy of this.copies) await this.prepare(copy, allowGates);
@@ -82,7 +81,7 @@ class Transaction {
 
   async prepare(copy, allowGates) {
     try {
-      await copy.prepare(this.virtualModules, allowGates);
+      await copy.prepare(this.added, allowGates);
     } catch (cause) {
       throw new AgentError("plan/no-way", cause.message, { files: [copy.file.path], isFinal: true });
     }
@@ -144,7 +143,7 @@ class Transaction {
     const direct = this.copies.filter(({ isGated }) => !isGated);
     const touched = [];
     try {
-      this.hooks = this.hotpatch.files.map(replaceOnLoad);
+      this.hooks = this.hotpatch.files.map((file) => replaceOnLoad(file, this.added));
       for (const copy of direct) {
         this.checkUnchanged(copy);
         touched.push(copy);
@@ -164,7 +163,7 @@ class Transaction {
 
   extend(copy) {
     try {
-      copy.extend(this.virtualModules, this.copies);
+      copy.extend(this.added, this.copies);
     } catch (error) {
       const message = `The values of ${copy.filename} could not be computed: ${error.message}`;
       throw new AgentError("plan/no-way", message, { files: [copy.file.path], isFinal: true });
@@ -254,40 +253,6 @@ class Transaction {
   /** Files that were loaded with the fixed text while the hotpatch was in place; nothing takes them back. */
   loadedLater() {
     return this.hooks.flatMap((hook) => hook.filenames());
-  }
-
-  /** Files that only the fixed version has exist for the new code alone, beside the copy that needs them. */
-  provideAddedFiles() {
-    for (const copy of this.copies) {
-      const root = copy.filename.slice(0, copy.filename.length - copy.file.path.length);
-      if (!copy.filename.endsWith(copy.file.path)) continue;
-      for (const { path: relative, text } of this.hotpatch.added) {
-        const filename = path.join(root, relative);
-        if (!this.virtualModules.has(filename)) this.virtualModules.set(filename, this.virtualModule(filename, text));
-      }
-    }
-  }
-
-  virtualModule(filename, text) {
-    let module;
-    return () => {
-      if (module) return module.exports;
-      module = new Module(filename);
-      module.filename = filename;
-      module.paths = Module._nodeModulePaths(path.dirname(filename));
-      const load = module.require;
-      module.require = (specifier) => {
-        const sibling = /^\.{1,2}\//.test(specifier) ? path.resolve(path.dirname(filename), specifier) : undefined;
-        for (const candidate of [sibling, `${sibling}.js`]) {
-          const virtual = this.virtualModules.get(candidate);
-          if (virtual) return virtual();
-        }
-        return load.call(module, specifier);
-      };
-      if (filename.endsWith(".json")) module.exports = JSON.parse(text);
-      else module._compile(text, filename);
-      return module.exports;
-    };
   }
 }
 
