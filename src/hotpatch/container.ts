@@ -12,7 +12,7 @@ import { limits } from "../base/limits.ts";
 import { refuse } from "../base/refusal.ts";
 import { decodeEnvelope, type Envelope, encodeEnvelope } from "./dsse.ts";
 import { type Hotpatch, utf8Text } from "./hotpatch.ts";
-import type { Payload, TextRange } from "./manifest.ts";
+import type { Mark, Payload, TextRange } from "./manifest.ts";
 import { checkManifest, manifestInvalid } from "./manifest-check.ts";
 import { quoted } from "./printable.ts";
 import { type Signer, signPayload } from "./signature.ts";
@@ -220,7 +220,10 @@ function checkTexts(hotpatch: Hotpatch): void {
     for (const [place, found] of file.functions.entries()) {
       checkPlace(`${field}/functions/${place}`, found, liveLength);
       checkPlace(`${field}/functions/${place}/before`, found.before, file.before.length);
+      checkAscending(`${field}/functions/${place}/lineEnds`, found.lineEnds ?? [], found);
     }
+    checkMarks(`${field}/marks/before`, file.marks?.before ?? [], file.before.length);
+    checkMarks(`${field}/marks/live`, file.marks?.live ?? [], liveLength);
     for (const [scope, { witnesses }] of (file.delta?.scopes ?? []).entries()) {
       for (const [place, witness] of witnesses.entries()) {
         checkPlace(`${field}/delta/scopes/${scope}/witnesses/${place}`, witness, file.before.length);
@@ -245,5 +248,26 @@ function textLengths(hotpatch: Hotpatch): ReadonlyMap<string, number> {
 function checkPlace(field: string, place: TextRange, lengthUnits: number): void {
   if (place.start >= place.end || place.end > lengthUnits) {
     manifestInvalid(field, `lies outside its text (${place.start} to ${place.end} of ${lengthUnits})`);
+  }
+}
+
+function checkMarks(field: string, marks: readonly Mark[], lengthUnits: number): void {
+  for (const [index, mark] of marks.entries()) {
+    checkPlace(`${field}/${index}`, mark, lengthUnits);
+    checkAscending(`${field}/${index}/at`, [mark.at], mark);
+  }
+  checkAscending(
+    field,
+    marks.map(({ at }) => at),
+    { start: 0, end: lengthUnits },
+  );
+}
+
+function checkAscending(field: string, offsets: readonly number[], { start, end }: TextRange): void {
+  for (const [index, offset] of offsets.entries()) {
+    const previous = offsets[index - 1] ?? start - 1;
+    if (offset <= previous || offset > end) {
+      manifestInvalid(field, `has the place ${offset}, which is out of order or outside its text`);
+    }
   }
 }

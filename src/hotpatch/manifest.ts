@@ -42,7 +42,8 @@ export const TextRange = Type.Object({ start: CodeUnits, end: CodeUnits }, close
 export type TextRange = Static<typeof TextRange>;
 
 /** A function that may have several closures, and where a comment goes that makes its text another one. */
-const Mark = Type.Object({ at: CodeUnits, start: CodeUnits, end: CodeUnits }, closed);
+export const Mark = Type.Object({ at: CodeUnits, start: CodeUnits, end: CodeUnits }, closed);
+export type Mark = Static<typeof Mark>;
 
 /** A function that gets another text: where it stands after the live edit, and where it stood before. */
 export const LiveFunction = Type.Object(

@@ -139,6 +139,31 @@ describe("a manifest that is wrong is refused with the field that is", () => {
       /\/functions\/0 lies outside its text \(17 to 1000 of 76\)/,
     ],
     [
+      "a mark outside of its function",
+      (m) => (m.node.files[0].marks = { before: [{ at: 69, start: 17, end: 68 }], live: [] }),
+      "hotpatch/manifest-invalid",
+      /\/marks\/before\/0\/at has the place 69, which is out of order or outside its text/,
+    ],
+    [
+      "marks in descending order",
+      (m) =>
+        (m.node.files[0].marks = {
+          before: [],
+          live: [
+            { at: 40, start: 17, end: 74 },
+            { at: 39, start: 17, end: 74 },
+          ],
+        }),
+      "hotpatch/manifest-invalid",
+      /\/marks\/live has the place 39, which is out of order/,
+    ],
+    [
+      "the end of a line outside of its function",
+      (m) => (m.node.files[0].functions[0].lineEnds = [75]),
+      "hotpatch/manifest-invalid",
+      /\/functions\/0\/lineEnds has the place 75, which is out of order or outside its text/,
+    ],
+    [
       "a function that ends before it starts",
       (m) => (m.node.files[0].functions[0].end = 3),
       "hotpatch/manifest-invalid",
