@@ -2,7 +2,7 @@
  * `build npm` and `build files`: from a fix to a signed hotpatch.
  */
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
 import { type BuildOptions, buildFilesHotpatch, buildNpmHotpatch } from "../../build/hotpatch-build.ts";
 import { encodeHotpatch } from "../../hotpatch/container.ts";
@@ -48,11 +48,10 @@ const buildNpm: CommandSpec = {
     if (typeof fixed !== "string")
       throw new RebootlessError("usage/arguments", "Say which version has the fix: --to VERSION or --to FOLDER.");
     const output = outputFile(input, io);
-    const hotpatch = await buildNpmHotpatch(
-      { vulnerable: input.arguments[0] as string, fixed },
-      buildOptions(input, io),
-    );
-    return await finish(hotpatch, output, input, io);
+    const options = buildOptions(input, io);
+    const signers = await signersOf(input, io);
+    const hotpatch = await buildNpmHotpatch({ vulnerable: input.arguments[0] as string, fixed }, options);
+    return await finish(hotpatch, output, signers);
   },
 };
 
@@ -68,7 +67,8 @@ const buildFiles: CommandSpec = {
   async run(input, io) {
     const output = outputFile(input, io);
     const [before, after] = input.arguments as [string, string];
-    return await finish(buildFilesHotpatch(before, after, buildOptions(input, io)), output, input, io);
+    const signers = await signersOf(input, io);
+    return await finish(buildFilesHotpatch(before, after, buildOptions(input, io)), output, signers);
   },
 };
 
@@ -78,7 +78,10 @@ function outputFile(input: CommandInput, io: CommandIo): string {
   const output = input.options.output;
   if (typeof output !== "string")
     throw new RebootlessError("usage/arguments", "Say where to write the hotpatch: -o FILE.");
-  return resolve(io.cwd, output);
+  const file = resolve(io.cwd, output);
+  if (!existsSync(dirname(file)))
+    throw new RebootlessError("input/file-missing", `There is no folder ${dirname(file)} to write the hotpatch to.`);
+  return file;
 }
 
 function buildOptions(input: CommandInput, io: CommandIo): BuildOptions {
@@ -103,6 +106,7 @@ function parseAdvisory(text: string): Advisory {
   };
 }
 
+/** Asked for before anything is built, since building takes a while. */
 async function signersOf(input: CommandInput, io: CommandIo): Promise<Signer[]> {
   if (input.options.unsigned === true) {
     io.warn("The hotpatch is left unsigned: no process takes it without --allow-unsigned.");
@@ -119,8 +123,8 @@ async function signersOf(input: CommandInput, io: CommandIo): Promise<Signer[]> 
   return [await loadSigner(file, await passphraseOf(input, io))];
 }
 
-async function finish(hotpatch: Hotpatch, output: string, input: CommandInput, io: CommandIo): Promise<CommandResult> {
-  const bytes = encodeHotpatch(hotpatch, await signersOf(input, io));
+async function finish(hotpatch: Hotpatch, output: string, signers: readonly Signer[]): Promise<CommandResult> {
+  const bytes = encodeHotpatch(hotpatch, signers);
   // Opened as any reader would, so that nothing is written that would be refused later.
   const { digest, claimedBy } = openHotpatch(bytes, nobodyTrusted, { allowUnsigned: true });
   await writeHotpatchFile(output, bytes);

@@ -7,6 +7,7 @@
 
 const Module = require("node:module");
 const v8 = require("node:v8");
+const vm = require("node:vm");
 const { Isolate } = require("./isolate.cjs");
 const { coversModules } = require("./load-hook.cjs");
 const { Workers } = require("./workers.cjs");
@@ -29,6 +30,8 @@ function createMethods({ isWorker = false } = {}) {
       coversModules,
       applied: isolate.describeApplied(),
     }),
+    /** Gives the bytes of the heap that are used afterwards. */
+    collectGarbage,
     /** The files of the CommonJS modules that are loaded. */
     modules: () => Object.keys(Module._cache).slice(0, moduleLimit),
     /** Which files of the hotpatch are loaded here, as the hotpatch knows them. */
@@ -125,6 +128,16 @@ class Fleet {
       await this.workers.call(worker, agentText, "ensure", { hotpatch, waitMs });
     }
   }
+}
+
+function collectGarbage() {
+  v8.setFlagsFromString("--expose-gc");
+  try {
+    vm.runInNewContext("gc")();
+  } finally {
+    v8.setFlagsFromString("--no-expose-gc");
+  }
+  return v8.getHeapStatistics().used_heap_size;
 }
 
 function inWorker({ title }, findings) {

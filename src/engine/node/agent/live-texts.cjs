@@ -9,6 +9,8 @@ const v8 = require("node:v8");
 const { alternateMarks, bridgeText, gatedText, markTexts, stepwiseTexts, withoutMarks } = require("./edit-steps.cjs");
 const { toText } = require("./closures.cjs");
 
+/** Earlier versions give each closure code of its own after an edit, marks or not. */
+const needsMarks = Number(process.versions.v8.split(".")[0]) >= 13;
 /** From here on, looking at a heap of a few MB takes less time than comparing the texts with all marks. */
 const manyMarks = 250;
 const smallHeapBytes = 64 * 1024 * 1024;
@@ -25,7 +27,7 @@ class LiveTexts {
     this.source = source;
     this.live = live;
     this.file = file;
-    this.marks = file.marks ?? { before: [], live: [] };
+    this.marks = needsMarks && file.marks ? file.marks : { before: [], live: [] };
     const { there, back } = file.ways ?? {};
     const isPlain = (there === undefined || there === "direct") && back === undefined;
     this.isSelective =
