@@ -79,6 +79,6 @@ function addAlias(specifier: string, place: string, found: Map<string, string>):
 function placeOf(file: string, { folder, base }: FetchedPackage): string | undefined {
   const own = relative(folder, file);
   const shared = relative(join(base, "node_modules"), file);
-  const place = own.startsWith("..") ? join("node_modules", shared) : own;
-  return shared.startsWith("..") ? undefined : place.split(sep).join("/");
+  if (!own.startsWith("..")) return own.split(sep).join("/");
+  return shared.startsWith("..") ? undefined : join("node_modules", shared).split(sep).join("/");
 }

@@ -54,6 +54,11 @@ function alternateMarks(texts) {
   return texts.map((text, index) => ((texts.length - 1 - index) % 2 === 1 ? text.replaceAll(mark, otherMark) : text));
 }
 
+/** The text with the other form of the marks that its neighbour has. */
+function markedUnlike(text, neighbour) {
+  return neighbour.includes(otherMark) ? text : text.replaceAll(mark, otherMark);
+}
+
 /** Functions that contain no other function of the list. */
 function leavesOf(functions) {
   return functions.filter(
@@ -140,4 +145,4 @@ function lastBrace(text, end) {
   return brace - /[ \t]*$/.exec(text.slice(Math.max(0, brace - 200), brace))[0].length;
 }
 
-module.exports = { alternateMarks, bridgeText, gatedText, markTexts, stepwiseTexts, withoutMarks };
+module.exports = { alternateMarks, bridgeText, gatedText, markedUnlike, markTexts, stepwiseTexts, withoutMarks };

@@ -6,7 +6,15 @@
  */
 
 const v8 = require("node:v8");
-const { alternateMarks, bridgeText, gatedText, markTexts, stepwiseTexts, withoutMarks } = require("./edit-steps.cjs");
+const {
+  alternateMarks,
+  bridgeText,
+  gatedText,
+  markedUnlike,
+  markTexts,
+  stepwiseTexts,
+  withoutMarks,
+} = require("./edit-steps.cjs");
 const { toText } = require("./closures.cjs");
 
 /** Earlier versions give each closure code of its own after an edit, marks or not. */
@@ -32,6 +40,8 @@ class LiveTexts {
     const isPlain = (there === undefined || there === "direct") && back === undefined;
     this.isSelective =
       isPlain && this.marks.before.length > manyMarks && v8.getHeapStatistics().used_heap_size < smallHeapBytes;
+    /** Places of the marks in the text that is in place on the way back. */
+    this.standing = new Set();
     this.write();
   }
 
@@ -79,15 +89,17 @@ class LiveTexts {
     });
   }
 
-  /** Texts to go through between the new one and the old one, the last one first, as in the list of those passed. */
-  wayBack() {
+  /** Where one edit back to the old text does not do from `current`: the text to go to first. */
+  wayBack(current) {
     // In one jump back, V8 could leave functions behind that it took several steps to reach.
     if (this.file.ways?.back === "bridged" && this.flag === undefined && this.steps.length === 1)
-      return alternateMarks([this.bridge(), this.text]).slice(0, 1);
-    if (!this.isSelective) return [];
+      return current === this.text ? markedUnlike(this.bridge(), current) : undefined;
+    if (!this.isSelective) return undefined;
     // Functions that had one closure when the marks were set may have several now.
-    const { old } = markTexts(this, this.neededMarks(), this.file.functions);
-    return alternateMarks([old, this.text]).slice(0, 1);
+    const needed = this.neededMarks();
+    if (current !== this.text && needed.before.every(({ at }) => this.standing.has(at))) return undefined;
+    this.standing = new Set(needed.before.map(({ at }) => at));
+    return markedUnlike(markTexts(this, needed, this.file.functions).old, current);
   }
 
   /** A function that has one closure in this process, or none, needs no mark; one of the new text alone may need it. */

@@ -6,6 +6,7 @@
 const Module = require("node:module");
 const { createHash } = require("node:crypto");
 const { fileURLToPath, pathToFileURL } = require("node:url");
+const { importModule } = require("./import-module.cjs");
 
 /** Fixed texts by length and hash of the text that they replace. */
 const replacements = new Map();
@@ -33,6 +34,19 @@ function replacementFor(text, filename) {
   return entry;
 }
 
+/** The added file that a specifier of an ES module means. */
+function addedFile(specifier, parentUrl) {
+  if (specifier.startsWith("file:")) {
+    const filename = fileURLToPath(specifier);
+    return servedBy.get(filename)?.texts.has(filename) ? filename : undefined;
+  }
+  const from = parentUrl?.startsWith("file:") ? fileURLToPath(parentUrl) : undefined;
+  const added = from === undefined ? undefined : servedBy.get(from);
+  const found = added?.find(from, specifier);
+  if (found !== undefined) servedBy.set(found, added);
+  return found;
+}
+
 /** Added files are loaded by ES modules only, so one without a telling extension is one too. */
 function formatOf(filename) {
   if (filename.endsWith(".json")) return "json";
@@ -52,11 +66,8 @@ function hook() {
   if (typeof Module.registerHooks !== "function") return;
   Module.registerHooks({
     resolve(specifier, context, next) {
-      const from = context.parentURL?.startsWith("file:") ? fileURLToPath(context.parentURL) : undefined;
-      const added = from === undefined ? undefined : servedBy.get(from);
-      const found = added?.find(from, specifier);
+      const found = addedFile(specifier, context.parentURL);
       if (found === undefined) return next(specifier, context);
-      servedBy.set(found, added);
       return { url: pathToFileURL(found).href, format: formatOf(found), shortCircuit: true };
     },
     load(url, context, next) {
@@ -80,6 +91,15 @@ function replaceOnLoad(file, added) {
   return { filenames: () => [...(loadedFixed.get(key) ?? [])], end: () => replacements.delete(key) };
 }
 
+/** The namespace of an added file that is an ES module; throws where Node.js gives no way to load one from memory. */
+async function importAdded(added, filename) {
+  if (!coversModules)
+    throw new Error(`Node.js ${process.versions.node} cannot load the new ES module ${filename}; it can since 22.15.`);
+  hook();
+  servedBy.set(filename, added);
+  return await importModule(pathToFileURL(filename).href);
+}
+
 const coversModules = typeof Module.registerHooks === "function";
 
-module.exports = { coversModules, replaceOnLoad };
+module.exports = { coversModules, importAdded, replaceOnLoad };

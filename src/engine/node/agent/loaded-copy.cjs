@@ -12,6 +12,7 @@ const path = require("node:path");
 const { fileURLToPath, pathToFileURL } = require("node:url");
 const { findClosures, readScope, toText } = require("./closures.cjs");
 const { importModule } = require("./import-module.cjs");
+const { importAdded } = require("./load-hook.cjs");
 const { LiveTexts } = require("./live-texts.cjs");
 const { UndoLog } = require("./undo.cjs");
 
@@ -197,8 +198,13 @@ class LoadedCopy {
     for (const specifier of this.file.delta?.imports ?? []) {
       const found = added.find(this.filename, specifier);
       this.imports[specifier] =
-        found === undefined ? await importModule(this.resolveImport(specifier)) : added.load(found);
+        found === undefined ? await importModule(this.resolveImport(specifier)) : await this.loadAdded(added, found);
     }
+  }
+
+  async loadAdded(added, filename) {
+    const isModule = this.file.format === "module" && !/\.(?:cjs|json)$/.test(filename);
+    return isModule ? await importAdded(added, filename) : added.load(filename);
   }
 
   resolveRelative(specifier) {
@@ -346,13 +352,19 @@ class LoadedCopy {
     return this.texts !== undefined && this.passed.at(-1) === this.text;
   }
 
-  /** Back to the text from before; throws when V8 does not do it. */
+  /**
+   * To the code from before; throws when V8 does not do it.
+   * A text with its marks may still be in place afterwards, which another call takes away: where each edit takes long, each gets a turn of its own.
+   */
   restoreText() {
-    if (this.isInPlace()) this.passed.unshift(...this.texts.wayBack());
+    const current = this.passed.at(-1);
+    const between = current === undefined ? undefined : this.texts.wayBack(current);
+    if (between !== undefined) this.passed = [between, current];
     while (this.passed.length > 0) {
       const { status, detail } = this.debugging.edit(this.script.scriptId, this.passed.at(-2) ?? this.source);
       if (status !== "Ok") throw new EditRefused(this, status, detail);
       this.passed.pop();
+      if (this.texts.isSelective) return;
     }
   }
 

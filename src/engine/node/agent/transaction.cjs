@@ -61,7 +61,7 @@ class Transaction {
         await this.retry(end, () => this.turn(() => this.editGated(copy)));
       await this.retry(end, () => this.turn(() => this.commit()));
     } catch (error) {
-      await this.removeGates(now() + deadlineMs);
+      await this.removeRemains(now() + deadlineMs);
       throw error;
     }
   }
@@ -199,7 +199,7 @@ class Transaction {
     this.keptFixed = this.loadedLater();
     const end = now() + deadlineMs;
     await this.retry(end, () => this.turn(() => this.takeBack()));
-    await this.removeGates(end);
+    await this.removeRemains(end);
     this.leftBehind = this.copies.flatMap((copy) => copy.leftBehind());
   }
 
@@ -224,19 +224,21 @@ class Transaction {
     return undefined;
   }
 
-  /** The text from before in copies that are switched off, a turn for each. */
-  async removeGates(end) {
-    for (const copy of this.copies.filter(({ isGated, passed }) => isGated && passed.length > 0)) {
-      await this.retry(end, () =>
-        this.turn(() => {
-          try {
-            copy.restoreText();
-          } catch (error) {
-            return passing(error);
-          }
-          return undefined;
-        }),
-      );
+  /** The text from before in copies that do what they did before but carry another one, a turn for each edit. */
+  async removeRemains(end) {
+    for (const copy of this.copies) {
+      while (copy.passed.length > 0) {
+        await this.retry(end, () =>
+          this.turn(() => {
+            try {
+              copy.restoreText();
+            } catch (error) {
+              return passing(error);
+            }
+            return undefined;
+          }),
+        );
+      }
     }
   }
 
