@@ -24,6 +24,8 @@ export interface AppliedFigures {
   readonly heapUsedBytes: number;
   /** Files that were changed by a live edit, each by one call. */
   readonly calls: number;
+  /** The budget that the case was given after the command's own had refused it, in milliseconds. */
+  readonly grantedPauseMs?: number;
 }
 
 export interface RevertedFigures {

@@ -119,8 +119,14 @@ function run(name: string, target: Target, story: Story, options: readonly strin
 }
 
 async function apply(target: Target, story: Story): Promise<void> {
-  const budget = story.maxPauseMs === undefined ? [] : ["--max-pause", String(story.maxPauseMs)];
-  const answer = await run("apply", target, story, budget);
+  let grantedPauseMs = story.maxPauseMs;
+  let answer = await run("apply", target, story, budgetOption(grantedPauseMs));
+  const predicted = grantedPauseMs === undefined ? refusedPause(answer) : undefined;
+  if (predicted !== undefined) {
+    // As an administrator does who reads the figure and grants it; the next prediction may be somewhat higher.
+    grantedPauseMs = Math.ceil(predicted * 2);
+    answer = await run("apply", target, story, budgetOption(grantedPauseMs));
+  }
   if (answer.kind === "refused") throw new CaseEnd("refused at apply", reasonOf(answer));
   if (answer.kind === "failed") throw new CaseEnd("failed", `apply: ${answer.message}`);
   const outcome = outcomeFor(target, answer.data.outcomes, "apply");
@@ -128,7 +134,21 @@ async function apply(target: Target, story: Story): Promise<void> {
   const edited = new Set(story.hotpatch.files.filter(({ functions }) => functions.length > 0).map(({ path }) => path));
   const copies = (outcome.copies ?? []) as { path: string }[];
   const calls = copies.filter(({ path }) => edited.has(path)).length;
-  story.record.applies.push({ ...(outcome as unknown as AppliedFigures), calls });
+  const granted = predicted === undefined || grantedPauseMs === undefined ? {} : { grantedPauseMs };
+  if (predicted !== undefined && story.record.applies.every((made) => made.grantedPauseMs === undefined))
+    story.record.notes.push(`the command's budget refused ${Math.ceil(predicted)} ms; here it was granted`);
+  story.record.applies.push({ ...(outcome as unknown as AppliedFigures), calls, ...granted });
+}
+
+function budgetOption(maxPauseMs: number | undefined): string[] {
+  return maxPauseMs === undefined ? [] : ["--max-pause", String(maxPauseMs)];
+}
+
+/** The pause that the command predicted when it refused for that alone. */
+function refusedPause(answer: CommandAnswer): number | undefined {
+  if (answer.kind !== "refused") return undefined;
+  const [only, ...others] = answer.refused;
+  return only?.code === "plan/pause-over-budget" && others.length === 0 ? only.details?.predictedPauseMs : undefined;
 }
 
 async function verify(target: Target, story: Story): Promise<string | undefined> {

@@ -11,6 +11,7 @@ const main = join(checkout, "src", "cli", "main.ts");
 export interface Refused {
   readonly code: string;
   readonly message: string;
+  readonly details?: { readonly predictedPauseMs?: number };
 }
 
 /** An answer to the question, a refusal (exit code 3), or anything else. */

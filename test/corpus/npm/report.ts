@@ -7,6 +7,8 @@ export interface Totals {
   readonly counts: Readonly<Record<ResultKind, number>>;
   /** Of the cases whose probe is usable. */
   readonly closedShare: number;
+  /** Closed, but only with a larger budget for the pause than the command's own. */
+  readonly overBudget: number;
   /** Of each apply that was carried out; undefined where there was none. */
   readonly pauseMs?: { readonly median: number; readonly max: number };
   readonly revertPauseMs?: { readonly median: number; readonly max: number };
@@ -28,6 +30,9 @@ export function totalsOf(nodeVersion: string, results: readonly CaseResult[]): T
     cases: results.length,
     counts,
     closedShare: usable === 0 ? 0 : counts.closed / usable,
+    overBudget: results.filter(
+      ({ kind, applies: made }) => kind === "closed" && made.some(({ grantedPauseMs }) => grantedPauseMs !== undefined),
+    ).length,
     ...spread(
       "pauseMs",
       applies.map(({ pauseMs }) => pauseMs),
@@ -84,7 +89,8 @@ export function totalsLine(totals: Totals): string {
   const figures = spreads.flatMap(([name, spread]) =>
     spread === undefined ? [] : [`${name} median ${whole(spread.median)} ms, max ${whole(spread.max)} ms`],
   );
-  const closed = `${counts.closed} of ${usable} closed (${percent(totals.closedShare)})`;
+  const over = totals.overBudget > 0 ? `, ${totals.overBudget} of them over the command's own budget` : "";
+  const closed = `${counts.closed} of ${usable} closed (${percent(totals.closedShare)}${over})`;
   return [`Node ${nodeVersion}: ${[closed, ...others].join(", ")}`, ...figures].join("; ");
 }
 
