@@ -35,7 +35,7 @@ export interface CommandResult {
   /** What a person sees on standard output, without --json. */
   readonly text: string;
   /** 0 unless told: 1 where the work was done and did not hold. */
-  readonly exitCode?: 0 | 1;
+  readonly exitCode?: 0 | 1 | 3;
 }
 
 export interface CommandSpec {

@@ -65,4 +65,16 @@ async function serveAll(context: import("node:test").TestContext): Promise<void>
   assert.deepEqual(((await cluster.ask()) as unknown[]).slice(0, 2), ["old  x", "old  x"]);
   assert.equal(await application.ask(), "old  x");
   await cluster.end();
+
+  const handler = 'process.on("SIGUSR1", () => {}); const { say } = require("sample"); answer(() => say(" x"));';
+  const closed = await startApplication(context, folder, handler);
+  const partly = await desk.run("apply", hotpatch, "--all");
+  const refused = (partly.data.refused ?? []) as unknown as { code: string; details: { pid: number } }[];
+  assert.deepEqual(
+    [partly.code, partly.data.outcomes?.map(({ pid }) => pid), refused.map(({ details }) => details.pid)],
+    [3, [application.pid], [closed.pid]],
+    "one process was served and another refused",
+  );
+  assert.deepEqual([await application.ask(), await closed.ask()], ["new x", "old  x"]);
+  assert.equal((await desk.run("revert", hotpatch, "--all")).code, 0);
 }

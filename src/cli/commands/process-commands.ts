@@ -142,7 +142,7 @@ async function revert(input: CommandInput, io: CommandIo): Promise<CommandResult
   return finish(swept, { data: { hotpatch: nameOf(opened), outcomes: results }, text: lines.join("\n") });
 }
 
-/** Adds what was refused and what went wrong. */
+/** Adds what was refused and what went wrong; either decides the exit code, although other processes were served. */
 function finish({ refused, failed }: Swept<unknown>, result: CommandResult): CommandResult {
   const lines = [
     ...refused.map((entry) => describeOther("refused", entry)),
@@ -153,7 +153,7 @@ function finish({ refused, failed }: Swept<unknown>, result: CommandResult): Com
     ...result,
     data: { ...(result.data as object), refused, failed },
     text,
-    ...(failed.length > 0 ? { exitCode: 1 } : {}),
+    ...(failed.length > 0 ? { exitCode: 1 } : refused.length > 0 ? { exitCode: result.exitCode || 3 } : {}),
   };
 }
 
