@@ -96,7 +96,9 @@ function changeOfFile(input: FileInput): NodeFile | undefined {
     return { ...common, after: addPayload(payloads, `after/${path}`, newText), functions: [], unreachable };
   }
   const { difference, live } = result;
-  if (live.functions.length === 0 && live.delta === undefined && live.gaps.length === 0) return undefined;
+  const isIdle = live.functions.length === 0 && live.delta === undefined && live.gaps.length === 0;
+  // What only ran while the module loaded has nothing to exchange, but may have left other values behind, which the rehearsal sees.
+  if (isIdle && difference.replacements.length === 0) return undefined;
   input.exported.set(path, live.exported);
   const liveSource = parseSource(path, live.text, common.format);
   return {

@@ -3,11 +3,16 @@
  *
  * Each attempt gets a fresh process, since a live edit that went wrong leaves functions behind that no later one finds.
  */
+import { readFileSync } from "node:fs";
 import { type Refusal, RefusalError } from "../base/refusal.ts";
 import { type RehearsalResult, rehearse } from "../engine/node/rehearsal.ts";
 import { wireHotpatch } from "../engine/node/wire.ts";
 import type { Hotpatch } from "../hotpatch/hotpatch.ts";
 import type { EditWay, NodeFile } from "../hotpatch/manifest.ts";
+import { analyseBindings } from "../javascript/bindings.ts";
+import { buildFunctionTree } from "../javascript/function-tree.ts";
+import { loadHelpers } from "../javascript/load-helpers.ts";
+import { parseSource } from "../javascript/syntax.ts";
 import type { Recomputed } from "./node-change.ts";
 import { keptFunctions, type StaleValue, staleValues } from "./stale-values.ts";
 
@@ -31,11 +36,13 @@ interface RehearsedHotpatch {
 
 /** Files that do things when they are loaded, and that no application loads. */
 const asidePattern = /(?:^|\/)(?:tests?|__tests__|bench(?:mark)?s?|examples?|scripts?|bin)\//;
-const attemptLimit = 8;
+const attemptLimit = 24;
 const shownStale = 20;
 const recomputeLimit = 4;
 /** Undefined leaves the choice to the agent: a switch where several files change, a direct edit otherwise. */
-const ways: readonly (EditWay | undefined)[] = [undefined, "direct", "stepwise", "bridged"];
+function ways({ switchable }: NodeFile): readonly (EditWay | undefined)[] {
+  return [undefined, ...(switchable ? (["direct", "switched"] as const) : []), "stepwise", "bridged"];
+}
 
 /** Builds and rehearses until a patched process holds the values of the fixed version; throws `build/unreachable-change` for those that it would not hold. */
 export async function buildUntilCurrent(
@@ -105,7 +112,20 @@ async function findStale(hotpatch: Hotpatch, place: RehearsalPlace): Promise<Sta
     fixed: fixed.valuesBefore,
     again: again.valuesBefore,
   };
-  return [...staleValues(lists), ...keptFunctions(old.replaced ?? [])].filter(({ path }) => loaded.has(path));
+  const isHelper = (path: string, name: string): boolean => {
+    const format = input.files.find((file) => file.path === path)?.format ?? "commonjs";
+    return [packageFolder, folder].every((version) => helperNames(`${version}/${path}`, format).has(name));
+  };
+  return [...staleValues(lists), ...keptFunctions(old.replaced ?? [])].filter(
+    ({ path, place, wanted }) => loaded.has(path) && !(wanted.startsWith("function ") && isHelper(path, place)),
+  );
+}
+
+/** Functions that only the loading of the file called: nothing calls the old ones any more. */
+function helperNames(filename: string, format: "commonjs" | "module"): ReadonlySet<string> {
+  const source = parseSource(filename, readFileSync(filename, "utf8").replace(/^\uFEFF/, ""), format);
+  const helpers = loadHelpers(source, analyseBindings(source, buildFunctionTree(source)));
+  return new Set([...helpers].map(({ name }) => name));
 }
 
 function refuseStale(stale: readonly StaleValue[], packageName: string): void {
@@ -135,27 +155,23 @@ function adjust(files: readonly NodeFile[], result: RehearsalResult): NodeFile[]
 }
 
 function nextWay(file: NodeFile, direction: "there" | "back", result: RehearsalResult): NodeFile {
-  const next =
-    direction === "back"
-      ? nextWayBack(file.ways?.back)
-      : result.fault?.isFinal
-        ? undefined
-        : ways[ways.indexOf(file.ways?.there) + 1];
-  if (next !== undefined) return { ...file, ways: { ...file.ways, [direction]: next } };
+  const { there, back } = file.ways ?? {};
+  const isOneEdit = there === "direct" || (there === undefined && !file.switchable);
+  if (direction === "back" && isOneEdit && back === undefined)
+    return { ...file, ways: { ...file.ways, back: "bridged" } };
+  const open = ways(file);
+  const next = result.fault?.isFinal ? undefined : open[open.indexOf(there) + 1];
+  if (next !== undefined) return { ...file, ways: { there: next } };
   const reason =
     direction === "there"
       ? (result.fault?.message ?? "")
       : `taking it back leaves ${result.leftBehind.map(({ name }) => name).join(", ")} behind`;
-  const { live: _live, delta: _delta, ways: _ways, ...rest } = file;
+  const { live: _live, delta: _delta, ways: _ways, marks: _marks, switchable: _switchable, ...rest } = file;
   return {
     ...rest,
     functions: [],
     unreachable: [...file.unreachable, { name: file.path, line: 0, reason: reason.slice(0, 2000) }],
   };
-}
-
-function nextWayBack(current: EditWay | undefined): EditWay | undefined {
-  return current === undefined ? "bridged" : undefined;
 }
 
 function refuseGaps(files: readonly NodeFile[], result: RehearsalResult, packageName: string): void {

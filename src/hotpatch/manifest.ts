@@ -96,7 +96,12 @@ export const Delta = Type.Object(
 export type Delta = Static<typeof Delta>;
 
 /** `direct`: one live edit, although a switch were possible; `stepwise`: function by function; `bridged`: by a text that holds the old and the new statements. */
-export const EditWay = Type.Union([Type.Literal("direct"), Type.Literal("stepwise"), Type.Literal("bridged")]);
+export const EditWay = Type.Union([
+  Type.Literal("direct"),
+  Type.Literal("switched"),
+  Type.Literal("stepwise"),
+  Type.Literal("bridged"),
+]);
 export type EditWay = Static<typeof EditWay>;
 
 /** What is done to one JavaScript file. */

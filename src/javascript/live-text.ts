@@ -13,6 +13,7 @@ import { buildFunctionTree, descendants, type FunctionEntry, type Range } from "
 import { instanceMethods, migrationFunction, type StateChange, stateChanges } from "./instance-state.ts";
 import { closureGaps } from "./kept-closures.ts";
 import { bodyStart, isInside, type LiveFunction, placeFunctions } from "./live-places.ts";
+import { loadHelpers } from "./load-helpers.ts";
 import { type Delta, Registry } from "./registry.ts";
 import { applyEdits, type Edit, referenceEdit, rewriteReferences } from "./rewrite.ts";
 import { type AnyNode, parseSource } from "./syntax.ts";
@@ -124,9 +125,16 @@ class Writer {
   }
 
   #exchanges(): Exchange[] {
-    const replaced = this.#difference.replacements.map((replacement) => this.#exchange(replacement));
-    const touched = this.#touched(this.#difference.replacements.map(({ before }) => before.range));
-    return this.#difference.replacements.reduce<Exchange[]>(
+    const done = loadHelpers(this.#difference.before.source, this.#before);
+    const doneNow = loadHelpers(this.#difference.after.source, this.#after);
+    const replacements = this.#difference.replacements.filter(
+      ({ before, after }) => !(done.has(before) && doneNow.has(after)),
+    );
+    const replaced = replacements.map((replacement) => this.#exchange(replacement));
+    const touched = this.#touched(replacements.map(({ before }) => before.range)).filter(
+      ({ entry }) => !done.has(entry),
+    );
+    return replacements.reduce<Exchange[]>(
       (all, replacement) => this.#withMigration(all, replacement),
       [...replaced, ...touched],
     );
@@ -340,7 +348,8 @@ class Writer {
       const name = key.split("#")[1] as string;
       const former = assigners.get(key) ?? [];
       const isAssigned = (assignersNow.get(key) ?? []).length > 0;
-      if (former.length > 0 && !isAssigned) need(former, `${name} = ${name}`);
+      const staysAssigned = former.some((by) => !exchanges.some(({ entry }) => isInside(by, entry)));
+      if (former.length > 0 && !isAssigned && !staysAssigned) need(former, `${name} = ${name}`);
       else if (!present.has(key)) need(entries, name);
       else if (former.length === 0 && isAssigned) this.#gaps.push(assignmentGap(name, entries[0]));
     }

@@ -82,6 +82,50 @@ exports.check = function check(text) {
     everywhere: true,
   },
   {
+    name: "a variable that is assigned twice while the module loads, and that nothing reads any more",
+    before: `var path = { sep: "/" };
+try {
+  path = require("path");
+} catch (error) {}
+exports.join = function join(list) {
+  return list.join(path.sep);
+};
+exports.same = function same(text) {
+  return text;
+};
+`,
+    after: `var path = (() => {
+  try {
+    return require("path");
+  } catch (error) {}
+})() || { sep: "/" };
+exports.join = function join(list) {
+  return list.filter(Boolean).join(path.sep);
+};
+exports.same = function same(text) {
+  return text;
+};
+`,
+    application: `const { join, same } = require("sample"); answer(() => same(join(["a", "", "b"])));`,
+    old: "a//b",
+    fixed: "a/b",
+    everywhere: true,
+  },
+  {
+    name: "helpers that a compiler wrote and that run only while the module loads",
+    before: `function _each(target, props) { for (var i = 0; i < props.length; i++) { target[props[i].key] = props[i].value; } } function _make(Constructor, props) { if (props) _each(Constructor.prototype, props); return Constructor; }
+var Reader = _make(function Reader() {}, [{ key: "read", value: function read(text) { return text; } }]);
+exports.Reader = Reader;
+`,
+    after: `function _each(target, props) { for (var i = 0; i < props.length; i++) { Object.defineProperty(target, _key(props[i].key), { value: props[i].value, writable: true }); } } function _make(Constructor, props) { if (props) _each(Constructor.prototype, props); Object.defineProperty(Constructor, "prototype", { writable: false }); return Constructor; } function _key(key) { return typeof key === "symbol" ? key : String(key); }
+var Reader = _make(function Reader() {}, [{ key: "read", value: function read(text) { return text.trim(); } }]);
+exports.Reader = Reader;
+`,
+    application: `const { Reader } = require("sample"); const reader = new Reader(); answer(() => reader.read(" x "));`,
+    old: " x ",
+    fixed: "x",
+  },
+  {
     name: "a module in the UMD pattern",
     before: `(function (root, factory) {
   if (typeof module === "object" && module.exports) module.exports = factory();

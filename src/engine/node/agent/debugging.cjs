@@ -17,8 +17,8 @@ class Debugging {
   constructor() {
     this.session = undefined;
     this.scripts = new Map();
-    /** Scripts that V8 made to hold a text that a live edit replaced; functions that the edit did not find stay with them. */
-    this.leftovers = new Set();
+    /** Scripts that V8 made to hold a text that a live edit replaced; functions that the edit did not find stay with them. By id, with the script that was edited. */
+    this.leftovers = new Map();
     this.edited = false;
     this.enableMs = 0;
     this.users = 0;
@@ -130,7 +130,7 @@ class Debugging {
       return this.exchange(scriptId, text);
     } finally {
       const after = this.nextScriptId();
-      for (let id = before + 1; id < after; id++) this.leftovers.add(String(id));
+      for (let id = before + 1; id < after; id++) this.leftovers.set(String(id), scriptId);
     }
   }
 

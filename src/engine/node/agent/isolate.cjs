@@ -84,20 +84,18 @@ class Isolate {
     const { copies } = this.applied.get(id);
     const { debugging } = this;
     return this.withDebugger(() => {
-      const changed = new Map(
-        copies.flatMap(({ file, functions }) =>
-          functions.map(({ oldText, newText }) => [oldText, { path: file.path, newText }]),
-        ),
-      );
       return debugging
         .allFunctions()
         .filter((fn) => typeof fn === "function")
-        .map((fn) => ({ fn, change: changed.get(toText.call(fn)) }))
-        .filter(
-          ({ fn, change }) =>
-            change && change.newText !== toText.call(fn) && debugging.leftovers.has(debugging.scriptOf(fn)),
-        )
-        .map(({ fn, change }) => ({ path: change.path, name: fn.name }));
+        .flatMap((fn) => {
+          const text = toText.call(fn);
+          // Many files may hold one helper, so the text alone does not tell which of them was left behind.
+          const concerned = copies.filter(({ functions }) => functions.some(({ oldText }) => oldText === text));
+          const origin = concerned.length === 0 ? undefined : debugging.leftovers.get(debugging.scriptOf(fn));
+          const copy = concerned.find(({ script }) => script.scriptId === origin);
+          const isStale = copy?.functions.some(({ oldText, newText }) => oldText === text && newText !== text);
+          return isStale ? [{ path: copy.file.path, name: fn.name }] : [];
+        });
     });
   }
 

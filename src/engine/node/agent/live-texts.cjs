@@ -37,7 +37,7 @@ class LiveTexts {
     this.file = file;
     this.marks = needsMarks && file.marks ? file.marks : { before: [], live: [] };
     const { there, back } = file.ways ?? {};
-    const isPlain = (there === undefined || there === "direct") && back === undefined;
+    const isPlain = there !== "stepwise" && there !== "bridged" && back === undefined;
     this.isSelective =
       isPlain && this.marks.before.length > manyMarks && v8.getHeapStatistics().used_heap_size < smallHeapBytes;
     /** Places of the marks in the text that is in place on the way back. */

@@ -161,8 +161,9 @@ class LoadedCopy {
     });
     await this.loadImports(added);
     if (this.texts === undefined) return;
-    // The ways were found by a rehearsal; a switch is the one that is tried first.
-    this.isGated = file.ways?.there === undefined && allowGates && file.switchable === true;
+    // The ways were found by a rehearsal; a switch is the one that is tried first where several files change.
+    const way = file.ways?.there ?? (allowGates && file.switchable === true ? "switched" : "direct");
+    this.isGated = way === "switched";
     if (this.isGated) this.texts.gate(`${this.registryName}.${flagName}`);
     this.noteShownTexts();
   }
