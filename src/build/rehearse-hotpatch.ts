@@ -60,6 +60,7 @@ export async function buildUntilCurrent(
     });
     if (isNew.includes(true) && round < recomputeLimit) continue;
     refuseStale(stale, place.packageName);
+    refuseIdle(hotpatch, place.packageName);
     return hotpatch;
   }
 }
@@ -126,6 +127,17 @@ function helperNames(filename: string, format: "commonjs" | "module"): ReadonlyS
   const source = parseSource(filename, readFileSync(filename, "utf8").replace(/^\uFEFF/, ""), format);
   const helpers = loadHelpers(source, analyseBindings(source, buildFunctionTree(source)));
   return new Set([...helpers].map(({ name }) => name));
+}
+
+/** A hotpatch that would only fix what loads later closes no hole in a running process. */
+function refuseIdle({ manifest }: Hotpatch, packageName: string): void {
+  const { files } = manifest.node;
+  if (files.some(({ live, delta, unreachable }) => live || delta || unreachable.length === 0)) return;
+  const reasons = files.flatMap(({ path, unreachable }) => unreachable.map(({ reason }) => `${path}: ${reason}`));
+  throw new RefusalError({
+    code: "build/nothing-changed",
+    message: `Nothing that differs can be changed in a process that has loaded ${packageName}: ${reasons.slice(0, 5).join("; ")}. What a version merely removes stays in a running process.`,
+  });
 }
 
 function refuseStale(stale: readonly StaleValue[], packageName: string): void {
