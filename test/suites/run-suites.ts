@@ -26,7 +26,7 @@ export async function runSuites({ cases, majors }: SuitesOptions, say: Say): Pro
         const result =
           "file" in built
             ? await runSuite({ case: one, bench: { node, folders }, desk, hotpatch: built.file })
-            : withoutHotpatch(one, built.failure);
+            : withoutHotpatch(one, built);
         results.push(result);
         say(`${index + 1}/${cases.length} ${one.id}, Node ${result.nodeVersion}: ${inShort(result)}`);
       }
@@ -37,13 +37,14 @@ export async function runSuites({ cases, majors }: SuitesOptions, say: Say): Pro
   }
 }
 
-function withoutHotpatch(one: SuiteCase, failure: string): SuiteResult {
+function withoutHotpatch(one: SuiteCase, why: Pick<SuiteResult, "failure" | "refusal">): SuiteResult {
   const found = Object.fromEntries(comparisons.map((name) => [name, []])) as unknown as SuiteResult["found"];
-  return { case: one, nodeVersion: "", failure, checks: 0, visible: [], found };
+  return { case: one, nodeVersion: "–", ...why, checks: 0, visible: [], found };
 }
 
 function inShort(result: SuiteResult): string {
   if (result.failure !== undefined) return `failed: ${result.failure.split("\n", 1)[0]}`;
+  if (result.refusal !== undefined) return `refused at build: ${result.refusal.split("\n", 1)[0]}`;
   const missing = shortcomings(result);
   const ending = missing.length === 0 ? "as the fixed version" : `${missing.length} differences`;
   return `${result.checks} checks, ${ending}; the fix shows in ${result.visible.length}`;

@@ -25,6 +25,7 @@ function row(result: SuiteResult): readonly string[] {
   const about = [id, `${vulnerable} → ${fixed}`, result.nodeVersion];
   const kinds = [...(tests === undefined ? [] : ["its own"]), ...(suite ? ["ours"] : [])].join(" + ");
   if (result.failure !== undefined) return [...about, kinds, "failed", "–", "–", "–", "–"];
+  if (result.refusal !== undefined) return [...about, kinds, "refused", "–", "–", "–", "–"];
   const equal = (found: readonly Difference[]) => {
     const explained = found.filter(({ reason }) => reason !== undefined).length;
     return `${result.checks - found.length}${explained === 0 ? "" : ` (+${explained})`}`;
@@ -42,6 +43,7 @@ export function differencesText(results: readonly SuiteResult[]): string {
 function ofResult(result: SuiteResult): readonly string[] {
   const where = `${result.case.id}, Node ${result.nodeVersion}`;
   if (result.failure !== undefined) return [`${where}: ${result.failure}`];
+  if (result.refusal !== undefined) return [`${result.case.id}: refused at build: ${result.refusal}`];
   return comparisons.flatMap((name) =>
     result.found[name].flatMap((difference) => [
       `${where}, ${name}: ${difference.name}`,
@@ -57,6 +59,12 @@ export function summary(results: readonly SuiteResult[]): string {
   const sum = (count: (result: SuiteResult) => number) => results.reduce((total, one) => total + count(one), 0);
   const checks = sum((result) => result.checks);
   const equal = sum((result) => result.checks - result.found.patched.length);
-  const own = new Set(results.filter((one) => one.case.tests !== undefined).map((one) => one.case.id)).size;
-  return `${results.length} suites (${own} with the package's own tests), ${checks} checks: ${equal} equal in a patched process and on the fixed version.`;
+  const own = new Set(
+    results
+      .filter((one) => one.refusal === undefined)
+      .filter((one) => one.case.tests !== undefined)
+      .map((one) => one.case.id),
+  ).size;
+  const compared = results.filter((one) => one.refusal === undefined);
+  return `${compared.length} suites (${own} with the package's own tests), ${checks} checks: ${equal} equal in a patched process and on the fixed version.`;
 }

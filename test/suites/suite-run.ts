@@ -18,6 +18,8 @@ export interface SuiteResult {
   readonly nodeVersion: string;
   /** Undefined where every comparison could be made. */
   readonly failure?: string;
+  /** The build's refusal: an answer, after which there is no patched process to compare. */
+  readonly refusal?: string;
   readonly checks: number;
   /** Checks that the vulnerable version answers otherwise than the fixed one. */
   readonly visible: readonly Difference[];
@@ -39,11 +41,15 @@ const commandTimeoutMs = 120_000;
 const maxPauseMs = 20_000;
 
 /** Builds and signs the hotpatch of a case from the registry; answers its file, or why there is none. */
-export async function buildHotpatch(one: SuiteCase, desk: Desk): Promise<{ file: string } | { failure: string }> {
+export async function buildHotpatch(
+  one: SuiteCase,
+  desk: Desk,
+): Promise<{ file: string } | Pick<SuiteResult, "failure" | "refusal">> {
   const file = `${desk.folder}/${one.id}.hotpatch`;
   const words = ["build", "npm", `${one.package}@${one.vulnerable}`, "--to", one.fixed, "--output", file];
   const answer = await desk.run([...words, "--key", desk.key, "--advisory", one.cve], buildTimeoutMs);
-  return answer.kind === "done" ? { file } : { failure: `build: ${reasonOf(answer)}` };
+  if (answer.kind === "done") return { file };
+  return answer.kind === "refused" ? { refusal: reasonOf(answer) } : { failure: `build: ${reasonOf(answer)}` };
 }
 
 export async function runSuite(work: Work): Promise<SuiteResult> {

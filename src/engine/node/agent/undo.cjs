@@ -40,14 +40,14 @@ class UndoLog {
     this.actions.push(() => restore(value, before));
   }
 
-  /** Gives `target` the properties of `literal`, enumerable as told or as they are; existing ones keep their attributes, new ones can be taken back. */
+  /** Gives `target` the properties of `literal`; `enumerable` is for new ones, and where it is undefined all are as in `literal`. */
   define(target, literal, enumerable) {
     for (const key of Reflect.ownKeys(literal)) {
       const before = Reflect.getOwnPropertyDescriptor(target, key);
       const own = Reflect.getOwnPropertyDescriptor(literal, key);
       const wanted = {
         ...own,
-        enumerable: before ? before.enumerable : (enumerable ?? own.enumerable),
+        enumerable: enumerable === undefined ? own.enumerable : (before?.enumerable ?? enumerable),
         configurable: before ? before.configurable : true,
       };
       if (!Reflect.defineProperty(target, key, wanted))
