@@ -38,6 +38,8 @@ interface RehearsedHotpatch {
 const asidePattern = /(?:^|\/)(?:tests?|__tests__|bench(?:mark)?s?|examples?|scripts?|bin)\//;
 const attemptLimit = 24;
 const shownStale = 20;
+/** Large packages have tens of thousands of functions and values to look at. */
+const timeoutMs = 600_000;
 const recomputeLimit = 4;
 /** Undefined leaves the choice to the agent: a switch where several files change, a direct edit otherwise. */
 function ways({ switchable }: NodeFile): readonly (EditWay | undefined)[] {
@@ -71,7 +73,7 @@ async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace): Prom
   for (let attempt = 1; attempt <= attemptLimit; attempt++) {
     place.progress(`Rehearsing in a sacrificial process (attempt ${attempt})`);
     const current = withFiles(hotpatch, files);
-    const result = await rehearse(rehearsalInput(current, place), { nodePath: place.nodePath });
+    const result = await rehearse(rehearsalInput(current, place), { nodePath: place.nodePath, timeoutMs });
     const next = adjust(files, result);
     if (next === undefined) {
       refuseGaps(files, result, place.packageName);
@@ -101,9 +103,9 @@ async function findStale(hotpatch: Hotpatch, place: RehearsalPlace): Promise<Sta
   const files = input.files.map((file) => ({ ...file, filename: `${folder}/${file.path}` }));
   const fixedInput = { ...input, base, files, values: { folder, version }, valuesOnly: true };
   const [old, fixed, again] = await Promise.all([
-    rehearse({ ...input, values: { folder: packageFolder, version: place.version } }, { nodePath }),
-    rehearse(fixedInput, { nodePath }),
-    rehearse(fixedInput, { nodePath }),
+    rehearse({ ...input, values: { folder: packageFolder, version: place.version } }, { nodePath, timeoutMs }),
+    rehearse(fixedInput, { nodePath, timeoutMs }),
+    rehearse(fixedInput, { nodePath, timeoutMs }),
   ]);
   if (!old.valuesBefore || !old.valuesAfter || !fixed.valuesBefore || !again.valuesBefore) return [];
   const loaded = new Set(old.loadedFiles);

@@ -110,19 +110,24 @@ function run(
     const output: Buffer[] = [];
     const complaints: Buffer[] = [];
     let sizeBytes = 0;
-    const end = (): void => void child.kill("SIGKILL");
-    const timer = setTimeout(end, options.timeoutMs);
-    process.once("exit", end);
+    let ended = "";
+    const end = (why = ""): void => {
+      ended ||= why;
+      child.kill("SIGKILL");
+    };
+    const endAtExit = (): void => end();
+    const timer = setTimeout(() => end(`it took longer than ${options.timeoutMs / 1000} s`), options.timeoutMs);
+    process.once("exit", endAtExit);
     const settle = (action: () => void): void => {
       clearTimeout(timer);
-      process.off("exit", end);
+      process.off("exit", endAtExit);
       action();
     };
     const fail = (message: string, cause?: unknown): void =>
       settle(() => reject(new RebootlessError("failure/rehearsal", message, { cause })));
     child.stdout.on("data", (chunk: Buffer) => {
       sizeBytes += chunk.length;
-      if (sizeBytes > outputBytesMax) end();
+      if (sizeBytes > outputBytesMax) end(`it answered with more than ${outputBytesMax} bytes`);
       else output.push(chunk);
     });
     child.stderr.on("data", (chunk: Buffer) => void (complaints.length < 64 && complaints.push(chunk)));
@@ -132,10 +137,10 @@ function run(
     child.stdin.end(input);
     child.on("close", (code, signal) => {
       if (code === 0) settle(() => resolve(Buffer.concat(output).toString("utf8")));
-      else
-        fail(
-          `The sacrificial process of the rehearsal ended with ${signal ?? code}: ${Buffer.concat(complaints).toString("utf8").slice(0, 2000)}`,
-        );
+      else {
+        const reason = ended || Buffer.concat(complaints).toString("utf8").slice(0, 2000);
+        fail(`The sacrificial process of the rehearsal ended with ${signal ?? code}: ${reason}`);
+      }
     });
   });
 }
