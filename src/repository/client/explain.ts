@@ -153,9 +153,11 @@ async function snapshotFault({ file, bytes, root, trusted, now }: Given): Promis
   if (unsigned !== undefined) return unsigned;
   const before = await trusted.read("snapshot", MetadataKind.Snapshot);
   for (const [name, { version }] of Object.entries(before?.signed.meta ?? {})) {
-    const now = offered.signed.meta[name];
-    if (now === undefined) return rollback(file, `it no longer names ${name}`);
-    if (now.version < version) return rollback(file, `it goes back from ${name} version ${version} to ${now.version}`);
+    const listed = offered.signed.meta[name];
+    if (listed === undefined) return rollback(file, `it no longer names ${name}`);
+    if (listed.version < version) {
+      return rollback(file, `it goes back from ${name} version ${version} to ${listed.version}`);
+    }
   }
   if (offered.signed.isExpired(now)) return expired("snapshot", offered, now);
   return offered.signed.version === meta.version ? undefined : mixed(file, "timestamp.json");

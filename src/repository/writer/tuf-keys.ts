@@ -3,7 +3,7 @@
  *
  * A keyring finds private keys by the ids that metadata asks for, and opens only those that are needed.
  */
-import { createHash, type KeyObject, sign } from "node:crypto";
+import { createHash, createPublicKey, type KeyObject, sign } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { canonicalize } from "@tufjs/canonical-json";
@@ -75,7 +75,7 @@ export class Keyring {
     const entries = new Map<string, Entry>();
     for (const place of places) {
       for (const privateFile of await keyFiles(place)) {
-        const { publicKey } = await loadPublicKey(publicFileBeside(privateFile));
+        const publicKey = await publicHalf(privateFile, passphrase);
         const key = tufKeyOf(publicKey);
         entries.set(key.tufId, { privateFile, key, publicKey });
       }
@@ -103,6 +103,16 @@ export class Keyring {
       signers.push(roleSigner(signer, entry.publicKey));
     }
     return signers;
+  }
+}
+
+/** From the file beside it, which needs no passphrase; where the making of a pair was interrupted, from the private key itself. */
+async function publicHalf(privateFile: string, passphrase: string | undefined): Promise<KeyObject> {
+  try {
+    return (await loadPublicKey(publicFileBeside(privateFile))).publicKey;
+  } catch (error) {
+    if (!(error instanceof RebootlessError && error.code === "input/file-missing")) throw error;
+    return createPublicKey((await loadSigner(privateFile, passphrase)).privateKey);
   }
 }
 
@@ -148,7 +158,7 @@ export async function makeNumberedKey(folder: string, role: string, passphrase: 
 
 /** One key file, ready to sign. */
 export async function signerOf(privateFile: string, passphrase: string | undefined): Promise<RoleSigner> {
-  const { publicKey } = await loadPublicKey(publicFileBeside(privateFile));
+  const publicKey = await publicHalf(privateFile, passphrase);
   const [signer] = await (await Keyring.open([privateFile], passphrase)).signers([tufKeyOf(publicKey).tufId]);
   if (signer === undefined) throw new RebootlessError("bug/invariant", "A key that was just read is not there.");
   return signer;
