@@ -1,11 +1,14 @@
 /** A catalog that is in order: what is written, and who accepts it. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { RebootlessError } from "../../src/base/errors.ts";
+import { generateKey } from "../../src/hotpatch/key.ts";
 import { initRepository } from "../../src/repository/writer/init.ts";
 import { publish } from "../../src/repository/writer/publish.ts";
 import { repositoryStatus } from "../../src/repository/writer/status.ts";
+import { Keyring } from "../../src/repository/writer/tuf-keys.ts";
 import { refusalOfAsync } from "../hotpatch/support/sample.ts";
 import { filesOf, serve } from "./support/mirror-server.ts";
 import { hotpatchBytes, ids, openShop } from "./support/shop.ts";
@@ -118,7 +121,6 @@ describe("keys and thresholds", () => {
     assert.equal(JSON.parse(shop.firstRoot().toString()).signatures.length, 3);
     await shop.publish("fix-1");
     assert.ok(await shop.plainClient("plain", "fix-1"));
-    const { Keyring } = await import("../../src/repository/writer/tuf-keys.ts");
     const one = await Keyring.open([path.join(shop.keys, "publishers-1.key")], undefined);
     await shop.add("fix-2");
     const options = { now: shop.now, dryRun: false, keyring: one };
@@ -151,6 +153,28 @@ describe("keys and thresholds", () => {
     await assert.rejects(shop.rotate("root", { threshold: 4 }), /threshold of 4 does not fit/);
   });
 
+  test("somebody else may publish, whose private key never was here", async (t) => {
+    const shop = openShop(t);
+    await shop.init();
+    const bob = await generateKey(path.join(shop.folder, "bob", "bob.key"), undefined);
+    await shop.rotate("publishers", { keep: true, newKeys: [bob.publicFile] });
+    const { roles } = await repositoryStatus(shop.repository, shop.now);
+    assert.equal(roles.find(({ role }) => role === "publishers")?.keys.length, 2);
+    await shop.add("fix-1");
+    const keyring = await Keyring.open([bob.privateFile], undefined);
+    await publish(shop.repository, { now: shop.now, dryRun: false, keyring });
+    assert.deepEqual(ids(await shop.client("one").hotpatches()), ["fix-1"]);
+    await shop.rotate("publishers", {
+      replace: [bob.keyId.slice(0, 8)],
+      newKeys: [path.join(shop.keys, "root-1.key")],
+    });
+    await shop.add("fix-2");
+    const refusal = await refusalOfAsync(() => publish(shop.repository, { now: shop.now, dryRun: false, keyring }));
+    assert.equal(refusal.code, "repository/keys-missing");
+    const public2 = await refusalOfAsync(() => shop.rotate("root", { newKeys: [bob.publicFile] }));
+    assert.match(public2.message, /new threshold of root is 1, and 0 of its keys are here/);
+  });
+
   test("existing keys are taken, encrypted ones with their passphrase", async (t) => {
     const shop = openShop(t);
     await shop.init({ passphrase: "correct horse battery staple" });
@@ -174,7 +198,6 @@ describe("keys and thresholds", () => {
     await shop.init();
     const client = shop.client("one");
     await client.refresh();
-    const { Keyring } = await import("../../src/repository/writer/tuf-keys.ts");
     const keyring = await Keyring.open([path.join(shop.keys, "root-1.key")], undefined);
     assert.equal((await refusalOfAsync(() => shop.rotate("targets", { keyring }))).code, "repository/keys-missing");
     await shop.rotate("targets", { keyring, oldKeysLost: true });
@@ -214,6 +237,52 @@ describe("status", () => {
     assert.match(refusal.message, /^root expired on .*repo renew root/);
     await shop.renew("root", "targets");
     assert.deepEqual(await shop.publish(), ["hotpatches/fix-1.hotpatch"]);
+  });
+});
+
+describe("damage", () => {
+  test("of a repository is named by its file, and never called a bug", async (t) => {
+    const rows: readonly [name: string, bytes: string | undefined, words: RegExp][] = [
+      ["1.snapshot.json", undefined, /"[^"]*1\.snapshot\.json" is missing/],
+      ["1.publishers.json", "{}", /is not the file that was published under this name/],
+      ["timestamp.json", "{", /is not TUF metadata/],
+      ["1.root.json", "[]", /is not TUF metadata/],
+      ["timestamp.json", undefined, /holds no finished repository; run `rebootless repo init` again/],
+    ];
+    for (const [name, bytes, words] of rows) {
+      const shop = openShop(t);
+      await shop.init();
+      const file = path.join(shop.repository.metadataFolder, name);
+      if (bytes === undefined) rmSync(file);
+      else writeFileSync(file, bytes);
+      for (const work of [() => repositoryStatus(shop.repository, shop.now), () => shop.publish()]) {
+        await assert.rejects(work, (error) => {
+          assert.ok(error instanceof RebootlessError, String(error));
+          assert.match(error.code, /^repository\/(damaged|missing)$/);
+          assert.match(error.message, words);
+          return true;
+        });
+      }
+    }
+  });
+
+  test("of what a machine keeps: the root must be brought again, the rest is fetched anew", async (t) => {
+    const shop = openShop(t);
+    await shop.init();
+    await shop.publish("fix-1");
+    const client = shop.client("one");
+    await client.hotpatches();
+    const trusted = path.join(shop.folder, "clients", "one", "trusted");
+    for (const name of ["timestamp.json", "snapshot.json", "targets.json", "publishers.json", "stale.json"]) {
+      writeFileSync(path.join(trusted, name), "{");
+    }
+    assert.deepEqual(ids(await client.hotpatches()), ["fix-1"]);
+    writeFileSync(path.join(trusted, "root.json"), "{");
+    await assert.rejects(client.refresh(), (error) => {
+      assert.ok(error instanceof RebootlessError);
+      assert.equal(error.code, "failure/catalog-state");
+      return true;
+    });
   });
 });
 

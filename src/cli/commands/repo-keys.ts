@@ -34,7 +34,8 @@ export const repoRotateKey: CommandSpec = {
     { flags: "--new-keys <folder>", description: "where new keys are made" },
     {
       flags: "--new-key <file>",
-      description: "a private key that comes, instead of one that is made; may be given more than once",
+      description:
+        "a key that comes, instead of one that is made: a private key, or the .pub file of somebody who signs elsewhere; may be given more than once",
       repeatable: true,
     },
     {
@@ -42,6 +43,7 @@ export const repoRotateKey: CommandSpec = {
       description: "the beginning of the id of a key that goes (all keys of the role, unless told); may be repeated",
       repeatable: true,
     },
+    { flags: "--keep", description: "keep all keys of the role, and add to them" },
     { flags: "--threshold <number>", description: "how many of the keys must sign from now on" },
     {
       flags: "--old-keys-lost",
@@ -57,6 +59,10 @@ export const repoRotateKey: CommandSpec = {
       command: "rebootless repo rotate-key root --repo ./catalog --keys ./keys --replace 3b1c9a77",
       what: "exchange one root key",
     },
+    {
+      command: "rebootless repo rotate-key publishers --repo ./catalog --keys ./keys --keep --new-key bob.pub",
+      what: "let somebody else publish as well",
+    },
   ],
   async run(input, io) {
     const role = roleNamed(input.arguments[0] ?? "");
@@ -68,6 +74,7 @@ export const repoRotateKey: CommandSpec = {
       keyring: await keyringOf(input, io),
       passphrase: await passphraseOf(input, io),
       replace: texts(input, "replace"),
+      keep: input.options.keep === true,
       newKeys: paths(input, "newKey", io),
       keyFolder: await newKeyFolder(input, io),
       threshold: wholeNumber(input, "threshold", "--threshold"),

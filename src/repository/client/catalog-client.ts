@@ -145,9 +145,9 @@ export class CatalogClient {
   }
 
   async #visitIn<Result>(workFolder: string, work: (visit: Visit) => Promise<Result>): Promise<Result> {
-    await this.#begin(workFolder);
+    const followed = await this.#begin(workFolder);
     const fetcher = new CatalogFetcher({ base: this.#options.address, workFolder, limits: this.#limits });
-    const updater = this.#updater(workFolder, fetcher);
+    const updater = this.#updater(workFolder, fetcher, followed);
     const visit = { updater, fetcher, folder: workFolder };
     try {
       await asking(visit, () => updater.refresh());
@@ -158,15 +158,15 @@ export class CatalogClient {
     }
   }
 
-  /** Fills the work folder with what is trusted, or with the first root. */
-  async #begin(workFolder: string): Promise<void> {
+  /** Fills the work folder with what is trusted, or with the first root; answers whether the catalog was followed before. */
+  async #begin(workFolder: string): Promise<boolean> {
     const names = await readdir(this.#trusted);
     for (const name of names) {
       if (name.endsWith(".json") && !name.startsWith(".")) {
         await copyFile(path.join(this.#trusted, name), path.join(workFolder, name));
       }
     }
-    if (names.includes("root.json")) return;
+    if (names.includes("root.json")) return true;
     const { firstRoot } = this.#options;
     if (firstRoot === undefined) {
       refuse(
@@ -176,9 +176,10 @@ export class CatalogClient {
     }
     checkMetadataBytes("the first root", firstRoot, this.#limits);
     await writeFile(path.join(workFolder, "root.json"), firstRoot);
+    return false;
   }
 
-  #updater(workFolder: string, fetcher: CatalogFetcher): Updater {
+  #updater(workFolder: string, fetcher: CatalogFetcher, followed: boolean): Updater {
     const { address } = this.#options;
     const limits = this.#limits;
     try {
@@ -198,7 +199,7 @@ export class CatalogClient {
         },
       });
     } catch (error) {
-      if (this.#options.firstRoot !== undefined) {
+      if (!followed) {
         throw new RefusalError(
           {
             code: "catalog/metadata-invalid",
@@ -279,11 +280,21 @@ async function listedPaths(folder: string): Promise<string[]> {
   const paths = new Set<string>();
   for (const name of await readdir(folder)) {
     if (!name.endsWith(".json") || ["root.json", "timestamp.json", "snapshot.json"].includes(name)) continue;
-    const json = JSON.parse((await readFile(path.join(folder, name))).toString("utf8"));
-    const { targets } = Metadata.fromJSON(MetadataKind.Targets, json).signed;
-    for (const target of Object.keys(targets)) if (target.startsWith(`${hotpatchFolder}/`)) paths.add(target);
+    for (const target of targetPaths(await readFile(path.join(folder, name)))) {
+      if (target.startsWith(`${hotpatchFolder}/`)) paths.add(target);
+    }
   }
   return [...paths].sort();
+}
+
+function targetPaths(bytes: Buffer): string[] {
+  try {
+    const json = JSON.parse(bytes.toString("utf8"));
+    return Object.keys(Metadata.fromJSON(MetadataKind.Targets, json).signed.targets);
+  } catch {
+    // A role that nobody delegates to any more may lie damaged in the folder; roles that count were read a moment ago.
+    return [];
+  }
 }
 
 async function trustedVersions(folder: string): Promise<TrustedVersions> {

@@ -79,7 +79,13 @@ export async function makeFolders(repository: RepositoryFolder): Promise<void> {
   ];
   for (const [folder, mode] of wanted) {
     await createFolder(folder, mode);
-    await syncFolder(path.dirname(folder));
+    try {
+      await syncFolder(path.dirname(folder));
+    } catch (error) {
+      throw new RebootlessError("failure/file-write", `The folder ${quoted(path.dirname(folder))} cannot be synced.`, {
+        cause: error,
+      });
+    }
   }
 }
 

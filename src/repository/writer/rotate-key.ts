@@ -6,6 +6,7 @@
  */
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
+import { isPrivateKeyFile, loadPublicKey } from "../../hotpatch/key.ts";
 import { quoted } from "../../hotpatch/printable.ts";
 import { publishersRole, type RoleName } from "../layout.ts";
 import { delegatorOf, roleKeys } from "./catalog-state.ts";
@@ -25,7 +26,7 @@ import {
   signersFor,
   signersOf,
 } from "./session.ts";
-import { type Keyring, makeNumberedKey, type RoleSigner, signerOf } from "./tuf-keys.ts";
+import { type Keyring, makeNumberedKey, type RoleSigner, signerOf, type TufKey, tufKeyOf } from "./tuf-keys.ts";
 
 export interface RotateOptions extends ChangeOptions {
   readonly role: RoleName;
@@ -34,7 +35,9 @@ export interface RotateOptions extends ChangeOptions {
   readonly passphrase: string | undefined;
   /** Beginnings of the ids of keys that go; all of the role's keys when empty. */
   readonly replace: readonly string[];
-  /** Private key files that come; when empty, as many are made as go. */
+  /** No key goes; those that come are added. */
+  readonly keep: boolean;
+  /** Key files that come, private ones, or public ones (`.pub`) of people who sign elsewhere; when empty, as many are made as go, or one. */
   readonly newKeys: readonly string[];
   /** Where new keys of an offline role are made. */
   readonly keyFolder: string | undefined;
@@ -47,7 +50,7 @@ export interface RotateOptions extends ChangeOptions {
 interface Rotation {
   readonly before: RoleKeys;
   readonly after: RoleKeys;
-  readonly added: readonly RoleSigner[];
+  readonly added: readonly TufKey[];
   /** New keys and those that stay, as far as their private keys are here. */
   readonly signers: readonly RoleSigner[];
 }
@@ -87,14 +90,13 @@ async function mustHoldDelegator(session: Session, { role, keyring, oldKeysLost 
 }
 
 async function prepare(session: Session, options: RotateOptions): Promise<Rotation> {
-  const { role, keyring, replace, newKeys } = options;
+  const { role, keyring, replace } = options;
   const before = roleKeys(session.state, role);
   const known = keysIn(delegatorOf(session.state, role));
-  const going = replace.length === 0 ? [...before.keyids] : replace.map((prefix) => findKey(prefix, before, known));
+  const named = replace.map((prefix) => findKey(prefix, before, known));
+  const going = replace.length === 0 && !options.keep ? [...before.keyids] : named;
   const staying = before.keyids.filter((tufId) => !going.includes(tufId));
-  const added: RoleSigner[] = [];
-  for (const file of newKeys) added.push(await signerOf(file, options.passphrase));
-  while (newKeys.length === 0 && added.length < going.length) added.push(await makeSigner(session, options));
+  const { added, signers } = await comingKeys(session, options, Math.max(1, going.length));
   const keyids = [...new Set([...staying, ...added.map(({ tufId }) => tufId)])];
   const threshold = options.threshold ?? before.threshold;
   if (threshold < 1 || threshold > keyids.length) {
@@ -105,7 +107,24 @@ async function prepare(session: Session, options: RotateOptions): Promise<Rotati
   }
   const online = role === "snapshot" || role === "timestamp";
   const present = await (online ? session.online : keyring).signers(staying);
-  return { before, after: { keyids, threshold }, added, signers: [...present, ...added] };
+  return { before, after: { keyids, threshold }, added, signers: [...present, ...signers] };
+}
+
+interface Coming {
+  readonly added: readonly TufKey[];
+  /** Those whose private keys are here. */
+  readonly signers: readonly RoleSigner[];
+}
+
+async function comingKeys(session: Session, options: RotateOptions, count: number): Promise<Coming> {
+  const added: TufKey[] = [];
+  const signers: RoleSigner[] = [];
+  for (const file of options.newKeys) {
+    if (await isPrivateKeyFile(file)) signers.push(await signerOf(file, options.passphrase));
+    else added.push(tufKeyOf((await loadPublicKey(file)).publicKey));
+  }
+  while (options.newKeys.length === 0 && signers.length < count) signers.push(await makeSigner(session, options));
+  return { added: [...added, ...signers], signers };
 }
 
 function findKey(prefix: string, keys: RoleKeys, known: ReturnType<typeof keysIn>): string {

@@ -91,6 +91,7 @@ export class Shop {
       keyring: await this.keyring(),
       passphrase: undefined,
       replace: [],
+      keep: false,
       newKeys: [],
       keyFolder: this.keys,
       threshold: undefined,
