@@ -92,6 +92,15 @@ describe("a catalog", () => {
     assert.deepEqual(await shop.publish(), []);
   });
 
+  test("takes the longest id that it allows, and says so of a longer one", async (t) => {
+    const shop = openShop(t);
+    await shop.init();
+    const id = "x".repeat(160);
+    await shop.publish(id);
+    assert.deepEqual(await shop.plainClient("plain", id), hotpatchBytes(id));
+    await assert.rejects(shop.add(`${id}x`), /has 161 characters; in a catalog it may have 160/);
+  });
+
   test("a trial writes nothing", async (t) => {
     const shop = openShop(t);
     await shop.init({ dryRun: true });

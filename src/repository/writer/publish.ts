@@ -4,6 +4,7 @@
  * A staged file is published when timestamp.json names it, and only then dropped; so publishing again after an interruption goes on where it ended.
  */
 import path from "node:path";
+import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { readHotpatchFile } from "../../hotpatch/hotpatch-file.ts";
 import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
@@ -16,7 +17,7 @@ import { factsOf, readFacts } from "../target-facts.ts";
 import { type CatalogState, readState, type TargetJson, targetsOf, unsignedRoles } from "./catalog-state.ts";
 import { type Json, sha256Hex, signRole, targetsJson } from "./metadata.ts";
 import type { PlannedWrite } from "./plan.ts";
-import { exclusively, namesIn, type RepositoryFolder, readSettings } from "./repository-folder.ts";
+import { exclusively, exists, namesIn, type RepositoryFolder, readSettings } from "./repository-folder.ts";
 import {
   type ChangeOptions,
   chainFiles,
@@ -28,6 +29,9 @@ import {
   signersOf,
 } from "./session.ts";
 import type { Keyring } from "./tuf-keys.ts";
+
+/** Longer ones give file names, with digest and temporary ending, that file systems do not take (255 bytes). */
+const maxIdLength = 160;
 
 /** Who may sign a hotpatch was checked when it was staged; here its structure is. */
 const nobodyTrusted: TrustStore = { directory: "", keys: new Map() };
@@ -43,6 +47,7 @@ export type StageAnswer = "staged" | "staged-before" | "published-before";
 
 /**
  * Puts a hotpatch that was opened and trusted beside those that the next publish takes.
+ * Throws `input/file-unreadable` when the bytes are not those that were opened, and `input/too-large` for an id that no file name holds.
  * Refuses with `repository/id-taken` when the catalog, or another staged file, has the id for other contents.
  */
 export async function stageHotpatch(
@@ -51,18 +56,28 @@ export async function stageHotpatch(
   opened: OpenedHotpatch,
   { dryRun }: { readonly dryRun: boolean },
 ): Promise<StageAnswer> {
+  const { id } = opened.hotpatch.manifest;
+  if (sha256Hex(bytes) !== opened.fileDigest) {
+    throw new RebootlessError(
+      "input/file-unreadable",
+      `The file of ${quoted(id)} changed while it was read; try again when its writer is done.`,
+    );
+  }
+  if (id.length > maxIdLength) {
+    throw new RebootlessError(
+      "input/too-large",
+      `The id ${quoted(id)} has ${id.length} characters; in a catalog it may have ${maxIdLength}. Build the hotpatch with a shorter one.`,
+    );
+  }
   return await exclusively(repository, async () => {
     await readSettings(repository);
     const state = await readState(repository);
-    const { id } = opened.hotpatch.manifest;
     const published = publishedAs(state, opened);
     if (published === opened.fileDigest) return "published-before";
-    for (const other of await readStaged(repository)) {
-      if (other.opened.hotpatch.manifest.id !== id) continue;
-      if (other.opened.fileDigest === opened.fileDigest) return "staged-before";
-      if (other.opened.digest !== opened.digest) idTaken(id, other.opened.digest);
-    }
     const file = path.join(repository.stagedFolder, `${id}.hotpatch`);
+    const before = (await exists(file)) ? (await readStagedFile(file)).opened : undefined;
+    if (before?.fileDigest === opened.fileDigest) return "staged-before";
+    if (before !== undefined && before.digest !== opened.digest) idTaken(id, before.digest);
     if (!dryRun) await writeFileAtomically(file, bytes, { mode: 0o600, replace: true });
     return "staged";
   });
@@ -89,13 +104,14 @@ function idTaken(id: string, digest: string): never {
 export async function readStaged(repository: RepositoryFolder): Promise<Staged[]> {
   const names = (await namesIn(repository.stagedFolder)).filter((name) => /^[^.].*\.hotpatch$/.test(name)).sort();
   const staged: Staged[] = [];
-  for (const name of names) {
-    const file = path.join(repository.stagedFolder, name);
-    const bytes = await readHotpatchFile(file);
-    const opened = openHotpatch(bytes, nobodyTrusted, { allowUnsigned: true });
-    staged.push({ file, path: hotpatchPath(opened.hotpatch.manifest.id), bytes, opened });
-  }
+  for (const name of names) staged.push(await readStagedFile(path.join(repository.stagedFolder, name)));
   return staged;
+}
+
+async function readStagedFile(file: string): Promise<Staged> {
+  const bytes = await readHotpatchFile(file);
+  const opened = openHotpatch(bytes, nobodyTrusted, { allowUnsigned: true });
+  return { file, path: hotpatchPath(opened.hotpatch.manifest.id), bytes, opened };
 }
 
 export interface PublishOptions extends ChangeOptions {
