@@ -42,7 +42,7 @@ export function canonicalJson(value: unknown): string {
  * Throws `input/json-invalid`, whose message is a clause such as `the JSON is nested deeper than 16`.
  */
 export function parseCanonicalJson(bytes: Uint8Array, bounds: JsonBounds): unknown {
-  checkBounds(bytes, bounds);
+  checkJsonBounds(bytes, bounds);
   const text = decodeUtf8(bytes);
   let value: unknown;
   try {
@@ -122,8 +122,12 @@ const quote = 0x22;
 const backslash = 0x5c;
 const comma = 0x2c;
 
-/** Walks the bytes once, without building anything; bytes of a multi-byte character are never taken for punctuation in UTF-8. */
-function checkBounds(bytes: Uint8Array, bounds: JsonBounds): void {
+/**
+ * Holds a JSON text, canonical or not, to its bounds before it is parsed. Throws `input/json-invalid` with a clause.
+ *
+ * Walks the bytes once, without building anything; bytes of a multi-byte character are never taken for punctuation in UTF-8.
+ */
+export function checkJsonBounds(bytes: Uint8Array, bounds: JsonBounds): void {
   let depth = 0;
   let elements = 0;
   let stringStart = -1;

@@ -22,6 +22,24 @@ export const refusalCodes = [
   "hotpatch/no-trusted-key",
   // keys and the folders that hold them
   "key/exposed",
+  // writing a catalog
+  "repository/keys-missing",
+  "repository/id-taken",
+  "repository/expired",
+  // what a catalog, or whoever stands between, sends
+  "catalog/no-root",
+  "catalog/rollback",
+  "catalog/frozen",
+  "catalog/mixed",
+  "catalog/too-large",
+  "catalog/too-slow",
+  "catalog/key-unknown",
+  "catalog/too-few-signatures",
+  "catalog/expired",
+  "catalog/altered",
+  "catalog/metadata-invalid",
+  "catalog/incomplete",
+  "catalog/hotpatch-unknown",
   // building
   "build/nothing-changed",
   "build/syntax",

@@ -5,11 +5,13 @@
  */
 import type { CommandSpec } from "./command.ts";
 import { buildCommands } from "./commands/build.ts";
+import { catalogCommands } from "./commands/catalog.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keyCommands } from "./commands/key.ts";
 import { applyCommand, revertCommand, verifyCommand } from "./commands/process-commands.ts";
 import { psCommand } from "./commands/ps.ts";
+import { repoCommands } from "./commands/repo.ts";
 
 const workingCommands: readonly CommandSpec[] = [
   psCommand,
@@ -19,6 +21,8 @@ const workingCommands: readonly CommandSpec[] = [
   verifyCommand,
   revertCommand,
   ...keyCommands,
+  ...repoCommands,
+  ...catalogCommands,
 ];
 
 /** Completion knows all the others, so it stands last. */

@@ -27,8 +27,22 @@ export const rooms: Readonly<Record<string, readonly Way[]>> = {
     // A rehearsal is an apply in a sacrificial process; nothing else of a build may touch a process.
     { to: "engine", only: /^src\/build\/(rehears|stale-values)/, into: /^src\/engine\/(engine\.ts|node\/)/ },
   ],
-  cli: [{ to: "base" }, { to: "process" }, { to: "hotpatch" }, { to: "javascript" }, { to: "engine" }, { to: "build" }],
+  repository: [{ to: "base" }, { to: "hotpatch" }],
+  cli: [
+    { to: "base" },
+    { to: "process" },
+    { to: "hotpatch" },
+    { to: "javascript" },
+    { to: "engine" },
+    { to: "build" },
+    { to: "repository" },
+  ],
 };
+
+/** Parts of one room that must not know each other, either way: what they share stands beside them. */
+export const walls: readonly (readonly [RegExp, RegExp])[] = [
+  [/^src\/repository\/writer\//, /^src\/repository\/client\//],
+];
 
 /** Where running starts: the command, and what is read by path rather than imported. */
 export const entryPoints: readonly RegExp[] = [
@@ -53,6 +67,8 @@ function folder(file: string, depth: number): string {
 
 function mayImport(from: string, to: string): boolean {
   if (!(outside[folder(from, 0)] ?? []).includes(folder(to, 0))) return false;
+  if (walls.some(([one, other]) => (one.test(from) && other.test(to)) || (other.test(from) && one.test(to))))
+    return false;
   if (folder(from, 0) !== "src" || folder(from, 1) === folder(to, 1)) return true;
   return (rooms[folder(from, 1)] ?? []).some(
     (way) => way.to === folder(to, 1) && (way.only?.test(from) ?? true) && (way.into?.test(to) ?? true),

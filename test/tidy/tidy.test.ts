@@ -50,6 +50,14 @@ const rows: readonly Row[] = [
         files: { "src/build/a.ts": 'import "../engine/node/b.ts";', "src/engine/node/b.ts": "" },
         message: /may not import src\/engine/,
       },
+      {
+        files: { "src/repository/client/a.ts": 'import "../writer/b.ts";', "src/repository/writer/b.ts": "" },
+        message: /may not import src\/repository\/writer/,
+      },
+      {
+        files: { "src/repository/writer/a.ts": 'import "../client/b.ts";', "src/repository/client/b.ts": "" },
+        message: /may not import src\/repository\/client/,
+      },
       { files: { "src/attic/a.ts": "" }, message: /the room attic is not in the table/ },
     ],
     good: {

@@ -1,0 +1,182 @@
+/**
+ * Hotpatches into the catalog: staged first, then published together.
+ *
+ * A staged file is published when timestamp.json names it, and only then dropped; so publishing again after an interruption goes on where it ended.
+ */
+import path from "node:path";
+import { RebootlessError } from "../../base/errors.ts";
+import { refuse } from "../../base/refusal.ts";
+import { readHotpatchFile } from "../../hotpatch/hotpatch-file.ts";
+import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
+import { openHotpatch } from "../../hotpatch/open-hotpatch.ts";
+import { quoted } from "../../hotpatch/printable.ts";
+import type { TrustStore } from "../../hotpatch/signature.ts";
+import { writeFileAtomically } from "../../hotpatch/stored-file.ts";
+import { catalogFolders, hotpatchFolder, hotpatchPath, publishersRole, type RoleName, roles } from "../layout.ts";
+import { factsOf, readFacts } from "../target-facts.ts";
+import { type CatalogState, readState, type TargetJson, targetsOf, unsignedRoles } from "./catalog-state.ts";
+import { type Json, sha256Hex, signRole, targetsJson } from "./metadata.ts";
+import type { PlannedWrite } from "./plan.ts";
+import { exclusively, exists, namesIn, type RepositoryFolder, readSettings } from "./repository-folder.ts";
+import {
+  type ChangeOptions,
+  chainFiles,
+  conclude,
+  nextCommon,
+  type Outcome,
+  openSession,
+  type Session,
+  signersOf,
+} from "./session.ts";
+import type { Keyring } from "./tuf-keys.ts";
+
+/** Longer ones give file names, with digest and temporary ending, that file systems do not take (255 bytes). */
+const maxIdLength = 160;
+
+/** Who may sign a hotpatch was checked when it was staged; here its structure is. */
+const nobodyTrusted: TrustStore = { directory: "", keys: new Map() };
+
+export interface Staged {
+  readonly file: string;
+  readonly path: string;
+  readonly bytes: Buffer;
+  readonly opened: OpenedHotpatch;
+}
+
+export type StageAnswer = "staged" | "staged-before" | "published-before";
+
+/**
+ * Puts a hotpatch that was opened and trusted beside those that the next publish takes.
+ * Throws `input/file-unreadable` when the bytes are not those that were opened, and `input/too-large` for an id that no file name holds.
+ * Refuses with `repository/id-taken` when the catalog, or another staged file, has the id for other contents.
+ */
+export async function stageHotpatch(
+  repository: RepositoryFolder,
+  bytes: Buffer,
+  opened: OpenedHotpatch,
+  { dryRun }: { readonly dryRun: boolean },
+): Promise<StageAnswer> {
+  const { id } = opened.hotpatch.manifest;
+  if (sha256Hex(bytes) !== opened.fileDigest) {
+    throw new RebootlessError(
+      "input/file-unreadable",
+      `The file of ${quoted(id)} changed while it was read; try again when its writer is done.`,
+    );
+  }
+  if (id.length > maxIdLength) {
+    throw new RebootlessError(
+      "input/too-large",
+      `The id ${quoted(id)} has ${id.length} characters; in a catalog it may have ${maxIdLength}. Build the hotpatch with a shorter one.`,
+    );
+  }
+  return await exclusively(repository, async () => {
+    await readSettings(repository);
+    const state = await readState(repository);
+    const published = publishedAs(state, opened);
+    if (published === opened.fileDigest) return "published-before";
+    const file = path.join(repository.stagedFolder, `${id}.hotpatch`);
+    const before = (await exists(file)) ? (await readStagedFile(file)).opened : undefined;
+    if (before?.fileDigest === opened.fileDigest) return "staged-before";
+    if (before !== undefined && before.digest !== opened.digest) idTaken(id, before.digest);
+    if (!dryRun) await writeFileAtomically(file, bytes, { mode: 0o600, replace: true });
+    return "staged";
+  });
+}
+
+/** SHA-256 of the file that the catalog has for this hotpatch; undefined when it has none. The same contents under other signatures may replace it. */
+function publishedAs(state: CatalogState, opened: OpenedHotpatch): string | undefined {
+  const { id } = opened.hotpatch.manifest;
+  const target = targetsOf(state.publishers)[hotpatchPath(id)];
+  if (target === undefined) return undefined;
+  const digest = readFacts(target.custom)?.digest;
+  if (digest !== opened.digest) idTaken(id, digest ?? "unknown");
+  return target.hashes.sha256;
+}
+
+function idTaken(id: string, digest: string): never {
+  refuse(
+    "repository/id-taken",
+    `The catalog has the id ${quoted(id)} already, for other contents (digest sha256:${digest}). What machines may have applied never changes; build the hotpatch with another id.`,
+    { id, digest },
+  );
+}
+
+export async function readStaged(repository: RepositoryFolder): Promise<Staged[]> {
+  const names = (await namesIn(repository.stagedFolder)).filter((name) => /^[^.].*\.hotpatch$/.test(name)).sort();
+  const staged: Staged[] = [];
+  for (const name of names) staged.push(await readStagedFile(path.join(repository.stagedFolder, name)));
+  return staged;
+}
+
+async function readStagedFile(file: string): Promise<Staged> {
+  const bytes = await readHotpatchFile(file);
+  const opened = openHotpatch(bytes, nobodyTrusted, { allowUnsigned: true });
+  return { file, path: hotpatchPath(opened.hotpatch.manifest.id), bytes, opened };
+}
+
+export interface PublishOptions extends ChangeOptions {
+  readonly keyring: Keyring;
+}
+
+/** Target paths that became visible, and the rest; the plan is empty when nothing was staged. */
+export interface Published extends Outcome {
+  readonly published: readonly string[];
+}
+
+/**
+ * Signs what is staged with the publishers' keys and makes it visible.
+ * Refuses with `repository/keys-missing`, `repository/id-taken`, or `repository/expired` when no client would accept the result.
+ */
+export async function publish(repository: RepositoryFolder, options: PublishOptions): Promise<Published> {
+  return await exclusively(repository, async () => {
+    const session = await openSession(repository, options.now);
+    const staged = await readStaged(repository);
+    const fresh = staged.filter(({ opened }) => publishedAs(session.state, opened) !== opened.fileDigest);
+    const drop = staged.map(({ file }) => file);
+    if (fresh.length === 0) {
+      const outcome = await conclude(session, { files: [], staged: drop }, options);
+      return { ...outcome, published: [] };
+    }
+    mustBeAcceptable(session);
+    const listed = {
+      ...targetsOf(session.state.publishers),
+      ...Object.fromEntries(fresh.map((one) => [one.path, targetJson(one)])),
+    };
+    const signers = await signersOf(session, publishersRole, options.keyring);
+    const json = targetsJson(await nextCommon(session, publishersRole), listed as unknown as Json);
+    const files = await chainFiles(session, { publishers: signRole(publishersRole, json, signers) });
+    const outcome = await conclude(session, { files, hotpatches: fresh.map(hotpatchWrite), staged: drop }, options);
+    return { ...outcome, published: fresh.map((one) => one.path) };
+  });
+}
+
+function targetJson({ bytes, opened }: Staged): TargetJson {
+  return { length: bytes.length, hashes: { sha256: opened.fileDigest }, custom: factsOf(opened) };
+}
+
+/** Section 6.2: with consistent snapshots the digest stands before the name of a target. */
+function hotpatchWrite({ bytes, opened }: Staged): PlannedWrite {
+  const name = `${sha256Hex(bytes)}.${opened.hotpatch.manifest.id}.hotpatch`;
+  return { name: `${catalogFolders.targets}/${hotpatchFolder}/${name}`, bytes };
+}
+
+/** Roles that publishing does not sign anew must be in order, or the work would be for nobody. */
+function mustBeAcceptable({ state, now }: Session): void {
+  const kept: readonly RoleName[] = roles.filter((role) => role === "root" || role === "targets");
+  for (const role of kept) {
+    if (Date.parse(state[role].expires) > now.getTime()) continue;
+    refuse(
+      "repository/expired",
+      `${role} expired on ${state[role].expires}, so that no client accepts the catalog; run \`rebootless repo renew ${role}\` with its keys first.`,
+      { role, expires: state[role].expires },
+    );
+  }
+  for (const role of unsignedRoles(state)) {
+    if (!kept.includes(role)) continue;
+    refuse(
+      "repository/keys-missing",
+      `${role} is not signed by the keys that count now, so that no client accepts the catalog; run \`rebootless repo renew ${role}\` with its keys first.`,
+      { role },
+    );
+  }
+}
