@@ -158,14 +158,22 @@ function workingFolder(pid: number): string {
 }
 
 function packageNames(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder).flatMap((name) =>
+  return namesIn(folder).flatMap((name) =>
     name.startsWith("@")
-      ? readdirSync(join(folder, name)).map((inner) => `${name}/${inner}`)
+      ? namesIn(join(folder, name)).map((inner) => `${name}/${inner}`)
       : name.startsWith(".")
         ? []
         : [name],
   );
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    // Absent, somebody else's, or a file: there are no packages that this user could see.
+    return [];
+  }
 }
 
 function readPackage(manifest: string, path: string, seen: ListedPackage["seen"]): ListedPackage | undefined {
