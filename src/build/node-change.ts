@@ -132,7 +132,7 @@ function reboundGaps({ path, before }: FileInput, { rebound }: LiveText): Gap[] 
 }
 
 function manifestFunction(
-  { name, start, end, before, body, gate, around, ofClass }: LiveText["functions"][number],
+  { name, start, end, before, body, gate, around, several, ofClass }: LiveText["functions"][number],
   source: SourceFile,
 ): NodeFile["functions"][number] {
   return {
@@ -143,6 +143,7 @@ function manifestFunction(
     ...(body === undefined ? {} : { body }),
     ...(gate && body ? { gate, lineEnds: lineEnds(source, { start: body.start, end }) } : {}),
     ...(around ? { around } : {}),
+    ...(several ? { several } : {}),
     ...(ofClass === undefined ? {} : { ofClass }),
   };
 }

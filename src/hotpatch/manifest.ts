@@ -60,6 +60,8 @@ export const LiveFunction = Type.Object(
     gate: Type.Optional(Type.Literal(true)),
     /** It has not changed itself; a function inside it has. */
     around: Type.Optional(Type.Literal(true)),
+    /** Several closures of it may exist, and nothing need lead to them from the exports. */
+    several: Type.Optional(Type.Literal(true)),
     /** For a constructor: its class in the old text, which is what its closures show. */
     ofClass: Type.Optional(TextRange),
   },

@@ -5,6 +5,7 @@ import type { FileDifference } from "./difference.ts";
 import { descendants, type FunctionEntry, ownTokens, type Range } from "./function-tree.ts";
 import { type Edit, pathTo } from "./rewrite.ts";
 import type { AnyNode, SourceFile } from "./syntax.ts";
+import { mayHaveSeveralClosures } from "./touch.ts";
 
 export interface LiveFunction extends Range {
   readonly name: string;
@@ -16,6 +17,8 @@ export interface LiveFunction extends Range {
   readonly gate: boolean;
   /** It has not changed itself; a function inside it has. */
   readonly around: boolean;
+  /** Several closures of it may exist, and nothing need lead to them from the exports. */
+  readonly several: boolean;
   /** For a constructor: its class in the old text. */
   readonly ofClass: Range | undefined;
 }
@@ -101,7 +104,8 @@ class Places {
       ? `${(entry.constructorOf.id as AnyNode | null)?.name ?? "class"}.constructor`
       : entry.name;
     const ofClass = entry.constructorOf && { start: entry.constructorOf.start, end: entry.constructorOf.end };
-    return { name, ...place, before: { start, end }, body: this.#body(entry, place, shift), ofClass };
+    const several = mayHaveSeveralClosures(entry);
+    return { name, ...place, before: { start, end }, body: this.#body(entry, place, shift), several, ofClass };
   }
 
   #body(entry: FunctionEntry, place: Range, shift: (offset: number) => number): LiveFunction["body"] {

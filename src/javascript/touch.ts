@@ -20,7 +20,8 @@ function marksOf(source: SourceFile, isChanged: (entry: FunctionEntry) => boolea
     .sort((a, b) => a.at - b.at);
 }
 
-function mayHaveSeveralClosures({ parent, node }: FunctionEntry): boolean {
+/** Written in a function that can run again, or in a loop. */
+export function mayHaveSeveralClosures({ parent, node }: FunctionEntry): boolean {
   return parent !== undefined && (!parent.runsAtLoad || isInLoop(parent.node, node));
 }
 

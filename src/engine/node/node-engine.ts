@@ -248,6 +248,7 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
           agentText: loadAgentSource().text,
           planned: plan.copies,
           wasRehearsed: plan.wasRehearsed,
+          maxPauseMs: this.#options.maxPauseMs,
         },
         { timeoutMs: waitMs + 60_000 },
       )) as NodeOutcome;

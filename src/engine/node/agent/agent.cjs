@@ -59,7 +59,11 @@ class Fleet {
     const served = [];
     try {
       for (const worker of this.workers.watch()) {
-        const answer = await this.workers.call(worker, agentText, "apply", { hotpatch, waitMs: params.waitMs });
+        const answer = await this.workers.call(worker, agentText, "apply", {
+          hotpatch,
+          waitMs: params.waitMs,
+          maxPauseMs: params.maxPauseMs,
+        });
         if (answer) served.push({ worker, answer });
       }
     } catch (error) {

@@ -5,7 +5,7 @@
 
 const v8 = require("node:v8");
 const { Debugging, now } = require("./debugging.cjs");
-const { toText } = require("./closures.cjs");
+const { findLeftBehind } = require("./left-behind.cjs");
 const { findMismatched } = require("./loaded-copy.cjs");
 const { AgentError, Transaction } = require("./transaction.cjs");
 
@@ -46,8 +46,8 @@ class Isolate {
       .map((other) => other.id);
   }
 
-  /** `planned`: the copies that the plan was made for; `wasRehearsed`: whether the texts have been through a sacrificial process. */
-  apply({ hotpatch, waitMs, planned, wasRehearsed = true }) {
+  /** `planned`: the copies that the plan was made for; `wasRehearsed`: whether the texts have been through a sacrificial process; `maxPauseMs`: for how long a look at every function may hold the event loop. */
+  apply({ hotpatch, waitMs, planned, wasRehearsed = true, maxPauseMs = 0 }) {
     const { applied, debugging } = this;
     if (applied.has(hotpatch.id)) throw new AgentError("target/already-applied", `${hotpatch.id} is in place already.`);
     const [conflict] = this.conflictsWith(hotpatch);
@@ -65,6 +65,7 @@ class Isolate {
       applied.set(hotpatch.id, transaction);
       try {
         await transaction.apply(waitMs, wasRehearsed);
+        await transaction.lookAtAll(waitMs, maxPauseMs);
       } catch (error) {
         applied.delete(hotpatch.id);
         throw error;
@@ -80,23 +81,8 @@ class Isolate {
   }
 
   /** Live functions anywhere that a live edit has left on their former code; for rehearsals. */
-  findStale(id) {
-    const { copies } = this.applied.get(id);
-    const { debugging } = this;
-    return this.withDebugger(() => {
-      return debugging
-        .allFunctions()
-        .filter((fn) => typeof fn === "function")
-        .flatMap((fn) => {
-          const text = toText.call(fn);
-          // Many files may hold one helper, so the text alone does not tell which of them was left behind.
-          const concerned = copies.filter(({ functions }) => functions.some(({ oldText }) => oldText === text));
-          const origin = concerned.length === 0 ? undefined : debugging.leftovers.get(debugging.scriptOf(fn));
-          const copy = concerned.find(({ script }) => script.scriptId === origin);
-          const isStale = copy?.functions.some(({ oldText, newText }) => oldText === text && newText !== text);
-          return isStale ? [{ path: copy.file.path, name: fn.name }] : [];
-        });
-    });
+  findLeftBehind(id) {
+    return this.withDebugger(() => findLeftBehind(this.debugging, this.applied.get(id).copies));
   }
 
   verify({ id, digest }) {

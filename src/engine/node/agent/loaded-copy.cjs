@@ -148,6 +148,7 @@ class LoadedCopy {
     const places = this.texts === undefined ? [] : file.functions;
     this.functions = places.map((place, index) => ({
       name: place.name,
+      several: place.several,
       oldText: oldTexts[index],
       newText: undefined,
       closures: (found.get(oldTexts[index]) ?? []).map((fn) => new WeakRef(fn)),

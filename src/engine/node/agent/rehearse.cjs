@@ -83,7 +83,7 @@ async function round(isolate, hotpatch, waitMs, { lookAgain, isThorough = false 
   const heapUsedBytes = v8.getHeapStatistics().used_heap_size;
   try {
     const { copies, pauseMs, enableMs, findings } = await isolate.apply({ hotpatch, waitMs });
-    if (isThorough) refuseStale(isolate.findStale(hotpatch.id));
+    if (isThorough) refuseStale(isolate.findLeftBehind(hotpatch.id));
     const seen = lookAgain?.(isolate);
     const { leftBehind, pauseMs: revertPauseMs } = await isolate.revert({ id: hotpatch.id, waitMs });
     return {

@@ -7,6 +7,7 @@
 
 const { AddedFiles } = require("./added-files.cjs");
 const { now } = require("./debugging.cjs");
+const { findLeftBehind, mayHideClosures, predictLookMs } = require("./left-behind.cjs");
 const { EditRefused, findCopies } = require("./loaded-copy.cjs");
 const { coversModules, replaceOnLoad } = require("./load-hook.cjs");
 
@@ -40,6 +41,9 @@ class Transaction {
     this.copies = [];
     this.hooks = [];
     this.pauseMs = 0;
+    /** Whether every live function was looked at after the edit, or how long that would have taken. */
+    this.looked = false;
+    this.notLooked = undefined;
     this.added = new AddedFiles(hotpatch.added);
   }
 
@@ -64,6 +68,29 @@ class Transaction {
       await this.removeRemains(now() + deadlineMs);
       throw error;
     }
+  }
+
+  /** Looks for functions that the edit has lost, where some may hide; takes everything back when it finds one. */
+  async lookAtAll(deadlineMs, maxPauseMs) {
+    if (!this.copies.some(mayHideClosures)) return;
+    const lookMs = predictLookMs();
+    if (lookMs > maxPauseMs) {
+      this.notLooked = lookMs;
+      return;
+    }
+    const left = this.turn(() => findLeftBehind(this.debugging, this.copies));
+    if (left.length === 0) {
+      this.looked = true;
+      return;
+    }
+    const { pauseMs } = this;
+    await this.revert(deadlineMs);
+    const names = [...new Set(left.map(({ name, path }) => `${name || "a function"} of ${path}`))].join(", ");
+    throw new AgentError(
+      "plan/no-way",
+      `V8 has left ${left.length} live functions on the old code (${names}), so the hotpatch was taken out again after ${Math.round(pauseMs)} ms; this process needs a restart for the fix.`,
+      { files: [...new Set(left.map(({ path }) => path))] },
+    );
   }
 
   /** Without a rehearsal, a live function that shows the new code is the only proof that V8 has found the functions again. */
@@ -247,6 +274,14 @@ class Transaction {
       ...copy.findings(),
       ...copy.faults().map((fault) => ({ subject: copy.filename, holds: false, evidence: fault })),
     ]);
+    if (this.looked)
+      findings.push({ subject: "every live function", holds: true, evidence: "none was left on the old code" });
+    if (this.notLooked !== undefined)
+      findings.push({
+        subject: "functions that nothing leads to from the exports",
+        holds: true,
+        evidence: `not looked at, since that would take about ${Math.round(this.notLooked)} ms; a larger --max-pause allows it`,
+      });
     if (coversModules || this.hotpatch.files.every(({ format }) => format !== "module")) return findings;
     const evidence = `Node.js ${process.versions.node} gives no way to fix ES modules as they load; it has since 22.15`;
     return [...findings, { subject: "ES modules that are loaded later", holds: true, evidence }];

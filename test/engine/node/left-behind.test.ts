@@ -1,0 +1,57 @@
+/** Functions that V8 loses in silence: what a factory made for the application alone, with several changes in one file. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodeMajors } from "../../support/node-versions.ts";
+import { startApplication, temporaryFolder } from "./application.ts";
+import { buildFix, Patching, refusalsOf } from "./patching.ts";
+
+/** With eight equal lines added before it, V8's comparison takes the second method for another one. */
+const library = (lines: number, word: string): string => `exports.make = function make() {
+  return {
+    first(text) {
+${"      text = String(text);\n".repeat(lines)}      return text;
+    },
+    second(text) {
+      return text + "${word}";
+    },
+  };
+};
+`;
+const program = `const { make } = require("sample");
+const kept = make();
+answer(() => [kept.second("x"), make().second("x")]);`;
+
+for (const major of nodeMajors) {
+  test(`a lost closure is found, and everything is taken back (Node ${major})`, async (context) => {
+    const fix = await buildFix(context, { before: library(0, " old"), after: library(8, " new") });
+    const folder = temporaryFolder(context);
+    fix.install(folder);
+    const application = await startApplication(context, folder, program, { major });
+    const patching = new Patching(fix, application);
+    try {
+      await patching.apply();
+    } catch {
+      const [refusal] = await refusalsOf(patching.apply());
+      assert.ok(refusal !== undefined, "it is refused again");
+      assert.deepEqual(await application.ask(), ["x old", "x old"], "nothing is half done");
+      assert.equal((await patching.verify()).state, "absent");
+      return;
+    }
+    assert.deepEqual(await application.ask(), ["x new", "x new"], "what is called applied is in place everywhere");
+  });
+}
+
+test("a look at every function that does not fit into the budget is left out, and the evidence says so", async (context) => {
+  const fix = await buildFix(context, { before: library(0, " old"), after: library(1, " new") });
+  const folder = temporaryFolder(context);
+  fix.install(folder);
+  const application = await startApplication(context, folder, program, {});
+  const patching = new Patching(fix, application);
+  const { findings } = await patching.apply();
+  assert.ok(findings.some(({ subject }) => subject === "every live function"));
+  await patching.revert();
+  const plan = await patching.plan();
+  const hurried = await patching.applyPlan(plan, { maxPauseMs: 1 });
+  const finding = hurried.findings.find(({ subject }) => /nothing leads to/.test(subject));
+  assert.match(finding?.evidence ?? "", /not looked at, .* a larger --max-pause allows it/);
+});
