@@ -23,6 +23,16 @@ const needsMarks = Number(process.versions.v8.split(".")[0]) >= 13;
 const manyMarks = 250;
 const smallHeapBytes = 64 * 1024 * 1024;
 
+/**
+ * Whether functions of which closures may hide are to be given their switch one after the other.
+ * V8 loses functions where it compares texts that differ in several places, and none where one place differs.
+ */
+function isGradual({ switchable, functions }) {
+  return (
+    switchable === true && functions.filter(({ gate }) => gate).length > 1 && functions.some(({ several }) => several)
+  );
+}
+
 class LiveTexts {
   /**
    * @param debugging the inspector, turned on where `write` and `back` are called
@@ -72,8 +82,24 @@ class LiveTexts {
     const { old, live, functions } = this.marked;
     const { text, places } = gatedText(old, live, functions, this.flag);
     this.text = text;
-    this.steps = [text];
     this.places = places;
+    this.steps = this.isGradual ? alternateMarks(this.gatedSteps()) : [text];
+  }
+
+  /** One function more in each text. */
+  gatedSteps() {
+    const { old, live, functions } = this.marked;
+    const gates = functions.filter(({ gate }) => gate);
+    return gates.map((_, count) => {
+      const taken = new Set(gates.slice(0, count + 1));
+      const subset = functions.map((found) => ({ ...found, gate: taken.has(found) }));
+      return gatedText(old, live, subset, this.flag).text;
+    });
+  }
+
+  /** Each edit of such a file gets a turn of its own. */
+  get isGradual() {
+    return this.flag !== undefined && isGradual(this.file);
   }
 
   bridge() {
@@ -118,4 +144,4 @@ class LiveTexts {
   }
 }
 
-module.exports = { LiveTexts };
+module.exports = { LiveTexts, isGradual };

@@ -13,7 +13,7 @@ const { fileURLToPath, pathToFileURL } = require("node:url");
 const { findClosures, readScope, toText } = require("./closures.cjs");
 const { importModule } = require("./import-module.cjs");
 const { importAdded } = require("./load-hook.cjs");
-const { LiveTexts } = require("./live-texts.cjs");
+const { isGradual, LiveTexts } = require("./live-texts.cjs");
 const { UndoLog } = require("./undo.cjs");
 
 function sha256(text) {
@@ -163,7 +163,8 @@ class LoadedCopy {
     await this.loadImports(added);
     if (this.texts === undefined) return;
     // The ways were found by a rehearsal; a switch is the one that is tried first where several files change.
-    const way = file.ways?.there ?? (allowGates && file.switchable === true ? "switched" : "direct");
+    const mayGate = file.switchable === true && (allowGates || isGradual(file));
+    const way = file.ways?.there ?? (mayGate ? "switched" : "direct");
     this.isGated = way === "switched";
     if (this.isGated) this.texts.gate(`${this.registryName}.${flagName}`);
     this.noteShownTexts();
@@ -244,6 +245,11 @@ class LoadedCopy {
   }
 
   edit() {
+    this.begin();
+    while (!this.isEdited()) this.step();
+  }
+
+  begin() {
     this.passed = [];
     // Before the edit, since afterwards V8 shows only those variables that the new text still captures.
     this.scopes = (this.file.delta?.scopes ?? []).map(({ names }, index) =>
@@ -253,11 +259,18 @@ class LoadedCopy {
     this.publishRegistry();
     this.texts.writeForNow();
     this.noteShownTexts();
-    for (const text of this.texts.steps) {
-      const { status, detail } = this.debugging.edit(this.script.scriptId, text);
-      if (status !== "Ok") throw new EditRefused(this, status, detail);
-      this.passed.push(text);
-    }
+  }
+
+  isEdited() {
+    return this.texts === undefined || this.passed.length === this.texts.steps.length;
+  }
+
+  /** The next of the texts that lead to the new one. */
+  step() {
+    const text = this.texts.steps[this.passed.length];
+    const { status, detail } = this.debugging.edit(this.script.scriptId, text);
+    if (status !== "Ok") throw new EditRefused(this, status, detail);
+    this.passed.push(text);
   }
 
   publishRegistry() {
@@ -366,7 +379,7 @@ class LoadedCopy {
       const { status, detail } = this.debugging.edit(this.script.scriptId, this.passed.at(-2) ?? this.source);
       if (status !== "Ok") throw new EditRefused(this, status, detail);
       this.passed.pop();
-      if (this.texts.isSelective) return;
+      if (this.texts.isSelective || this.texts.isGradual) return;
     }
   }
 

@@ -62,7 +62,7 @@ class Transaction {
     const end = now() + deadlineMs;
     try {
       for (const copy of this.copies.filter(({ isGated }) => isGated))
-        await this.retry(end, () => this.turn(() => this.editGated(copy)));
+        while (!copy.isEdited()) await this.retry(end, () => this.turn(() => this.editGated(copy)));
       await this.retry(end, () => this.turn(() => this.commit()));
     } catch (error) {
       await this.removeRemains(now() + deadlineMs);
@@ -142,11 +142,15 @@ class Transaction {
     }
   }
 
-  /** The edit of a copy that does nothing until it is switched on. */
+  /** The next edit of a copy that does nothing until it is switched on. */
   editGated(copy) {
     try {
-      this.checkUnchanged(copy);
-      copy.edit();
+      if (copy.passed.length === 0) {
+        this.checkUnchanged(copy);
+        copy.begin();
+      }
+      copy.step();
+      if (!copy.isEdited()) return undefined;
       copy.switchTo(true);
       const faults = copy.faults();
       copy.switchTo(false);
