@@ -65,7 +65,7 @@ class Isolate {
       applied.set(hotpatch.id, transaction);
       try {
         await transaction.apply(waitMs, wasRehearsed);
-        await transaction.lookAtAll(waitMs, maxPauseMs);
+        await transaction.lookAtAll({ waitMs, wasRehearsed, maxPauseMs });
       } catch (error) {
         applied.delete(hotpatch.id);
         throw error;

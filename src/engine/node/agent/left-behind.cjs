@@ -17,9 +17,12 @@ function predictLookMs() {
   return look.ms + look.msPerMb * Math.max(0, megabytes - look.freshMb);
 }
 
-/** Whether closures may exist that nothing leads to from the exports. */
-function mayHideClosures({ functions }) {
-  return functions.some(({ several, closures }) => several === true || closures.length === 0);
+/**
+ * Whether closures may exist that nobody has checked.
+ * What exists since the module was loaded exists in a rehearsal too, where every function is looked at.
+ */
+function mayHideClosures({ functions }, wasRehearsed) {
+  return functions.some(({ several, closures }) => several === true || (!wasRehearsed && closures.length === 0));
 }
 
 /** `{ path, name }` of each live function with the former code. The debugger has to be on. */

@@ -71,8 +71,8 @@ class Transaction {
   }
 
   /** Looks for functions that the edit has lost, where some may hide; takes everything back when it finds one. */
-  async lookAtAll(deadlineMs, maxPauseMs) {
-    if (!this.copies.some(mayHideClosures)) return;
+  async lookAtAll({ waitMs, wasRehearsed, maxPauseMs }) {
+    if (!this.copies.some((copy) => mayHideClosures(copy, wasRehearsed))) return;
     const lookMs = predictLookMs();
     if (lookMs > maxPauseMs) {
       this.notLooked = lookMs;
@@ -84,7 +84,7 @@ class Transaction {
       return;
     }
     const { pauseMs } = this;
-    await this.revert(deadlineMs);
+    await this.revert(waitMs);
     const names = [...new Set(left.map(({ name, path }) => `${name || "a function"} of ${path}`))].join(", ");
     throw new AgentError(
       "plan/no-way",
@@ -149,6 +149,8 @@ class Transaction {
         this.checkUnchanged(copy);
         copy.begin();
       }
+      // A script that V8 has dropped meanwhile has nothing left to edit.
+      if (copy.texts === undefined) return undefined;
       copy.step();
       if (!copy.isEdited()) return undefined;
       copy.switchTo(true);
