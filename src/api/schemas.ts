@@ -15,8 +15,9 @@ export function record<Properties extends TProperties>(properties: Properties, o
   return Type.Object(properties, { ...closed, ...options });
 }
 
+/** One of a list of words. */
 function words<const Words extends readonly string[]>(list: Words) {
-  return Type.Enum(list as unknown as [...Words]);
+  return Type.Unsafe<Words[number]>(Type.Enum([...list]));
 }
 
 /** A version 4 UUID (RFC 9562 section 5.4) in lower case. */

@@ -12,6 +12,7 @@ import { keyCommands } from "./commands/key.ts";
 import { applyCommand, revertCommand, verifyCommand } from "./commands/process-commands.ts";
 import { psCommand } from "./commands/ps.ts";
 import { repoCommands } from "./commands/repo.ts";
+import { serverCommands } from "./commands/server.ts";
 
 const workingCommands: readonly CommandSpec[] = [
   psCommand,
@@ -23,6 +24,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...keyCommands,
   ...repoCommands,
   ...catalogCommands,
+  ...serverCommands,
 ];
 
 /** Completion knows all the others, so it stands last. */
