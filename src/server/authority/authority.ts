@@ -7,6 +7,7 @@
  */
 import "reflect-metadata";
 import { createHash, createPrivateKey, createPublicKey, type webcrypto } from "node:crypto";
+import { isIP } from "node:net";
 import path from "node:path";
 import * as x509 from "@peculiar/x509";
 import { RebootlessError } from "../../base/errors.ts";
@@ -83,7 +84,10 @@ export class Authority {
   /** A new key and certificate for the server under these names, which are DNS names or IP addresses. */
   async serverCredentials(names: readonly string[]): Promise<Credentials> {
     const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-    const alternatives = names.map((name) => new x509.GeneralName(/^[\d.]+$|:/.test(name) ? "ip" : "dns", name));
+    const alternatives = names.map((value) => ({
+      type: isIP(value) === 0 ? ("dns" as const) : ("ip" as const),
+      value,
+    }));
     const { certificate, expiresAt } = await this.#sign({
       subject: "CN=Rebootless server",
       publicKey: keys.publicKey,
@@ -110,7 +114,7 @@ export class Authority {
       publicKey: key,
       days: validityDays.agent,
       usage: x509.ExtendedKeyUsage.clientAuth,
-      alternatives: [new x509.GeneralName("url", `${deviceUriPrefix}${deviceId}`)],
+      alternatives: [{ type: "url", value: `${deviceUriPrefix}${deviceId}` }],
     });
     return { certificate, expiresAt, keyDigest };
   }
@@ -120,7 +124,7 @@ export class Authority {
     publicKey: x509.PublicKeyType;
     days: number;
     usage: x509.ExtendedKeyUsage;
-    alternatives: x509.GeneralName[];
+    alternatives: x509.JsonGeneralNames;
   }): Promise<{ certificate: string; expiresAt: Date }> {
     const now = this.#clock().getTime();
     // To the second, which is what a certificate can say.
@@ -138,9 +142,7 @@ export class Authority {
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
         new x509.ExtendedKeyUsageExtension([wanted.usage]),
-        new x509.SubjectAlternativeNameExtension(
-          new x509.GeneralNames(wanted.alternatives.map((name) => name.toJSON())),
-        ),
+        new x509.SubjectAlternativeNameExtension(wanted.alternatives),
         await x509.AuthorityKeyIdentifierExtension.create(root),
       ],
     });
