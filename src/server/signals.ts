@@ -23,16 +23,18 @@ export class Signals {
     for (const name of this.#waiting.keys()) this.send(name);
   }
 
-  /** From now on, signals of that name are noted; subscribe before looking, so that none is missed. */
-  subscribe(name: string): Subscription {
-    const subscription = new Subscription(
-      () => this.#closed,
-      (wake) => {
-        this.#waiting.get(name)?.delete(wake);
+  /** From now on, signals of that name are noted; subscribe before looking, so that none is missed. `gone` ends the waiting. */
+  subscribe(name: string, gone: AbortSignal): Subscription {
+    const subscription = new Subscription({
+      closed: () => this.#closed || gone.aborted,
+      leave: () => {
+        gone.removeEventListener("abort", subscription.wake);
+        this.#waiting.get(name)?.delete(subscription.wake);
         if (this.#waiting.get(name)?.size === 0) this.#waiting.delete(name);
         this.#count -= 1;
       },
-    );
+    });
+    gone.addEventListener("abort", subscription.wake);
     const set = this.#waiting.get(name) ?? new Set();
     set.add(subscription.wake);
     this.#waiting.set(name, set);
@@ -41,15 +43,18 @@ export class Signals {
   }
 }
 
+interface Ways {
+  closed(): boolean;
+  leave(): void;
+}
+
 export class Subscription {
-  readonly #closed: () => boolean;
-  readonly #leave: (wake: () => void) => void;
+  readonly #ways: Ways;
   #noted = false;
   #resume: (() => void) | undefined;
 
-  constructor(closed: () => boolean, leave: (wake: () => void) => void) {
-    this.#closed = closed;
-    this.#leave = leave;
+  constructor(ways: Ways) {
+    this.#ways = ways;
   }
 
   readonly wake = (): void => {
@@ -57,12 +62,11 @@ export class Subscription {
     this.#resume?.();
   };
 
-  /** Waits for a signal since the last call, at most so long; answers whether to go on waiting afterwards makes sense. */
-  async next(timeoutMs: number, gone: AbortSignal): Promise<"signal" | "timeout" | "closed"> {
-    if (!this.#noted && !this.#closed() && !gone.aborted) {
+  /** Waits for a signal since the last call, at most so long; `closed` means that waiting again makes no sense. */
+  async next(timeoutMs: number): Promise<"signal" | "timeout" | "closed"> {
+    if (!this.#noted && !this.#ways.closed()) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, timeoutMs);
-        gone.addEventListener("abort", () => resolve(), { once: true });
         this.#resume = () => {
           clearTimeout(timer);
           resolve();
@@ -70,13 +74,13 @@ export class Subscription {
       });
       this.#resume = undefined;
     }
-    if (this.#closed() || gone.aborted) return "closed";
+    if (this.#ways.closed()) return "closed";
     if (!this.#noted) return "timeout";
     this.#noted = false;
     return "signal";
   }
 
   end(): void {
-    this.#leave(this.wake);
+    this.#ways.leave();
   }
 }

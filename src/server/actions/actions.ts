@@ -182,14 +182,14 @@ export async function poll(
   if (context.signals.count >= apiLimits.waiting) {
     refuse("server/busy", "Too many agents wait already; ask again in a while.");
   }
-  const subscription = context.signals.subscribe(deviceId);
+  const subscription = context.signals.subscribe(deviceId, gone);
   try {
     const deadline = performance.now() + waitMs;
     for (;;) {
       const assignment = await assignmentOf(context.database, deviceId);
       const leftMs = deadline - performance.now();
       if (assignment.revision !== after || leftMs <= 0) return assignment;
-      if ((await subscription.next(leftMs, gone)) === "closed") return assignment;
+      if ((await subscription.next(leftMs)) === "closed") return assignment;
     }
   } finally {
     subscription.end();
@@ -198,7 +198,7 @@ export async function poll(
 
 /**
  * Offers what is approved, within a scope, to devices that have not got it yet.
- * What an agent refused or took back by itself is not offered again unless somebody asks for that action; what an administrator withdrew or reverted is.
+ * What was withdrawn before it began is offered again; what was refused, failed or was taken back is not, unless somebody asks for that very action.
  */
 export async function offerApproved(
   under: Change,

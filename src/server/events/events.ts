@@ -33,7 +33,7 @@ export async function* followEvents(
   after: number,
   gone: AbortSignal,
 ): AsyncGenerator<Event | undefined> {
-  const subscription = context.signals.subscribe("events");
+  const subscription = context.signals.subscribe("events", gone);
   try {
     let last = after;
     for (;;) {
@@ -43,7 +43,7 @@ export async function* followEvents(
         last = event.sequence;
       }
       if (events.length > 0) continue;
-      const woken = await subscription.next(heartbeatMs, gone);
+      const woken = await subscription.next(heartbeatMs);
       if (woken === "closed") return;
       if (woken === "timeout") yield undefined;
     }

@@ -9,7 +9,7 @@ import { Readable } from "node:stream";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import type { TSchema } from "typebox";
 import { apiLimits } from "../../api/api-limits.ts";
-import { problemMediaType, problemOf } from "../../api/problem.ts";
+import { type Problem, problemMediaType, problemOf } from "../../api/problem.ts";
 import { type Asked, type RouteName, type RouteSpec, routes } from "../../api/routes.ts";
 import type { Event } from "../../api/schemas.ts";
 import { checkJsonBounds } from "../../base/canonical-json.ts";
@@ -24,14 +24,16 @@ import { admit, type Listener, sessionCookie } from "./principal.ts";
 import { problemFor } from "./problems.ts";
 import { RateLimit } from "./rate-limit.ts";
 
-/** For every answer; what the console needs beyond this, it may allow for its own pages. */
+/**
+ * For every answer; what the console needs beyond this, it may allow for its own pages.
+ * Strict-Transport-Security is not among them: nothing is served without TLS, and the header would bind every other program that listens on `localhost`.
+ */
 const securityHeaders: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "referrer-policy": "no-referrer",
-  "strict-transport-security": "max-age=31536000",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
 };
@@ -69,11 +71,11 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
   app.setErrorHandler(async (thrown, request, reply) => {
     const problem = problemFor(thrown);
     if (problem.status === 500) options.onBug(thrown, request.routeOptions.url ?? "");
-    await reply.code(problem.status).type(problemMediaType).send(JSON.stringify(problem));
+    await sendProblem(reply, problem);
   });
   app.setNotFoundHandler(async (_request, reply) => {
     const problem = problemOf("request/not-found", 404, "There is nothing here; /v1/openapi.json lists what there is.");
-    await reply.code(404).type(problemMediaType).send(JSON.stringify(problem));
+    await sendProblem(reply, problem);
   });
   const attempts = new RateLimit(apiLimits.attemptsPerMinute, context.clock);
   for (const [name, spec] of Object.entries(routes) as [RouteName, RouteSpec][]) {
@@ -91,6 +93,14 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
     });
   }
   return app;
+}
+
+/** As bytes: a text would get a charset parameter, which the media type has not (RFC 9457 section 6.1). */
+function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  return reply
+    .code(problem.status)
+    .header("content-type", problemMediaType)
+    .send(Buffer.from(JSON.stringify(problem)));
 }
 
 const principals = new WeakMap<FastifyRequest, Principal>();
@@ -130,7 +140,7 @@ async function serve(
   };
   reply.code(spec.status);
   if (name === "signIn") return await answerSignIn(context, asked as Asked<"signIn">, reply);
-  const gone = goneOf(request);
+  const gone = goneOf(reply);
   if (name === "streamEvents") return answerStream(context, asked as Asked<"streamEvents">, { request, reply, gone });
   const principal = principals.get(request) ?? { kind: "nobody" };
   const handler = handlers[name as PlainRouteName] as (...given: unknown[]) => Promise<unknown>;
@@ -164,9 +174,10 @@ function numbersIn(schema: RouteSpec["query"], query: unknown): unknown {
   );
 }
 
-function goneOf(request: FastifyRequest): AbortSignal {
+/** Aborted once the answer is out, or the connection broken. */
+function goneOf(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  request.raw.socket.once("close", () => controller.abort());
+  reply.raw.once("close", () => controller.abort());
   return controller.signal;
 }
 
