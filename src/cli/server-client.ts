@@ -2,13 +2,14 @@
 import { request as httpRequest } from "node:http";
 import { homedir } from "node:os";
 import path from "node:path";
+import { apiLimits } from "../api/api-limits.ts";
 import type { Problem } from "../api/problem.ts";
 import { type Answered, type Asked, type RouteName, type RouteSpec, routes } from "../api/routes.ts";
 import { type ErrorCode, errorCodes, RebootlessError } from "../base/errors.ts";
 import { type RefusalCode, RefusalError, refusalCodes } from "../base/refusal.ts";
 import { quoted } from "../hotpatch/printable.ts";
 import { errnoOf } from "../hotpatch/stored-file.ts";
-import { localSocket } from "../server/run-server.ts";
+import { localSocket } from "../server/local-socket.ts";
 import type { CommandInput, CommandIo, CommandOption } from "./command.ts";
 
 export const stateOption: CommandOption = {
@@ -115,6 +116,12 @@ function unreachable(error: Error, socketPath: string): RebootlessError {
     `No server answers on ${quoted(socketPath)}; start it with \`rebootless server run\`, or name its state folder with --state.`,
     { cause: error },
   );
+}
+
+/** The query of a page behind a cursor. */
+export function pageQuery(cursor: string | undefined): { query: { limit: number; cursor?: string } } {
+  const limit = apiLimits.pageItems;
+  return { query: cursor === undefined ? { limit } : { limit, cursor } };
 }
 
 /** All items of a list, page by page. */

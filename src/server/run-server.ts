@@ -17,6 +17,7 @@ import { Catalog } from "./catalog/catalog.ts";
 import { change, type ServerContext, systemClock, systemRandom } from "./context.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { buildHttp } from "./http/build-http.ts";
+import { localSocket } from "./local-socket.ts";
 import { makeSignInLink } from "./sign-in/sign-in.ts";
 import { Signals } from "./signals.ts";
 
@@ -46,11 +47,6 @@ export interface RunningServer {
 
 export const loopbackNames = ["localhost", "127.0.0.1", "::1"] as const;
 const dayMs = 24 * 60 * 60 * 1000;
-
-/** Where the command finds the server of a state folder. */
-export function localSocket(stateFolder: string): string {
-  return path.join(stateFolder, "local.sock");
-}
 
 /** Starts everything, or nothing. Throws `server/*` errors, and what the state folder's files may throw. */
 export async function runServer(options: RunOptions): Promise<RunningServer> {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../hotpatch/printable.ts";
 import { catalogAddress } from "../../repository/client/catalog-client.ts";
-import { type RunOptions, runServer } from "../../server/run-server.ts";
+import type { RunningServer, RunOptions } from "../../server/run-server.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
 import { ask, stateFolderOf, stateOption } from "../server-client.ts";
 import { paths, text, texts, wholeNumber } from "./repo-options.ts";
@@ -40,6 +40,8 @@ const serverRun: CommandSpec = {
   ],
   async run(input, io) {
     const options = runOptions(input, io);
+    // Loaded only here: no other command should wait for the server's code.
+    const { runServer } = await import("../../server/run-server.ts");
     const server = await runServer(options);
     // Awaited by nobody but the operating system: from here on, a signal is how it ends.
     const ended = new Promise<void>((resolve) => process.once("SIGTERM", () => resolve()));
@@ -53,9 +55,7 @@ const serverRun: CommandSpec = {
   },
 };
 
-async function anybodySignedIn(
-  database: Awaited<ReturnType<typeof runServer>>["context"]["database"],
-): Promise<boolean> {
+async function anybodySignedIn(database: RunningServer["context"]["database"]): Promise<boolean> {
   const row = await database.selectFrom("events").select("sequence").where("kind", "=", "signed-in").executeTakeFirst();
   return row !== undefined;
 }
