@@ -31,6 +31,7 @@ export const errorCodes = {
   "server/state-busy": "failure",
   "server/state-newer": "failure",
   "server/state-damaged": "failure",
+  "server/storage": "failure",
   "server/answer": "failure",
   "server/listen": "failure",
   "failure/catalog-unreachable": "failure",

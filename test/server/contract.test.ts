@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { request as httpsRequest } from "node:https";
 import { test } from "node:test";
 import fc from "fast-check";
+import { sql } from "kysely";
 import { apiLimits } from "../../src/api/api-limits.ts";
 import { openApiDocument } from "../../src/api/openapi.ts";
 import { Problem } from "../../src/api/problem.ts";
@@ -78,6 +79,37 @@ test("whatever is sent, the answer is no bug", { timeout: 120_000 }, async (t) =
   });
   await fc.assert(sent, { numRuns: 100 });
   assert.deepEqual(server.logged, []);
+});
+
+test("a full disk is said, and nothing is done by halves", async (t) => {
+  const server = await openServer(t);
+  const admin = await server.signIn();
+  const { database } = server.running.context;
+  const { rows } = await sql<{ page_count: number }>`PRAGMA page_count`.execute(database);
+  await sql`PRAGMA max_page_count = ${sql.raw(String(rows[0]?.page_count))}`.execute(database);
+  const make = (id: string) => admin("/v1/groups", { method: "POST", body: { id, title: "x".repeat(200) } });
+  const made: string[] = [];
+  let answer = await make("g0");
+  while (answer.status === 201 && made.length < 200) {
+    made.push(answer.body.id);
+    answer = await make(`g${made.length}`);
+  }
+  assert.deepEqual([answer.status, answer.body.code], [507, "server/storage"]);
+  await sql`PRAGMA max_page_count = 100000`.execute(database);
+  const ids = (await admin("/v1/groups?limit=200")).body.items.map(({ id }: { id: string }) => id);
+  assert.deepEqual(ids, ["all", ...made].toSorted());
+  assert.equal((await make("after")).status, 201);
+});
+
+test("a stream ends with its session", { timeout: 60_000 }, async (t) => {
+  const server = await openServer(t);
+  const admin = await server.signIn();
+  const stream = admin("/v1/events/stream");
+  while (server.running.context.signals.count === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal((await admin("/v1/session", { method: "DELETE" })).status, 204);
+  const { status, text } = await stream;
+  assert.equal(status, 200);
+  assert.ok(!text.includes("signed-out"), "what comes after the session is not for it");
 });
 
 test("events stream as they happen, and from where a reader was", { timeout: 60_000 }, async (t) => {

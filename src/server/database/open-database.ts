@@ -28,7 +28,11 @@ export function openDatabase(file: string): Database {
           return {
             reader: statement.columns().length > 0,
             all: (values) => statement.all(...(values as SQLInputValue[])),
-            run: (values) => statement.run(...(values as SQLInputValue[])),
+            run: (values) => {
+              // A full disk makes SQLite roll back by itself; saying it again would hide the reason behind another error.
+              if (text === "rollback" && !raw.isTransaction) return { changes: 0, lastInsertRowid: 0 };
+              return statement.run(...(values as SQLInputValue[]));
+            },
             iterate: (values) => statement.iterate(...(values as SQLInputValue[])),
           };
         },

@@ -26,17 +26,17 @@ export async function eventsAfter(db: Database, after: number, limit: number): P
 
 /**
  * Events behind `after`, first those that are there and then each as it happens, until `gone`.
+ * Ends as well once the reader may read no longer, which is asked before each look.
  * Answers undefined now and then when nothing happens, so that a connection that broke unseen is noticed.
  */
 export async function* followEvents(
   context: ServerContext,
-  after: number,
-  gone: AbortSignal,
+  { after, gone, mayRead }: { after: number; gone: AbortSignal; mayRead: () => Promise<boolean> },
 ): AsyncGenerator<Event | undefined> {
   const subscription = context.signals.subscribe("events", gone);
   try {
     let last = after;
-    for (;;) {
+    while (await mayRead()) {
       const events = await eventsAfter(context.database, last, apiLimits.pageItems);
       for (const event of events) {
         yield event;

@@ -18,7 +18,7 @@ import { refuse } from "../../base/refusal.ts";
 import { checkSchema } from "../../hotpatch/schema-check.ts";
 import type { Principal, ServerContext } from "../context.ts";
 import { followEvents } from "../events/events.ts";
-import { signIn } from "../sign-in/sign-in.ts";
+import { sessionByDigest, signIn } from "../sign-in/sign-in.ts";
 import { handlers, type PlainRouteName } from "./handlers.ts";
 import { admit, type Listener, sessionCookie } from "./principal.ts";
 import { problemFor } from "./problems.ts";
@@ -200,10 +200,14 @@ function answerStream(
   { request, reply, gone }: { request: FastifyRequest; reply: FastifyReply; gone: AbortSignal },
 ): FastifyReply {
   if (context.signals.count >= apiLimits.waiting) refuse("server/busy", "Too many wait already; ask again in a while.");
+  const principal = principals.get(request);
+  const session = principal?.kind === "administrator" ? principal.session : undefined;
+  // Signing out is an event, and so ends the streams of the session at once.
+  const mayRead = async () => session === undefined || (await sessionByDigest(context, session)) !== undefined;
   // A browser that reconnects says what it saw last (HTML section 9.2.3); that is newer than the address it began with.
   const seen = request.headers["last-event-id"];
   const after = typeof seen === "string" && /^\d{1,15}$/.test(seen) ? Number(seen) : (query.after ?? 0);
-  const lines = Readable.from(streamed(followEvents(context, after, gone)));
+  const lines = Readable.from(streamed(followEvents(context, { after, gone, mayRead })));
   return reply.type("text/event-stream").send(lines);
 }
 

@@ -14,6 +14,7 @@ const statuses: Readonly<Record<string, number>> = {
   "server/no-catalog": 409,
   "server/busy": 503,
   "catalog/hotpatch-unknown": 404,
+  "server/storage": 507,
   "request/not-found": 404,
   "request/too-large": 413,
   "request/media-type": 415,
@@ -30,6 +31,9 @@ const fastifyCodes: Readonly<Record<string, readonly [code: string, message: str
   FST_ERR_CTP_EMPTY_TYPE: ["request/media-type", "A body has to be application/json."],
 };
 
+/** SQLITE_READONLY, SQLITE_IOERR and SQLITE_FULL, without what their upper bits add. */
+const storageErrors: readonly number[] = [8, 10, 13];
+
 /** What to answer to whatever a handler threw. A bug is answered without particulars, which may hold anything. */
 export function problemFor(thrown: unknown): Problem {
   if (thrown instanceof RefusalError) {
@@ -43,7 +47,12 @@ export function problemFor(thrown: unknown): Problem {
     const status = statuses[thrown.code] ?? ofKind[thrown.kind];
     return problemOf(thrown.code, status, thrown.message, { ...thrown.details });
   }
-  const { code = "", statusCode } = thrown as { code?: string; statusCode?: number };
+  const { code = "", statusCode, errcode } = thrown as { code?: string; statusCode?: number; errcode?: number };
+  if (code === "ERR_SQLITE_ERROR" && errcode !== undefined && storageErrors.includes(errcode & 0xff)) {
+    const detail =
+      "The server cannot write its database: its disk is full or broken. Nothing of this request was done.";
+    return problemOf("server/storage", statuses["server/storage"] ?? 507, detail);
+  }
   const known = fastifyCodes[code];
   if (known !== undefined) return problemOf(known[0], statuses[known[0]] ?? 400, known[1]);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
