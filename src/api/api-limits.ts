@@ -26,6 +26,8 @@ export const apiLimits = {
   pollActions: 100,
   /** Polls and event streams that wait at one time. */
   waiting: 2_000,
+  /** Polls of one device that wait at one time: one that is under way, and some whose connections broke unseen. */
+  waitingPerDevice: 4,
   /** For how long an enrolment token is good at most, in minutes. */
   tokenMinutes: 7 * 24 * 60,
   /** For how long a sign-in link is good, in minutes. */

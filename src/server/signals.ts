@@ -13,6 +13,11 @@ export class Signals {
     return this.#count;
   }
 
+  /** How many wait for this. */
+  countOf(name: string): number {
+    return this.#waiting.get(name)?.size ?? 0;
+  }
+
   send(name: string): void {
     for (const wake of this.#waiting.get(name) ?? []) wake();
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
+import { apiLimits } from "../../src/api/api-limits.ts";
 import { catalogAddress } from "../../src/repository/client/catalog-client.ts";
 import { openShop } from "../repository/support/shop.ts";
 import { openServer, type TestServer } from "./support/running-server.ts";
@@ -86,6 +87,28 @@ test("a report counts once, and another under its key is refused", async (t) => 
   assert.equal((await other.report(action, "fail")).status, 404, "an action of another device");
 });
 
+test("a server that starts again knows devices, sessions, work and reports", async (t) => {
+  const { server, admin } = await openFleet(t);
+  const machine = await server.enrol("m");
+  await approve(admin, "one");
+  const before = await machine.poll();
+  const [action] = before.actions;
+  assert.ok(action);
+  const key = "k".repeat(20);
+  assert.equal((await machine.report(action, "fetch-started", { key })).status, 200);
+  await server.stop();
+  await assert.rejects(async () => await machine.poll());
+  await server.start();
+  const after = await machine.poll();
+  assert.deepEqual([after.revision, after.actions[0]?.state], [before.revision, "fetching"]);
+  // As if the first acknowledgement had been lost.
+  assert.equal((await machine.report(action, "fetch-started", { key })).status, 200);
+  const { items } = (await admin("/v1/events?limit=200")).body;
+  const changes = items.filter(({ kind }: { kind: string }) => kind === "action-changed");
+  assert.equal(changes.length, 1);
+  assert.deepEqual(server.logged, []);
+});
+
 test("what has not begun is withdrawn with its approval; what is in place stays", async (t) => {
   const { server, admin } = await openFleet(t);
   const [early, late] = [await server.enrol("early"), await server.enrol("late")];
@@ -104,6 +127,29 @@ test("what has not begun is withdrawn with its approval; what is in place stays"
   // Its agent had gone on while the word did not reach it.
   assert.equal((await early.report(offered, "apply-done")).body.state, "reverting");
   assert.equal((await early.poll()).actions[0]?.wanted, "reverted");
+});
+
+test("one device does not take the places of the others, and whoever goes away leaves his", async (t) => {
+  const { server, admin } = await openFleet(t);
+  const [greedy, modest] = [await server.enrol("greedy"), await server.enrol("modest")];
+  const { revision } = await greedy.poll();
+  const { signals } = server.running.context;
+  const polls = Array.from({ length: apiLimits.waitingPerDevice }, () => greedy.poll(revision, 30_000));
+  while (signals.countOf(greedy.id) < polls.length) await new Promise((resolve) => setImmediate(resolve));
+  const refused = await greedy.ask(`/v1/agent/actions?after=${revision}&waitMs=1000`);
+  assert.deepEqual([refused.status, refused.body.code], [503, "server/busy"]);
+  assert.equal((await modest.poll((await modest.poll()).revision, 50)).actions.length, 0);
+  await approve(admin, "one");
+  for (const { actions } of await Promise.all(polls)) assert.equal(actions.length, 1);
+  const last = greedy.poll((await greedy.poll()).revision, 30_000);
+  // Answered or cut off, as it comes.
+  const ended = Promise.allSettled([last]);
+  while (signals.count === 0) await new Promise((resolve) => setImmediate(resolve));
+  const stoppedAt = performance.now();
+  await server.stop();
+  await ended;
+  assert.ok(performance.now() - stoppedAt < 10_000, "a server that ends waits for no poll");
+  assert.equal(signals.count, 0);
 });
 
 test("groups: who joins is offered what is approved, who leaves keeps what another group approves", async (t) => {

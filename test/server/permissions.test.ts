@@ -102,3 +102,13 @@ test("a certificate counts when this authority signed it for a device that is en
   const cut = await machine.ask("/v1/agent/actions");
   assert.deepEqual([cut.status, cut.body.code], [403, "access/device-revoked"]);
 });
+
+test("nothing older than TLS 1.3 is spoken, and nothing without TLS", async (t) => {
+  const server = await openServer(t);
+  const older = server.ask("/v1/authority", { tls: { maxVersion: "TLSv1.2" } });
+  await assert.rejects(older, (error: NodeJS.ErrnoException) =>
+    /protocol.version/i.test(`${error.code} ${error.message}`),
+  );
+  const plain = fetch(server.running.address.replace("https:", "http:"));
+  await assert.rejects(plain);
+});

@@ -1,5 +1,6 @@
 /** `rebootless server …`: the control plane on this machine. */
 import { readFileSync } from "node:fs";
+import { apiLimits } from "../../api/api-limits.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../hotpatch/printable.ts";
 import { catalogAddress } from "../../repository/client/catalog-client.ts";
@@ -47,7 +48,7 @@ const serverRun: CommandSpec = {
     const ended = new Promise<void>((resolve) => process.once("SIGTERM", () => resolve()));
     io.progress(`Listening on ${server.address}, state in ${options.stateFolder}.`);
     if (!(await anybodySignedIn(server.context.database))) {
-      io.progress(`Sign in, once and within 15 minutes: ${await server.signInLink()}`);
+      io.progress(`Sign in, once and within ${apiLimits.signInLinkMinutes} minutes: ${await server.signInLink()}`);
     }
     await ended;
     await server.close();

@@ -182,6 +182,10 @@ export async function poll(
   if (context.signals.count >= apiLimits.waiting) {
     refuse("server/busy", "Too many agents wait already; ask again in a while.");
   }
+  // One device must not take the places of all the others.
+  if (context.signals.countOf(deviceId) >= apiLimits.waitingPerDevice) {
+    refuse("server/busy", "This device waits several times already; it should end one poll before it begins another.");
+  }
   const subscription = context.signals.subscribe(deviceId, gone);
   try {
     const deadline = performance.now() + waitMs;

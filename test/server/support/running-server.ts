@@ -25,7 +25,7 @@ export interface Ask {
   /** A body as it is, instead. */
   readonly raw?: string | Buffer;
   readonly headers?: Record<string, string>;
-  readonly tls?: { readonly key?: string; readonly cert?: string };
+  readonly tls?: { readonly key?: string; readonly cert?: string; readonly maxVersion?: "TLSv1.2" };
 }
 
 export interface Machine {
