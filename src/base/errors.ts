@@ -2,7 +2,7 @@
  * The one error type of Rebootless.
  *
  * Every error that a user can meet has a code from a closed union, a message that says what to do, and the cause it grew from.
- * Its kind decides the exit code of the command and, later, the status of an HTTP answer.
+ * Its kind decides the exit code of the command and, where nothing nearer is known, the status of an HTTP answer.
  */
 
 /** `input`: the caller gave something wrong. `failure`: the work was tried and did not hold. `bug`: our own invariant broke. */
@@ -23,6 +23,17 @@ export const errorCodes = {
   "repository/exists": "input",
   "repository/damaged": "failure",
   "repository/busy": "failure",
+  "request/invalid": "input",
+  "request/too-large": "input",
+  "request/media-type": "input",
+  "request/not-found": "input",
+  "server/not-running": "failure",
+  "server/state-busy": "failure",
+  "server/state-newer": "failure",
+  "server/state-damaged": "failure",
+  "server/storage": "failure",
+  "server/answer": "failure",
+  "server/listen": "failure",
   "failure/catalog-unreachable": "failure",
   "failure/catalog-state": "failure",
   "failure/file-write": "failure",

@@ -7,11 +7,14 @@ import type { CommandSpec } from "./command.ts";
 import { buildCommands } from "./commands/build.ts";
 import { catalogCommands } from "./commands/catalog.ts";
 import { completionCommand } from "./commands/completion.ts";
+import { fleetCommands } from "./commands/fleet.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keyCommands } from "./commands/key.ts";
 import { applyCommand, revertCommand, verifyCommand } from "./commands/process-commands.ts";
 import { psCommand } from "./commands/ps.ts";
 import { repoCommands } from "./commands/repo.ts";
+import { rolloutCommands } from "./commands/rollout.ts";
+import { serverCommands } from "./commands/server.ts";
 
 const workingCommands: readonly CommandSpec[] = [
   psCommand,
@@ -23,6 +26,9 @@ const workingCommands: readonly CommandSpec[] = [
   ...keyCommands,
   ...repoCommands,
   ...catalogCommands,
+  ...serverCommands,
+  ...fleetCommands,
+  ...rolloutCommands,
 ];
 
 /** Completion knows all the others, so it stands last. */

@@ -28,8 +28,18 @@ export const rooms: Readonly<Record<string, readonly Way[]>> = {
     { to: "engine", only: /^src\/build\/(rehears|stale-values)/, into: /^src\/engine\/(engine\.ts|node\/)/ },
   ],
   repository: [{ to: "base" }, { to: "hotpatch" }],
+  api: [{ to: "base" }],
+  server: [
+    { to: "base" },
+    { to: "api" },
+    { to: "hotpatch" },
+    // A server reads a catalog as any client does, and never writes one.
+    { to: "repository", into: /^src\/repository\/(client\/|[^/]+$)/ },
+  ],
   cli: [
     { to: "base" },
+    { to: "api" },
+    { to: "server" },
     { to: "process" },
     { to: "hotpatch" },
     { to: "javascript" },

@@ -1,0 +1,41 @@
+/**
+ * The limits of what the server reads and of what it answers at once; docs/server.md prints the same table, and a test compares the two.
+ */
+const KiB = 1024;
+
+export const apiLimits = {
+  /** The body of any request. */
+  bodyBytes: 256 * KiB,
+  /** A request line with its address. */
+  addressBytes: 2048,
+  /** How deep arrays and objects of a body may stand in one another. */
+  jsonDepth: 8,
+  /** Commas in a body. */
+  jsonElements: 20_000,
+  /** One string of a body, in bytes as it is written. */
+  jsonStringBytes: 16 * KiB,
+  /** Facts of one device. */
+  factsPerDevice: 500,
+  /** Items of one page, at most. */
+  pageItems: 200,
+  /** Items of one page, unless told. */
+  pageItemsByDefault: 50,
+  /** How long a poll waits at most, in milliseconds. */
+  pollMs: 60_000,
+  /** Actions that one poll answers. */
+  pollActions: 100,
+  /** Polls and event streams that wait at one time. */
+  waiting: 2_000,
+  /** Polls of one device that wait at one time: one that is under way, and some whose connections broke unseen. */
+  waitingPerDevice: 4,
+  /** For how long an enrolment token is good at most, in minutes. */
+  tokenMinutes: 7 * 24 * 60,
+  /** For how long a sign-in link is good, in minutes. */
+  signInLinkMinutes: 15,
+  /** For how long a session is good, in minutes. */
+  sessionMinutes: 12 * 60,
+  /** Enrolments and sign-ins that one address may try within a minute. */
+  attemptsPerMinute: 20,
+  /** Reports that are remembered for each device, so that one sent twice counts once. */
+  reportsRemembered: 10_000,
+} as const;

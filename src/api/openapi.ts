@@ -1,0 +1,84 @@
+/**
+ * The OpenAPI 3.1 document of the table of routes.
+ *
+ * TypeBox schemas are JSON Schemas already, which is what OpenAPI 3.1.0 section 4.8.24 takes; those with an `$id` go under `components` once, and are referred to.
+ */
+import type { TSchema } from "typebox";
+import { Problem, problemMediaType } from "./problem.ts";
+import { type RouteName, type RouteSpec, routes } from "./routes.ts";
+
+type Json = Record<string, unknown>;
+
+/** Plain JSON, newly made at each call. `version` is that of the product. */
+export function openApiDocument(version: string): Json {
+  const components = new Map<string, unknown>();
+  const paths: Record<string, Json> = {};
+  for (const [name, spec] of Object.entries(routes) as [RouteName, RouteSpec][]) {
+    const path = paths[spec.path] ?? {};
+    path[spec.method.toLowerCase()] = operation(name, spec, components);
+    paths[spec.path] = path;
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "Rebootless", version, license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+    jsonSchemaDialect: "https://json-schema.org/draft/2020-12/schema",
+    paths,
+    components: {
+      schemas: Object.fromEntries([...components].sort(([left], [right]) => (left < right ? -1 : 1))),
+      securitySchemes: {
+        agent: { type: "mutualTLS", description: "The certificate that enrolment gave the device." },
+        administrator: { type: "apiKey", in: "cookie", name: "__Host-rebootless-session" },
+      },
+    },
+  };
+}
+
+function operation(name: string, spec: RouteSpec, components: Map<string, unknown>): Json {
+  const parameters = [...fields(spec, "params", "path", components), ...fields(spec, "query", "query", components)];
+  const content = (schema: TSchema) => ({ "application/json": { schema: referred(schema, components) } });
+  const answer: Json = { description: spec.summary };
+  if (spec.response !== undefined) answer.content = content(spec.response);
+  if (spec.mediaType !== undefined) answer.content = { [spec.mediaType]: { schema: { type: "string" } } };
+  return {
+    operationId: name,
+    summary: spec.summary,
+    security: spec.caller === "nobody" ? [] : [{ [spec.caller]: [] }],
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(spec.body === undefined ? {} : { requestBody: { required: true, content: content(spec.body) } }),
+    responses: {
+      [spec.status]: answer,
+      default: {
+        description: "The request is declined (RFC 9457).",
+        content: { [problemMediaType]: { schema: referred(Problem, components) } },
+      },
+    },
+  };
+}
+
+function fields(spec: RouteSpec, part: "params" | "query", place: string, components: Map<string, unknown>): Json[] {
+  const object = spec[part];
+  if (object === undefined) return [];
+  const required = new Set<string>(object.required ?? []);
+  return Object.entries(object.properties).map(([name, schema]) => ({
+    name,
+    in: place,
+    required: required.has(name),
+    schema: referred(schema, components),
+  }));
+}
+
+/** The schema as JSON, with a reference in the place of each named one. */
+function referred(schema: unknown, components: Map<string, unknown>): unknown {
+  if (Array.isArray(schema)) return schema.map((element) => referred(element, components));
+  if (typeof schema !== "object" || schema === null) return schema;
+  const { $id, ...rest } = schema as Json;
+  const plain = () =>
+    Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, referred(value, components)]));
+  if (typeof $id !== "string") return plain();
+  if (!components.has($id)) {
+    // The name is taken first: a schema that reached itself would otherwise never end.
+    components.set($id, {});
+    components.set($id, plain());
+  }
+  return { $ref: `#/components/schemas/${$id}` };
+}

@@ -1,0 +1,125 @@
+/** `rebootless server …`: the control plane on this machine. */
+import { readFileSync } from "node:fs";
+import { apiLimits } from "../../api/api-limits.ts";
+import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../hotpatch/printable.ts";
+import { catalogAddress } from "../../repository/client/catalog-client.ts";
+import type { RunningServer, RunOptions } from "../../server/run-server.ts";
+import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
+import { ask, stateFolderOf, stateOption } from "../server-client.ts";
+import { paths, text, texts, wholeNumber } from "./repo-options.ts";
+
+const serverRun: CommandSpec = {
+  name: "server run",
+  summary: "run the control plane",
+  description:
+    "Keeps everything in one folder, listens on loopback unless told otherwise, and goes on until it is ended. Prints a sign-in link as long as nobody has signed in yet.",
+  options: [
+    stateOption,
+    { flags: "--host <address>", description: "the address to listen on", default: "127.0.0.1" },
+    { flags: "--port <number>", description: "the port to listen on, 0 for any that is free", default: "8443" },
+    {
+      flags: "--name <name>",
+      description: "a name or address that others reach the server by; goes into its certificate",
+      repeatable: true,
+    },
+    { flags: "--catalog <address>", description: "the catalog: an http(s) address, or its public folder" },
+    {
+      flags: "--catalog-root <file>",
+      description: "the catalog's root metadata file, which its owner handed over; needed the first time",
+    },
+  ],
+  examples: [
+    {
+      command: "rebootless server run --catalog ./shop/public --catalog-root ./shop/public/metadata/1.root.json",
+      what: "for the machines that reach this one over loopback",
+    },
+    {
+      command: "rebootless server run --host 0.0.0.0 --name patches.example",
+      what: "for others as well",
+    },
+  ],
+  async run(input, io) {
+    const options = runOptions(input, io);
+    // Loaded only here: no other command should wait for the server's code.
+    const { runServer } = await import("../../server/run-server.ts");
+    const server = await runServer(options);
+    // Awaited by nobody but the operating system: from here on, a signal is how it ends.
+    const ended = new Promise<void>((resolve) => process.once("SIGTERM", () => resolve()));
+    io.progress(`Listening on ${server.address}, state in ${options.stateFolder}.`);
+    if (!(await anybodySignedIn(server.context.database))) {
+      io.progress(`Sign in, once and within ${apiLimits.signInLinkMinutes} minutes: ${await server.signInLink()}`);
+    }
+    await ended;
+    await server.close();
+    return { data: { address: server.address, ended: true }, text: "Ended." };
+  },
+};
+
+async function anybodySignedIn(database: RunningServer["context"]["database"]): Promise<boolean> {
+  const row = await database.selectFrom("events").select("sequence").where("kind", "=", "signed-in").executeTakeFirst();
+  return row !== undefined;
+}
+
+function runOptions(input: CommandInput, io: CommandIo): RunOptions {
+  const catalog = text(input, "catalog");
+  const [firstRoot] = paths(input, "catalogRoot", io);
+  if (catalog === undefined && firstRoot !== undefined) {
+    throw new RebootlessError("usage/arguments", "--catalog-root needs --catalog.");
+  }
+  const options = {
+    stateFolder: stateFolderOf(input, io),
+    host: text(input, "host") ?? "127.0.0.1",
+    port: portOf(text(input, "port") ?? "8443"),
+    names: texts(input, "name"),
+    version: ownVersion(),
+    log: (line: Record<string, unknown>) => io.warn(JSON.stringify(line)),
+  };
+  if (catalog === undefined) return options;
+  const address = catalogAddress(catalog, io.cwd);
+  return { ...options, catalog: firstRoot === undefined ? { address } : { address, firstRoot } };
+}
+
+function portOf(given: string): number {
+  if (!/^\d{1,5}$/.test(given) || Number(given) > 65535) {
+    throw new RebootlessError("usage/arguments", `--port takes a number from 0 to 65535, not ${quoted(given)}.`);
+  }
+  return Number(given);
+}
+
+function ownVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
+  return String((manifest as { version: unknown }).version);
+}
+
+const serverToken: CommandSpec = {
+  name: "server token",
+  summary: "make a token that enrols one machine",
+  description: "The token is shown this once. It works once, and expires.",
+  options: [
+    stateOption,
+    { flags: "--minutes <number>", description: "for how long it is good (by default 60)" },
+    { flags: "--group <id>", description: "a group that the machine joins, besides `all`" },
+  ],
+  examples: [{ command: "rebootless server token --group web", what: "for a machine that joins the group web" }],
+  async run(input, io) {
+    const minutes = wholeNumber(input, "minutes", "--minutes");
+    const groupId = text(input, "group");
+    const body = { ...(minutes === undefined ? {} : { minutes }), ...(groupId === undefined ? {} : { groupId }) };
+    const data = await ask(stateFolderOf(input, io), "makeToken", { body });
+    return { data, text: `${data.token}\nWorks once, until ${data.expiresAt}.` };
+  },
+};
+
+const serverSignInLink: CommandSpec = {
+  name: "server sign-in-link",
+  summary: "make a link that signs an administrator in, once",
+  options: [stateOption],
+  examples: [{ command: "rebootless server sign-in-link", what: "print a link to open in a browser" }],
+  async run(input, io) {
+    const data = await ask(stateFolderOf(input, io), "makeSignInLink");
+    return { data, text: `${data.link}\nWorks once, until ${data.expiresAt}.` };
+  },
+};
+
+export const serverCommands: readonly CommandSpec[] = [serverRun, serverToken, serverSignInLink];

@@ -1,0 +1,72 @@
+/** The hotpatches that can be approved: those that the catalog lists, verified as any client verifies them. */
+import type { Hotpatch } from "../../api/schemas.ts";
+import { refuse } from "../../base/refusal.ts";
+import type { CatalogClient, CatalogHotpatch } from "../../repository/client/catalog-client.ts";
+import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/page.ts";
+
+/** For how long a verified list is shown again without another look, in milliseconds. */
+const freshMs = 2_000;
+
+export class Catalog {
+  readonly #client: CatalogClient;
+  readonly #clock: () => Date;
+  #list: { at: number; hotpatches: Promise<Hotpatch[]> } | undefined;
+
+  constructor(client: CatalogClient, clock: () => Date) {
+    this.#client = client;
+    this.#clock = clock;
+  }
+
+  /** By id. Refuses with a `catalog/*` code, and throws as CatalogClient.hotpatches does. */
+  async hotpatches(): Promise<Hotpatch[]> {
+    const now = this.#clock().getTime();
+    if (this.#list === undefined || Math.abs(now - this.#list.at) > freshMs) {
+      const list = { at: now, hotpatches: this.#read() };
+      this.#list = list;
+      // A refusal must not be shown again as if it were news.
+      list.hotpatches.catch(() => {
+        if (this.#list === list) this.#list = undefined;
+      });
+    }
+    return await this.#list.hotpatches;
+  }
+
+  async #read(): Promise<Hotpatch[]> {
+    const listed = await this.#client.hotpatches();
+    return listed.flatMap(shown).sort((left, right) => (left.id < right.id ? -1 : 1));
+  }
+}
+
+/** A hotpatch without facts that fit the schema cannot be told from another, and is left out. */
+function shown({ facts, sizeBytes }: CatalogHotpatch): Hotpatch[] {
+  if (facts === undefined) return [];
+  const { schema: _, ...rest } = facts;
+  return [{ ...rest, sizeBytes }];
+}
+
+function required(catalog: Catalog | undefined): Catalog {
+  if (catalog === undefined) {
+    refuse("server/no-catalog", "This server follows no catalog; start it with --catalog and --catalog-root.");
+  }
+  return catalog;
+}
+
+export async function listHotpatches(catalog: Catalog | undefined, asked: PageAsked): Promise<Page<Hotpatch>> {
+  const { after, rows } = pageBounds(asked);
+  const all = await required(catalog).hotpatches();
+  return pageFrom(all.filter(({ id }) => id > after).slice(0, rows), asked, (hotpatch) => hotpatch);
+}
+
+/** Refuses with `catalog/hotpatch-unknown`, and as `hotpatches`. */
+export async function requireHotpatch(catalog: Catalog | undefined, hotpatchId: string): Promise<void> {
+  const all = await required(catalog).hotpatches();
+  if (!all.some(({ id }) => id === hotpatchId)) {
+    refuse(
+      "catalog/hotpatch-unknown",
+      `The catalog lists no hotpatch ${hotpatchId}; see \`rebootless hotpatch list\`.`,
+      {
+        id: hotpatchId,
+      },
+    );
+  }
+}

@@ -1,0 +1,48 @@
+/** The tables as Kysely sees them. Instants are milliseconds since 1970 UTC; `*_json` columns hold JSON. */
+import type { Generated, Kysely } from "kysely";
+import type { ActionState, EventKind } from "../../api/schemas.ts";
+
+export interface Tables {
+  devices: {
+    id: string;
+    name: string;
+    state: "enrolled" | "revoked";
+    enrolled_at: number;
+    last_seen_at: number | null;
+    facts_revision: number;
+    /** Rises when the server changes what the agent has to do. */
+    assignment_revision: number;
+  };
+  facts: { device_id: string; name: string; value_json: string };
+  groups: { id: string; title: string; created_at: number };
+  group_members: { group_id: string; device_id: string };
+  approvals: { id: string; hotpatch_id: string; group_id: string; created_at: number; created_by: string };
+  actions: {
+    id: string;
+    device_id: string;
+    hotpatch_id: string;
+    wanted: "applied" | "reverted";
+    state: ActionState;
+    reason: string;
+    created_at: number;
+    changed_at: number;
+    times_json: string;
+  };
+  reports: { sequence: Generated<number>; device_id: string; key: string; digest: Uint8Array };
+  events: { sequence: Generated<number>; at: number; kind: EventKind; subject: string; data_json: string };
+  one_time_words: {
+    id: string;
+    purpose: "enrolment" | "sign-in";
+    digest: Uint8Array;
+    expires_at: number;
+    group_id: string | null;
+    used_at: number | null;
+    /** For an enrolment: the device, and the SHA-256 of its public key, so that the same machine may ask again. */
+    device_id: string | null;
+    key_digest: Uint8Array | null;
+  };
+  sessions: { digest: Uint8Array; administrator: string; expires_at: number };
+}
+
+/** The database, or a transaction on it. */
+export type Database = Kysely<Tables>;

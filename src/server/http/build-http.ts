@@ -1,0 +1,220 @@
+/**
+ * The table of routes as a Fastify instance: who may call, what is read and what is answered are held to the contract here, for all routes alike.
+ *
+ * Invariant: a handler sees nothing that its route's schemas do not allow, and nothing leaves that they do not promise.
+ */
+
+import type { ServerOptions } from "node:https";
+import { Readable } from "node:stream";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import type { TSchema } from "typebox";
+import { apiLimits } from "../../api/api-limits.ts";
+import { type Problem, problemMediaType, problemOf } from "../../api/problem.ts";
+import { type Asked, type RouteName, type RouteSpec, routes } from "../../api/routes.ts";
+import type { Event } from "../../api/schemas.ts";
+import { checkJsonBounds } from "../../base/canonical-json.ts";
+import { RebootlessError } from "../../base/errors.ts";
+import { refuse } from "../../base/refusal.ts";
+import { checkSchema } from "../../hotpatch/schema-check.ts";
+import type { Principal, ServerContext } from "../context.ts";
+import { followEvents } from "../events/events.ts";
+import { sessionByDigest, signIn } from "../sign-in/sign-in.ts";
+import { handlers, type PlainRouteName } from "./handlers.ts";
+import { admit, type Listener, sessionCookie } from "./principal.ts";
+import { problemFor } from "./problems.ts";
+import { RateLimit } from "./rate-limit.ts";
+
+/**
+ * For every answer; what the console needs beyond this, it may allow for its own pages.
+ * Strict-Transport-Security is not among them: nothing is served without TLS, and the header would bind every other program that listens on `localhost`.
+ */
+const securityHeaders: Readonly<Record<string, string>> = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+};
+
+export interface HttpOptions {
+  readonly listener: Listener;
+  /** For the network listener. */
+  readonly tls?: ServerOptions;
+  /** Told of every bug, with what was thrown. */
+  onBug(thrown: unknown, route: string): void;
+}
+
+export function buildHttp(context: ServerContext, options: HttpOptions): FastifyInstance {
+  const settings = {
+    bodyLimit: apiLimits.bodyBytes,
+    routerOptions: { maxParamLength: 256 },
+    // A HEAD of the sign-in link, such as a preview sends, must not use it up.
+    exposeHeadRoutes: false,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 75_000,
+    forceCloseConnections: true,
+    logger: false,
+    http: { maxHeaderSize: 16 * 1024 },
+  };
+  const app = (
+    options.tls === undefined ? fastify(settings) : fastify({ ...settings, https: options.tls })
+  ) as FastifyInstance;
+  readBodies(app);
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers(securityHeaders);
+    if (request.url.length > apiLimits.addressBytes) {
+      throw new RebootlessError("request/too-large", `An address has at most ${apiLimits.addressBytes} bytes.`);
+    }
+  });
+  app.setErrorHandler(async (thrown, request, reply) => {
+    const problem = problemFor(thrown);
+    if (problem.status === 500) options.onBug(thrown, request.routeOptions.url ?? "");
+    await sendProblem(reply, problem);
+  });
+  app.setNotFoundHandler(async (_request, reply) => {
+    const problem = problemOf("request/not-found", 404, "There is nothing here; /v1/openapi.json lists what there is.");
+    await sendProblem(reply, problem);
+  });
+  const attempts = new RateLimit(apiLimits.attemptsPerMinute, context.clock);
+  for (const [name, spec] of Object.entries(routes) as [RouteName, RouteSpec][]) {
+    app.route({
+      method: spec.method,
+      url: spec.path.replaceAll(/\{(\w+)\}/g, ":$1"),
+      // Before the body is read: who may not ask does not get to send much.
+      onRequest: async (request) => {
+        if (spec.limited && options.listener === "network" && !attempts.allows(request.ip)) {
+          refuse("access/rate-limited", "Too many attempts came from this address; try again in a minute.");
+        }
+        principals.set(request, await admit(context, spec, request, options.listener));
+      },
+      handler: (request, reply) => serve(context, name, spec, request, reply),
+    });
+  }
+  return app;
+}
+
+/** As bytes: a text would get a charset parameter, which the media type has not (RFC 9457 section 6.1). */
+function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  return reply
+    .code(problem.status)
+    .header("content-type", problemMediaType)
+    .send(Buffer.from(JSON.stringify(problem)));
+}
+
+const principals = new WeakMap<FastifyRequest, Principal>();
+
+function readBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    "application/json",
+    { parseAs: "buffer" },
+    async (_request: FastifyRequest, bytes: Buffer) => {
+      try {
+        checkJsonBounds(bytes, {
+          maxDepth: apiLimits.jsonDepth,
+          maxElements: apiLimits.jsonElements,
+          maxStringBytes: apiLimits.jsonStringBytes,
+        });
+        return bytes.length === 0 ? undefined : JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+      } catch (error) {
+        const why = error instanceof RebootlessError ? error.message : "it is not JSON in UTF-8";
+        throw new RebootlessError("request/invalid", `The body cannot be read: ${why}.`, { cause: error });
+      }
+    },
+  );
+}
+
+async function serve(
+  context: ServerContext,
+  name: RouteName,
+  spec: RouteSpec,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const asked = {
+    params: checked(spec.params, request.params, "the path"),
+    query: checked(spec.query, numbersIn(spec.query, request.query), "the query"),
+    body: checked(spec.body, request.body, "the body"),
+  };
+  reply.code(spec.status);
+  if (name === "signIn") return await answerSignIn(context, asked as Asked<"signIn">, reply);
+  const gone = goneOf(reply);
+  if (name === "streamEvents") return answerStream(context, asked as Asked<"streamEvents">, { request, reply, gone });
+  const principal = principals.get(request) ?? { kind: "nobody" };
+  const handler = handlers[name as PlainRouteName] as (...given: unknown[]) => Promise<unknown>;
+  const answer = await handler(context, asked, { principal, gone });
+  if (name === "signOut") reply.header("set-cookie", cookie("", 0));
+  if (spec.response === undefined) return reply.send();
+  const promised = checkSchema(spec.response, answer, ({ field, problem }) => {
+    throw new RebootlessError("bug/invariant", `The answer of ${name} breaks its contract: ${field} ${problem}.`);
+  });
+  return reply.type("application/json").send(JSON.stringify(promised));
+}
+
+/** Throws `request/invalid`. */
+function checked(schema: TSchema | undefined, value: unknown, what: string): unknown {
+  if (schema === undefined) return undefined;
+  return checkSchema(schema, value ?? {}, ({ field, problem }) => {
+    throw new RebootlessError("request/invalid", `In ${what}, ${field === "" ? "the whole" : field} ${problem}.`, {
+      details: { field },
+    });
+  });
+}
+
+/** A query is text; what its schema calls a whole number becomes one where it is written as one. */
+function numbersIn(schema: RouteSpec["query"], query: unknown): unknown {
+  const properties: Record<string, { type?: string }> = schema?.properties ?? {};
+  return Object.fromEntries(
+    Object.entries(query as Record<string, unknown>).map(([name, value]) => {
+      const whole = properties[name]?.type === "integer" && typeof value === "string" && /^\d{1,16}$/.test(value);
+      return [name, whole ? Number(value) : value];
+    }),
+  );
+}
+
+/** Aborted once the answer is out, or the connection broken. */
+function goneOf(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once("close", () => controller.abort());
+  return controller.signal;
+}
+
+function cookie(value: string, seconds: number): string {
+  return `${sessionCookie}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; Secure; SameSite=Strict`;
+}
+
+async function answerSignIn(
+  context: ServerContext,
+  { query }: Asked<"signIn">,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { secret, seconds } = await signIn(context, query.token);
+  return reply.header("set-cookie", cookie(secret, seconds)).header("location", "/").send();
+}
+
+function answerStream(
+  context: ServerContext,
+  { query }: Asked<"streamEvents">,
+  { request, reply, gone }: { request: FastifyRequest; reply: FastifyReply; gone: AbortSignal },
+): FastifyReply {
+  if (context.signals.count >= apiLimits.waiting) refuse("server/busy", "Too many wait already; ask again in a while.");
+  const principal = principals.get(request);
+  const session = principal?.kind === "administrator" ? principal.session : undefined;
+  // Signing out is an event, and so ends the streams of the session at once.
+  const mayRead = async () => session === undefined || (await sessionByDigest(context, session)) !== undefined;
+  // A browser that reconnects says what it saw last (HTML section 9.2.3); that is newer than the address it began with.
+  const seen = request.headers["last-event-id"];
+  const after = typeof seen === "string" && /^\d{1,15}$/.test(seen) ? Number(seen) : (query.after ?? 0);
+  const lines = Readable.from(streamed(followEvents(context, { after, gone, mayRead })));
+  return reply.type("text/event-stream").send(lines);
+}
+
+/** Server-sent events (HTML section 9.2.5); a comment where nothing happens. */
+async function* streamed(events: AsyncGenerator<Event | undefined>): AsyncGenerator<string> {
+  yield ": this is the stream of events\n\n";
+  for await (const event of events) {
+    yield event === undefined ? ":\n\n" : `id: ${event.sequence}\ndata: ${JSON.stringify(event)}\n\n`;
+  }
+}

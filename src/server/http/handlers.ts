@@ -1,0 +1,107 @@
+/** What each route does: the request's checked parts and who asks go in, the answer's value comes out. No HTTP here. */
+import { apiLimits } from "../../api/api-limits.ts";
+import { openApiDocument } from "../../api/openapi.ts";
+import type { Answered, Asked, RouteName } from "../../api/routes.ts";
+import { RebootlessError } from "../../base/errors.ts";
+import * as actions from "../actions/actions.ts";
+import * as approvals from "../approvals/approvals.ts";
+import { listHotpatches } from "../catalog/catalog.ts";
+import { instant, type Principal, type ServerContext } from "../context.ts";
+import * as devices from "../devices/devices.ts";
+import * as enrolment from "../enrolment/enrolment.ts";
+import { eventsAfter } from "../events/events.ts";
+import * as groups from "../groups/groups.ts";
+import { makeSignInLink, signOut } from "../sign-in/sign-in.ts";
+
+/** These are about cookies and streams, and live in build-http.ts. */
+export type PlainRouteName = Exclude<RouteName, "signIn" | "streamEvents">;
+
+interface Caller {
+  readonly principal: Principal;
+  /** Aborted when the caller has gone away. */
+  readonly gone: AbortSignal;
+}
+
+type Handler<Name extends RouteName> = (
+  context: ServerContext,
+  asked: Asked<Name>,
+  caller: Caller,
+) => Promise<Answered<Name>>;
+
+function deviceIdOf({ principal }: Caller): string {
+  if (principal.kind !== "agent") throw new RebootlessError("bug/invariant", "A route of agents let somebody else in.");
+  return principal.deviceId;
+}
+
+function nameOf({ principal }: Caller): string {
+  return principal.kind === "administrator" ? principal.name : principal.kind;
+}
+
+export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
+  openapi: async ({ version }) => openApiDocument(version),
+  authority: async ({ authority }) => ({
+    certificate: authority.certificate,
+    sha256: authority.sha256.toString("base64url"),
+  }),
+  enrol: (context, { body }) => enrolment.enrol(context, body),
+
+  renewCertificate: (context, { body }, caller) =>
+    enrolment.renewCertificate(context, deviceIdOf(caller), body.certificateRequest),
+  changeFacts: (context, { body }, caller) => devices.changeFacts(context, deviceIdOf(caller), body),
+  poll: (context, { query }, caller) =>
+    actions.poll(context, deviceIdOf(caller), { after: query.after, waitMs: query.waitMs ?? 0, gone: caller.gone }),
+  report: (context, { body }, caller) => actions.takeReport(context, deviceIdOf(caller), body),
+
+  session: async (_context, _asked, { principal }) => {
+    if (principal.kind !== "administrator") return { administrator: principal.kind };
+    const { name, expiresAt } = principal;
+    return expiresAt === undefined ? { administrator: name } : { administrator: name, expiresAt: instant(expiresAt) };
+  },
+  signOut: async (context, _asked, { principal }) => {
+    if (principal.kind === "administrator" && principal.session !== undefined) {
+      await signOut(context, principal.session);
+    }
+    return undefined;
+  },
+  makeSignInLink: (context) => makeSignInLink(context),
+  makeToken: (context, { body }) => enrolment.makeToken(context, body),
+
+  listDevices: ({ database }, { query }) => devices.listDevices(database, query),
+  getDevice: ({ database }, { params }) => devices.getDevice(database, params.deviceId),
+  getFacts: ({ database }, { params }) => devices.getFacts(database, params.deviceId),
+  revokeDevice: (context, { params }) => devices.revokeDevice(context, params.deviceId),
+
+  listGroups: ({ database }, { query }) => groups.listGroups(database, query),
+  makeGroup: (context, { body }) => groups.makeGroup(context, body),
+  removeGroup: async (context, { params }) => {
+    await groups.removeGroup(context, params.groupId);
+    return undefined;
+  },
+  listMembers: async ({ database }, { params, query }) => {
+    await groups.requireGroup(database, params.groupId);
+    return await devices.listDevices(database, query, params.groupId);
+  },
+  addMember: async (context, { params }) => {
+    await groups.addMember(context, params);
+    return undefined;
+  },
+  removeMember: async (context, { params }) => {
+    await groups.removeMember(context, params);
+    return undefined;
+  },
+
+  listHotpatches: ({ catalog }, { query }) => listHotpatches(catalog, query),
+  listApprovals: ({ database }, { query }) => approvals.listApprovals(database, query),
+  approve: (context, { body }, caller) => approvals.approve(context, body, nameOf(caller)),
+  removeApproval: async (context, { params }) => {
+    await approvals.removeApproval(context, params.approvalId);
+    return undefined;
+  },
+  listActions: ({ database }, { query }) => actions.listActions(database, query),
+  getAction: ({ database }, { params }) => actions.getAction(database, params.actionId),
+  requestAction: (context, { params, body }) => actions.requestAction(context, params.actionId, body.event),
+
+  listEvents: async ({ database }, { query }) => ({
+    items: await eventsAfter(database, query.after ?? 0, query.limit ?? apiLimits.pageItemsByDefault),
+  }),
+};

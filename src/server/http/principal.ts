@@ -1,0 +1,91 @@
+/**
+ * Who asks, and whether he may.
+ *
+ * A request carries at most one proof: the certificate of its connection (RFC 8446 section 4.4.2), or the cookie of a session.
+ * The local socket needs none, since only its owner can open it.
+ */
+
+import type { TLSSocket } from "node:tls";
+import type { FastifyRequest } from "fastify";
+import type { RouteSpec } from "../../api/routes.ts";
+import { refuse } from "../../base/refusal.ts";
+import { deviceUriPrefix } from "../authority/authority.ts";
+import type { Principal, ServerContext } from "../context.ts";
+import { admitDevice } from "../devices/devices.ts";
+import { sessionOf } from "../sign-in/sign-in.ts";
+
+/** `__Host-` makes browsers insist on Secure, on the path `/` and on this very host (RFC 6265bis section 4.1.3.2). */
+export const sessionCookie = "__Host-rebootless-session";
+
+export type Listener = "network" | "local";
+
+/** Lets the caller of a route through, or refuses with an `access/*` code. */
+export async function admit(
+  context: ServerContext,
+  spec: RouteSpec,
+  request: FastifyRequest,
+  listener: Listener,
+): Promise<Principal> {
+  if (spec.caller === "nobody") return { kind: "nobody" };
+  const principal = await principalOf(context, request, listener);
+  if (principal.kind === "nobody") {
+    refuse(
+      "access/credentials-missing",
+      spec.caller === "agent"
+        ? "This needs the certificate of an enrolled device."
+        : "This needs a session; `rebootless server sign-in-link` prints a link that starts one.",
+    );
+  }
+  if (principal.kind !== spec.caller) {
+    refuse("access/forbidden", `This is for an ${spec.caller}, and the request comes from an ${principal.kind}.`);
+  }
+  if (principal.kind === "administrator" && listener === "network") checkOrigin(context, request);
+  return principal;
+}
+
+async function principalOf(context: ServerContext, request: FastifyRequest, listener: Listener): Promise<Principal> {
+  if (listener === "local") return { kind: "administrator", name: "local" };
+  const deviceId = deviceOf(request);
+  if (deviceId !== undefined) {
+    await admitDevice(context, deviceId);
+    return { kind: "agent", deviceId };
+  }
+  const secret = cookieOf(request.headers.cookie ?? "");
+  const session = secret === undefined ? undefined : await sessionOf(context, secret);
+  return session ?? { kind: "nobody" };
+}
+
+/** The device that the connection's certificate names, when the authority signed it. */
+function deviceOf(request: FastifyRequest): string | undefined {
+  const socket = request.raw.socket as TLSSocket;
+  if (!socket.authorized) return undefined;
+  const alternatives = socket.getPeerX509Certificate()?.subjectAltName ?? "";
+  const id = new RegExp(`^URI:${deviceUriPrefix}([0-9a-f-]{36})$`).exec(alternatives)?.[1];
+  return id;
+}
+
+function cookieOf(header: string): string | undefined {
+  for (const pair of header.split("; ")) {
+    if (pair.startsWith(`${sessionCookie}=`)) return pair.slice(sessionCookie.length + 1);
+  }
+  return undefined;
+}
+
+/**
+ * A cookie comes along whoever made the browser ask, so a change has to come from a page of our own.
+ * Browsers set Origin on every request that is not GET or HEAD (Fetch section 3.2); one without it is no browser's, and has no business with a cookie.
+ */
+function checkOrigin(context: ServerContext, { method, headers }: FastifyRequest): void {
+  if (method === "GET" || method === "HEAD") return;
+  const expected = [context.address, `https://${headers.host ?? ""}`];
+  if (headers.origin === undefined || !expected.includes(headers.origin) || !ownHost(context, headers.host)) {
+    refuse("access/origin", "Changes by a session have to come from a page of this server.");
+  }
+}
+
+/** A name that somebody else points at this server must not count as its own. */
+function ownHost({ address, names }: ServerContext, host: string | undefined): boolean {
+  if (host === undefined || !URL.canParse(`https://${host}`)) return false;
+  const { hostname, port } = new URL(`https://${host}`);
+  return names.includes(hostname.replace(/^\[|\]$/g, "")) && port === new URL(address).port;
+}

@@ -1,0 +1,62 @@
+/** The one place where errors and refusals become HTTP answers. */
+import { type Problem, problemOf } from "../../api/problem.ts";
+import { type ErrorKind, RebootlessError } from "../../base/errors.ts";
+import { RefusalError } from "../../base/refusal.ts";
+
+const statuses: Readonly<Record<string, number>> = {
+  "access/credentials-missing": 401,
+  "access/forbidden": 403,
+  "access/origin": 403,
+  "access/rate-limited": 429,
+  "access/token-invalid": 403,
+  "access/device-revoked": 403,
+  "enrolment/request-invalid": 400,
+  "server/no-catalog": 409,
+  "server/busy": 503,
+  "catalog/hotpatch-unknown": 404,
+  "server/storage": 507,
+  "request/not-found": 404,
+  "request/too-large": 413,
+  "request/media-type": 415,
+  "repository/busy": 503,
+  "failure/catalog-unreachable": 503,
+};
+
+const ofKind: Readonly<Record<ErrorKind, number>> = { usage: 400, input: 400, failure: 502, bug: 500 };
+
+/** Codes of Fastify's own, for what it declines before a handler sees it. */
+const fastifyCodes: Readonly<Record<string, readonly [code: string, message: string]>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: ["request/too-large", "The body is larger than this server reads."],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ["request/media-type", "A body has to be application/json."],
+  FST_ERR_CTP_EMPTY_TYPE: ["request/media-type", "A body has to be application/json."],
+};
+
+/** SQLITE_READONLY, SQLITE_IOERR and SQLITE_FULL, without what their upper bits add. */
+const storageErrors: readonly number[] = [8, 10, 13];
+
+/** What to answer to whatever a handler threw. A bug is answered without particulars, which may hold anything. */
+export function problemFor(thrown: unknown): Problem {
+  if (thrown instanceof RefusalError) {
+    const [first] = thrown.refusals;
+    if (first !== undefined) {
+      const message = thrown.refusals.map((refusal) => refusal.message).join(" ");
+      return problemOf(first.code, statuses[first.code] ?? 409, message, { ...first.details });
+    }
+  }
+  if (thrown instanceof RebootlessError && thrown.kind !== "bug") {
+    const status = statuses[thrown.code] ?? ofKind[thrown.kind];
+    return problemOf(thrown.code, status, thrown.message, { ...thrown.details });
+  }
+  const { code = "", statusCode, errcode } = thrown as { code?: string; statusCode?: number; errcode?: number };
+  if (code === "ERR_SQLITE_ERROR" && errcode !== undefined && storageErrors.includes(errcode & 0xff)) {
+    const detail =
+      "The server cannot write its database: its disk is full or broken. Nothing of this request was done.";
+    return problemOf("server/storage", statuses["server/storage"] ?? 507, detail);
+  }
+  const known = fastifyCodes[code];
+  if (known !== undefined) return problemOf(known[0], statuses[known[0]] ?? 400, known[1]);
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return problemOf("request/invalid", 400, "The request cannot be read.");
+  }
+  return problemOf("bug/invariant", 500, "Something went wrong in the server that should not; its log says what.");
+}

@@ -1,0 +1,177 @@
+/**
+ * The control plane as one running thing: the state folder, the database, the authority, the listeners.
+ *
+ * The state folder (mode 0700) holds `server.sqlite`, `authority/`, `catalog/` and `local.sock`, the administrator's own way in.
+ */
+import { chmod, readFile, rm } from "node:fs/promises";
+import path from "node:path";
+import type { Server as TlsServer } from "node:tls";
+import type { FastifyInstance } from "fastify";
+import { RebootlessError } from "../base/errors.ts";
+import { createFolder } from "../hotpatch/key.ts";
+import { quoted } from "../hotpatch/printable.ts";
+import { errnoOf } from "../hotpatch/stored-file.ts";
+import { CatalogClient } from "../repository/client/catalog-client.ts";
+import { Authority } from "./authority/authority.ts";
+import { Catalog } from "./catalog/catalog.ts";
+import { change, type ServerContext, systemClock, systemRandom } from "./context.ts";
+import { openDatabase } from "./database/open-database.ts";
+import { buildHttp } from "./http/build-http.ts";
+import { localSocket } from "./local-socket.ts";
+import { makeSignInLink } from "./sign-in/sign-in.ts";
+import { Signals } from "./signals.ts";
+
+export interface RunOptions {
+  readonly stateFolder: string;
+  /** Loopback unless told otherwise. */
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  /** Names and addresses that the server has besides those of loopback. */
+  readonly names: readonly string[];
+  readonly catalog?: { readonly address: URL; readonly firstRoot?: string };
+  readonly version: string;
+  readonly clock?: () => Date;
+  readonly random?: (bytes: number) => Buffer;
+  /** Told of what a person must look at; one line of JSON each. */
+  log(line: Record<string, unknown>): void;
+}
+
+export interface RunningServer {
+  readonly address: string;
+  readonly context: ServerContext;
+  /** A link that signs an administrator in, once. */
+  signInLink(): Promise<string>;
+  close(): Promise<void>;
+}
+
+export const loopbackNames = ["localhost", "127.0.0.1", "::1"] as const;
+const dayMs = 24 * 60 * 60 * 1000;
+
+/** Starts everything, or nothing. Throws `server/*` errors, and what the state folder's files may throw. */
+export async function runServer(options: RunOptions): Promise<RunningServer> {
+  const { stateFolder, clock = systemClock, random = systemRandom } = options;
+  await createFolder(stateFolder, 0o700);
+  await chmod(stateFolder, 0o700);
+  const database = openDatabase(path.join(stateFolder, "server.sqlite"));
+  const closing: (() => Promise<unknown>)[] = [() => database.destroy()];
+  const close = async () => {
+    for (const step of closing.splice(0).reverse()) await step();
+  };
+  try {
+    const authority = await Authority.open(path.join(stateFolder, "authority"), clock);
+    const names = [...new Set([...loopbackNames, ...(isAny(options.host) ? [] : [options.host]), ...options.names])];
+    const signals = new Signals();
+    const catalog = await catalogOf(options, clock);
+    const context: ServerContext = {
+      database,
+      authority,
+      catalog,
+      signals,
+      clock,
+      random,
+      names,
+      version: options.version,
+      address: "",
+    };
+    const network = await networkListener(context, options, closing);
+    context.address = `https://${addressOf(network, options.host)}`;
+    await localListener(context, options, closing);
+    // Last in, first out: those who wait are let go before their connections are closed.
+    closing.push(async () => signals.close());
+    await change(context, ({ note }) => note("server-started", "server", { address: context.address }));
+    return { address: context.address, context, close, signInLink: async () => (await makeSignInLink(context)).link };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function catalogOf({ catalog, stateFolder }: RunOptions, clock: () => Date): Promise<Catalog | undefined> {
+  if (catalog === undefined) return undefined;
+  const client = { address: catalog.address, stateFolder: path.join(stateFolder, "catalog") };
+  const { firstRoot } = catalog;
+  const options = firstRoot === undefined ? client : { ...client, firstRoot: await readRoot(firstRoot) };
+  return new Catalog(new CatalogClient(options), clock);
+}
+
+async function readRoot(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new RebootlessError("input/file-missing", `The root metadata file ${quoted(file)} cannot be read.`, {
+      cause: error,
+    });
+  }
+}
+
+type Closing = (() => Promise<unknown>)[];
+
+/** RFC 8446 alone; a certificate is asked for and not demanded, since people come without one. */
+async function networkListener(
+  context: ServerContext,
+  options: RunOptions,
+  closing: Closing,
+): Promise<FastifyInstance> {
+  const { authority, names } = context;
+  const secure = async () => {
+    const { key, certificate: cert } = await authority.serverCredentials(names);
+    return { key, cert, ca: authority.certificate, minVersion: "TLSv1.3" } as const;
+  };
+  const tls = { ...(await secure()), requestCert: true, rejectUnauthorized: false };
+  const app = buildHttp(context, { listener: "network", tls, onBug: (...what) => logBug(options, ...what) });
+  // The certificate is new at each start and lasts for ninety days; a server that runs on gets one each month.
+  const renewal = setInterval(async () => {
+    try {
+      (app.server as unknown as TlsServer).setSecureContext(await secure());
+    } catch (error) {
+      options.log({ level: "error", message: "the server's certificate could not be renewed", error: String(error) });
+    }
+  }, 20 * dayMs);
+  renewal.unref();
+  closing.push(async () => {
+    clearInterval(renewal);
+    await app.close();
+  });
+  await listen(app, { host: options.host, port: options.port });
+  return app;
+}
+
+/** A unix socket in a folder of mode 0700: whoever can open it is the owner of the state, or root. */
+async function localListener(context: ServerContext, options: RunOptions, closing: Closing): Promise<void> {
+  const file = localSocket(options.stateFolder);
+  // The database is ours alone by now, so a socket that is there belongs to a server that died.
+  await rm(file, { force: true });
+  const app = buildHttp(context, { listener: "local", onBug: (...what) => logBug(options, ...what) });
+  closing.push(() => app.close());
+  await listen(app, { path: file });
+  await chmod(file, 0o600);
+}
+
+async function listen(app: FastifyInstance, where: { host: string; port: number } | { path: string }): Promise<void> {
+  try {
+    await app.listen(where);
+  } catch (error) {
+    const shown = "path" in where ? where.path : `${where.host} port ${where.port}`;
+    const why = errnoOf(error) === "EADDRINUSE" ? "another program listens there" : (errnoOf(error) ?? "unknown error");
+    throw new RebootlessError("server/listen", `The server cannot listen on ${quoted(shown)}: ${why}.`, {
+      cause: error,
+    });
+  }
+}
+
+function logBug({ log }: RunOptions, thrown: unknown, route: string): void {
+  const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  log({ level: "error", message: "a request failed that should not", route, stack });
+}
+
+function isAny(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}
+
+function addressOf(app: FastifyInstance, host: string): string {
+  const found = app.server.address();
+  const port = typeof found === "object" && found !== null ? found.port : 0;
+  const name = isAny(host) ? "127.0.0.1" : host;
+  return `${name.includes(":") ? `[${name}]` : name}:${port}`;
+}

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { type TestContext, test } from "node:test";
+import { RebootlessError } from "../../src/base/errors.ts";
+import { applicationId, migrations } from "../../src/server/database/migrations.ts";
+import { openDatabase } from "../../src/server/database/open-database.ts";
+
+function fileOf(t: TestContext): string {
+  const folder = mkdtempSync(path.join(tmpdir(), "rebootless-database-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return path.join(folder, "server.sqlite");
+}
+
+function refusedWith(code: string) {
+  return (error: unknown) => error instanceof RebootlessError && error.code === code;
+}
+
+function pragma(file: string, text: string): Record<string, unknown> {
+  const raw = new DatabaseSync(file);
+  try {
+    return { ...raw.prepare(`PRAGMA ${text}`).get() };
+  } finally {
+    raw.close();
+  }
+}
+
+test("a new database has the newest shape, and opening it again changes nothing", async (t) => {
+  const file = fileOf(t);
+  for (let count = 0; count < 2; count++) {
+    const database = openDatabase(file);
+    const groups = await database.selectFrom("groups").selectAll().execute();
+    assert.deepEqual(
+      groups.map(({ id }) => id),
+      ["all"],
+    );
+    await database.destroy();
+    assert.deepEqual(pragma(file, "user_version"), { user_version: migrations.length });
+    assert.deepEqual(pragma(file, "application_id"), { application_id: applicationId });
+    assert.deepEqual(pragma(file, "journal_mode"), { journal_mode: "wal" });
+  }
+});
+
+test("a newer database, another program's, and what is none are left alone", (t) => {
+  const newer = fileOf(t);
+  const raw = new DatabaseSync(newer);
+  raw.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${migrations.length + 1}`);
+  raw.close();
+  assert.throws(() => openDatabase(newer), refusedWith("server/state-newer"));
+  assert.deepEqual(pragma(newer, "user_version"), { user_version: migrations.length + 1 });
+  const foreign = fileOf(t);
+  const other = new DatabaseSync(foreign);
+  other.exec("PRAGMA application_id = 7; CREATE TABLE theirs (a)");
+  other.close();
+  assert.throws(() => openDatabase(foreign), refusedWith("server/state-damaged"));
+  const text = fileOf(t);
+  writeFileSync(text, "this is no database, and longer than a header of one hundred bytes ".repeat(9));
+  assert.throws(() => openDatabase(text), refusedWith("server/state-damaged"));
+});
+
+test("what a transaction began and did not end is not there", async (t) => {
+  const database = openDatabase(fileOf(t));
+  const failing = database.transaction().execute(async (db) => {
+    await db.insertInto("groups").values({ id: "half", title: "half", created_at: 0 }).execute();
+    throw new Error("on purpose");
+  });
+  await assert.rejects(failing, /on purpose/);
+  const orphan = database.insertInto("group_members").values({ group_id: "all", device_id: "nobody" }).execute();
+  await assert.rejects(orphan, /FOREIGN KEY/);
+  assert.equal((await database.selectFrom("groups").selectAll().execute()).length, 1);
+  await database.destroy();
+});

@@ -1,0 +1,114 @@
+/** Every route with no credentials, with an agent's, with an administrator's: the table is what is allowed. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type RouteName, type RouteSpec, routes } from "../../src/api/routes.ts";
+import { type Ask, certificateRequest, openServer } from "./support/running-server.ts";
+
+const uuid = "00000000-0000-4000-8000-000000000000";
+const fill = { deviceId: uuid, groupId: "none", approvalId: uuid, actionId: uuid };
+
+/** By hand, and apart from the table of routes: who gets through the door of each route. */
+const allowed: Readonly<Record<string, readonly RouteName[]>> = {
+  everybody: ["openapi", "authority", "enrol", "signIn"],
+  agent: ["renewCertificate", "changeFacts", "poll", "report"],
+  administrator: [
+    ...(["session", "signOut", "makeSignInLink", "makeToken"] as const),
+    ...(["listDevices", "getDevice", "getFacts", "revokeDevice"] as const),
+    ...(["listGroups", "makeGroup", "removeGroup", "listMembers", "addMember", "removeMember"] as const),
+    ...(["listHotpatches", "listApprovals", "approve", "removeApproval"] as const),
+    ...(["listActions", "getAction", "requestAction", "listEvents", "streamEvents"] as const),
+  ],
+};
+
+function requestOf(spec: RouteSpec): [address: string, ask: Ask] {
+  const address = spec.path.replaceAll(/\{(\w+)\}/g, (_, name: keyof typeof fill) => fill[name]);
+  const withQuery = spec.path === "/v1/sign-in" ? `${address}?token=a.b` : address;
+  return [withQuery, spec.method === "GET" ? {} : { method: spec.method, ...(spec.body ? { body: {} } : {}) }];
+}
+
+test("the table by hand has every route once", () => {
+  assert.deepEqual(Object.values(allowed).flat().toSorted(), Object.keys(routes).toSorted());
+});
+
+test("each route lets in whom it should, and nobody else", { timeout: 120_000 }, async (t) => {
+  const server = await openServer(t);
+  const admin = await server.signIn();
+  const machine = await server.enrol("machine");
+  const callers = {
+    nobody: (address: string, ask: Ask) => server.ask(address, ask),
+    agent: (address: string, ask: Ask) => machine.ask(address, ask),
+    administrator: (address: string, ask: Ask) => admin(address, ask),
+  };
+  // Signing out ends what the others need, and a stream has no end.
+  const names = (Object.keys(routes) as RouteName[]).filter((name) => name !== "signOut" && name !== "streamEvents");
+  const wrong: string[] = [];
+  for (const name of [...names, "signOut" as const]) {
+    for (const [caller, ask] of Object.entries(callers)) {
+      const { status, body } = await ask(...requestOf(routes[name]));
+      const mayPass = (allowed.everybody ?? []).includes(name) || (allowed[caller] ?? []).includes(name);
+      const code = String(body?.code ?? "");
+      const passed = !["access/credentials-missing", "access/forbidden", "access/origin"].includes(code);
+      if (passed !== mayPass) wrong.push(`${name} by ${caller}: ${status} ${code}`);
+      if (!passed) assert.equal(status, caller === "nobody" ? 401 : 403, name);
+      assert.ok(status < 500, `${name} by ${caller}: ${status}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  for (const caller of ["nobody", "agent"] as const) {
+    assert.equal((await callers[caller]("/v1/events/stream", {})).status, caller === "nobody" ? 401 : 403);
+  }
+  assert.equal((await admin("/v1/devices")).body.code, "access/credentials-missing", "after signing out");
+  assert.deepEqual(server.logged, []);
+});
+
+test("a session changes nothing for a page of somebody else", async (t) => {
+  const server = await openServer(t);
+  const admin = await server.signIn();
+  const make = (id: string, headers: Record<string, string>) =>
+    admin("/v1/groups", { method: "POST", body: { id }, headers });
+  const { port } = new URL(server.running.address);
+  for (const origin of [
+    "https://evil.example",
+    "null",
+    `http://127.0.0.1:${port}`,
+    "",
+    `https://127.0.0.1.evil.example`,
+  ]) {
+    const { status, body } = await make("evil", { origin });
+    assert.deepEqual([status, body.code], [403, "access/origin"], origin);
+  }
+  const rebound = await make("evil", { host: `evil.example:${port}`, origin: `https://evil.example:${port}` });
+  assert.equal(rebound.body.code, "access/origin");
+  assert.equal((await make("own", {})).status, 201);
+  assert.equal((await make("named", { host: `localhost:${port}`, origin: `https://localhost:${port}` })).status, 201);
+});
+
+test("a certificate counts when this authority signed it for a device that is enrolled", async (t) => {
+  const server = await openServer(t);
+  const other = await openServer(t);
+  const machine = await server.enrol("machine");
+  const stranger = await other.enrol("stranger");
+  assert.equal((await machine.ask("/v1/agent/actions")).status, 200);
+  const foreign = await server.machine(machine.id, stranger).ask("/v1/agent/actions");
+  assert.equal(foreign.body.code, "access/credentials-missing");
+  const { certificate } = await server.running.context.authority.agentCertificate(
+    (await certificateRequest()).request,
+    uuid,
+  );
+  assert.ok(certificate.includes("CERTIFICATE"));
+  const admin = await server.signIn();
+  const revoked = await admin(`/v1/devices/${machine.id}/revocation`, { method: "POST" });
+  assert.equal(revoked.body.state, "revoked");
+  const cut = await machine.ask("/v1/agent/actions");
+  assert.deepEqual([cut.status, cut.body.code], [403, "access/device-revoked"]);
+});
+
+test("nothing older than TLS 1.3 is spoken, and nothing without TLS", async (t) => {
+  const server = await openServer(t);
+  const older = server.ask("/v1/authority", { tls: { maxVersion: "TLSv1.2" } });
+  await assert.rejects(older, (error: NodeJS.ErrnoException) =>
+    /protocol.version/i.test(`${error.code} ${error.message}`),
+  );
+  const plain = fetch(server.running.address.replace("https:", "http:"));
+  await assert.rejects(plain);
+});
