@@ -95,7 +95,7 @@ export interface NodeEngineOptions {
 }
 
 const ballastMb = 24;
-/** A full collection, at the slowest that was measured on a machine with two cores. */
+/** For a full collection; half a millisecond was measured on a machine with two cores, and objects may be knottier. */
 const collectMsPerMb = 3;
 
 export class NodeEngine implements Engine<NodeProbe, NodePlan> {
