@@ -8,7 +8,7 @@ import { readRegularFile } from "../../hotpatch/stored-file.ts";
 import { catalogLimits } from "../../repository/catalog-limits.ts";
 import { CatalogClient, type CatalogHotpatch, catalogAddress } from "../../repository/client/catalog-client.ts";
 import type { CommandInput, CommandIo, CommandOption, CommandSpec } from "../command.ts";
-import { text } from "./repo-options.ts";
+import { text } from "../option-values.ts";
 
 const fromOptions: readonly CommandOption[] = [
   { flags: "--from <address>", description: "the catalog: an http(s) address, or a folder that holds a copy of it" },

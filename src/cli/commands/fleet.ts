@@ -3,9 +3,9 @@ import type { Device } from "../../api/schemas.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../hotpatch/printable.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
+import { text } from "../option-values.ts";
 import { ask, askAll, pageQuery, stateFolderOf, stateOption } from "../server-client.ts";
 import { textTable } from "../text-table.ts";
-import { text } from "./repo-options.ts";
 
 const deviceArgument = { name: "<device>", description: "a device: its name, its id, or the beginning of its id" };
 const groupArgument = { name: "<group>", description: "the id of a group" };

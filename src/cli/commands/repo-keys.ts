@@ -6,19 +6,16 @@ import type { RoleName } from "../../repository/layout.ts";
 import { renew } from "../../repository/writer/renew.ts";
 import { rotateKey } from "../../repository/writer/rotate-key.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
+import { paths, text, texts, wholeNumber } from "../option-values.ts";
 import { passphraseFileOption, passphraseOf } from "./key.ts";
 import {
   dryRunOption,
   keyringOf,
   keysOption,
   outcomeData,
-  paths,
   repoOption,
   repositoryOf,
   roleNamed,
-  text,
-  texts,
-  wholeNumber,
   writtenLines,
 } from "./repo-options.ts";
 

@@ -1,4 +1,5 @@
 /** What the commands about repositories and catalogs have in common: their options, and how their outcomes are told. */
+
 import path from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../hotpatch/printable.ts";
@@ -7,6 +8,7 @@ import { type RepositoryFolder, repositoryFolder } from "../../repository/writer
 import type { Outcome } from "../../repository/writer/session.ts";
 import { Keyring } from "../../repository/writer/tuf-keys.ts";
 import type { CommandInput, CommandIo, CommandOption } from "../command.ts";
+import { paths, text } from "../option-values.ts";
 import { passphraseOf } from "./key.ts";
 
 export const repoOption: CommandOption = {
@@ -24,31 +26,6 @@ export const dryRunOption: CommandOption = {
   flags: "--dry-run",
   description: "work everything out, say what would be written, and write nothing",
 };
-
-export function text(input: CommandInput, name: string): string | undefined {
-  const value = input.options[name];
-  return typeof value === "string" ? value : undefined;
-}
-
-export function texts(input: CommandInput, name: string): readonly string[] {
-  const value = input.options[name];
-  if (typeof value === "string") return [value];
-  return Array.isArray(value) ? (value as readonly string[]) : [];
-}
-
-/** A whole number of an option, at least 1. Throws `usage/arguments`. */
-export function wholeNumber(input: CommandInput, name: string, flag: string): number | undefined {
-  const given = text(input, name);
-  if (given === undefined) return undefined;
-  if (!/^[1-9]\d{0,5}$/.test(given)) {
-    throw new RebootlessError("usage/arguments", `${flag} takes a whole number from 1, not ${quoted(given)}.`);
-  }
-  return Number(given);
-}
-
-export function paths(input: CommandInput, name: string, io: CommandIo): string[] {
-  return texts(input, name).map((given) => path.resolve(io.cwd, given));
-}
 
 export function repositoryOf(input: CommandInput, io: CommandIo): RepositoryFolder {
   const fromEnvironment = io.env.REBOOTLESS_REPO === "" ? undefined : io.env.REBOOTLESS_REPO;

@@ -7,6 +7,7 @@ import { initRepository, type RoleSize } from "../../repository/writer/init.ts";
 import { publish, stageHotpatch } from "../../repository/writer/publish.ts";
 import { defaultExpiryDays, repositoryFolder, type Settings } from "../../repository/writer/repository-folder.ts";
 import type { CommandInput, CommandIo, CommandResult, CommandSpec } from "../command.ts";
+import { paths, text, texts, wholeNumber } from "../option-values.ts";
 import { passphraseFileOption, passphraseOf, trustDirectoryOption } from "./key.ts";
 import { openHotpatchFile } from "./open-file.ts";
 import { repoRenew, repoRotateKey } from "./repo-keys.ts";
@@ -15,13 +16,9 @@ import {
   keyringOf,
   keysOption,
   outcomeData,
-  paths,
   repoOption,
   repositoryOf,
   roleNamed,
-  text,
-  texts,
-  wholeNumber,
   writtenLines,
 } from "./repo-options.ts";
 import { repoStatus } from "./repo-status.ts";

@@ -3,10 +3,10 @@ import type { Action } from "../../api/schemas.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../hotpatch/printable.ts";
 import type { CommandSpec } from "../command.ts";
+import { text, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery, stateFolderOf, stateOption } from "../server-client.ts";
 import { textTable } from "../text-table.ts";
 import { deviceNamed } from "./fleet.ts";
-import { text, wholeNumber } from "./repo-options.ts";
 
 const hotpatchList: CommandSpec = {
   name: "hotpatch list",

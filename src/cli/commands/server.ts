@@ -6,8 +6,8 @@ import { quoted } from "../../hotpatch/printable.ts";
 import { catalogAddress } from "../../repository/client/catalog-client.ts";
 import type { RunningServer, RunOptions } from "../../server/run-server.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
+import { paths, text, texts, wholeNumber } from "../option-values.ts";
 import { ask, stateFolderOf, stateOption } from "../server-client.ts";
-import { paths, text, texts, wholeNumber } from "./repo-options.ts";
 
 const serverRun: CommandSpec = {
   name: "server run",
