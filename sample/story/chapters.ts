@@ -194,7 +194,7 @@ interface VerifyAnswer {
   readonly verdicts: readonly {
     readonly pid: number;
     readonly state: string;
-    readonly findings: readonly { readonly subject: string; readonly holds: boolean; readonly evidence: string }[];
+    readonly findings: readonly { readonly subject: string; readonly state: string; readonly evidence: string }[];
   }[];
 }
 
@@ -206,8 +206,12 @@ async function verify(stage: Stage, when: string): Promise<void> {
   hold(verdict !== undefined, `The command says nothing of PID ${service.pid}.`);
   stage.figures.verdicts.push({ when, state: verdict.state, findings: verdict.findings.length });
   hold(verdict.state === "in-place", `The hotpatch is ${verdict.state}, and should be in place.`);
-  const [first] = verdict.findings;
-  teller.good(`Verified in memory: ${verdict.findings.length} findings hold${first === undefined ? "." : `, such as`}`);
+  const proven = verdict.findings.filter((finding) => finding.state === "proven");
+  hold(proven.length > 0, "Nothing proves that the hotpatch is in place.");
+  const [first] = proven;
+  teller.good(
+    `Verified in memory: ${proven.length} of ${verdict.findings.length} findings proven${first === undefined ? "." : `, such as`}`,
+  );
   if (first !== undefined) teller.say(`${first.subject}: ${first.evidence}`);
 }
 

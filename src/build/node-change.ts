@@ -132,7 +132,7 @@ function reboundGaps({ path, before }: FileInput, { rebound }: LiveText): Gap[] 
 }
 
 function manifestFunction(
-  { name, start, end, before, body, gate, around, several, ofClass }: LiveText["functions"][number],
+  { name, start, end, before, body, gate, around, several, brief, ofClass }: LiveText["functions"][number],
   source: SourceFile,
 ): NodeFile["functions"][number] {
   return {
@@ -144,6 +144,7 @@ function manifestFunction(
     ...(gate && body ? { gate, lineEnds: lineEnds(source, { start: body.start, end }) } : {}),
     ...(around ? { around } : {}),
     ...(several ? { several } : {}),
+    ...(brief ? { brief } : {}),
     ...(ofClass === undefined ? {} : { ofClass }),
   };
 }

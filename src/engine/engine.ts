@@ -39,7 +39,8 @@ export interface Outcome {
 export interface Finding {
   /** What was looked at, such as `lib/parse.js: function push`. */
   readonly subject: string;
-  readonly holds: boolean;
+  /** `unproven`: nothing speaks against it, and nothing was seen that speaks for it. */
+  readonly state: "proven" | "unproven" | "broken";
   readonly evidence: string;
 }
 

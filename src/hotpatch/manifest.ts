@@ -62,6 +62,8 @@ export const LiveFunction = Type.Object(
     around: Type.Optional(Type.Literal(true)),
     /** Several closures of it may exist, and nothing need lead to them from the exports. */
     several: Type.Optional(Type.Literal(true)),
+    /** None of its closures can be called once the call that made it has returned; only with `several`. */
+    brief: Type.Optional(Type.Literal(true)),
     /** For a constructor: its class in the old text, which is what its closures show. */
     ofClass: Type.Optional(TextRange),
   },

@@ -12,6 +12,10 @@ export interface Range {
   readonly end: number;
 }
 
+export function isWithin(inner: Range, outer: Range): boolean {
+  return outer.start <= inner.start && inner.end <= outer.end;
+}
+
 export interface FunctionEntry {
   /** The function node; the program itself for the root. */
   readonly node: AnyNode;

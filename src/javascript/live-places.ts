@@ -1,8 +1,10 @@
 /**
  * Where the functions of a live text stand, before and after, and in which of them old and new statements can stand side by side behind a switch.
  */
+import type { Bindings } from "./bindings.ts";
+import { ClosureLifetime } from "./closure-lifetime.ts";
 import type { FileDifference } from "./difference.ts";
-import { descendants, type FunctionEntry, ownTokens, type Range } from "./function-tree.ts";
+import { descendants, type FunctionEntry, isWithin, ownTokens, type Range } from "./function-tree.ts";
 import { type Edit, pathTo } from "./rewrite.ts";
 import type { AnyNode, SourceFile } from "./syntax.ts";
 import { mayHaveSeveralClosures } from "./touch.ts";
@@ -19,6 +21,8 @@ export interface LiveFunction extends Range {
   readonly around: boolean;
   /** Several closures of it may exist, and nothing need lead to them from the exports. */
   readonly several: boolean;
+  /** None of its closures can be called once the call that made it has returned. */
+  readonly brief: boolean;
   /** For a constructor: its class in the old text. */
   readonly ofClass: Range | undefined;
 }
@@ -29,13 +33,14 @@ export interface LivePlaces {
   readonly switchable: boolean;
 }
 
-/** `changed` are the old functions that get another text, by the given edits of the old text. */
+/** `changed` are the old functions that get another text, by the given edits of the old text; `bindings` are those of the old text. */
 export function placeFunctions(
   difference: FileDifference,
   changed: ReadonlySet<FunctionEntry>,
   edits: readonly Edit[],
+  bindings: Bindings,
 ): LivePlaces {
-  return new Places(difference, changed, edits).all();
+  return new Places(difference, changed, edits, bindings).all();
 }
 
 class Places {
@@ -43,10 +48,18 @@ class Places {
   readonly #changed: ReadonlySet<FunctionEntry>;
   readonly #edits: readonly Edit[];
 
-  constructor(difference: FileDifference, changed: ReadonlySet<FunctionEntry>, edits: readonly Edit[]) {
+  readonly #lifetime: ClosureLifetime;
+
+  constructor(
+    difference: FileDifference,
+    changed: ReadonlySet<FunctionEntry>,
+    edits: readonly Edit[],
+    bindings: Bindings,
+  ) {
     this.#difference = difference;
     this.#changed = changed;
     this.#edits = edits;
+    this.#lifetime = new ClosureLifetime(difference.before.source, bindings);
   }
 
   all(): LivePlaces {
@@ -64,7 +77,9 @@ class Places {
   #gates(entry: FunctionEntry): FunctionEntry[] | undefined {
     if (this.#isGateable(entry)) return [entry];
     if (this.#changed.has(entry)) return undefined;
-    const concerned = entry.children.filter((child) => [...this.#changed].some((inner) => isInside(inner, child)));
+    const concerned = entry.children.filter((child) =>
+      [...this.#changed].some((inner) => isWithin(inner.range, child.range)),
+    );
     const found = concerned.map((child) => this.#gates(child));
     return found.some((gates) => gates === undefined) ? undefined : found.flatMap((gates) => gates ?? []);
   }
@@ -87,7 +102,7 @@ class Places {
     const isSame = (inner: FunctionEntry): boolean =>
       kept
         ? kept.has(ownTokens(old.source, inner).join(" "))
-        : ![...this.#changed].some((other) => isInside(other, inner));
+        : ![...this.#changed].some((other) => isWithin(other.range, inner.range));
     return [...descendants(entry)].every((inner) => isSame(inner) || endsWithItsCall(old.source, inner));
   }
 
@@ -105,7 +120,8 @@ class Places {
       : entry.name;
     const ofClass = entry.constructorOf && { start: entry.constructorOf.start, end: entry.constructorOf.end };
     const several = mayHaveSeveralClosures(entry);
-    return { name, ...place, before: { start, end }, body: this.#body(entry, place, shift), several, ofClass };
+    const brief = several && this.#lifetime.endsWithItsMaker(entry);
+    return { name, ...place, before: { start, end }, body: this.#body(entry, place, shift), several, brief, ofClass };
   }
 
   #body(entry: FunctionEntry, place: Range, shift: (offset: number) => number): LiveFunction["body"] {
@@ -161,8 +177,4 @@ function outermostLazy(entry: FunctionEntry): FunctionEntry {
   let current = entry;
   while (current.parent && !current.parent.runsAtLoad) current = current.parent;
   return current;
-}
-
-export function isInside(inner: FunctionEntry, outer: FunctionEntry): boolean {
-  return outer.range.start <= inner.range.start && inner.range.end <= outer.range.end;
 }

@@ -9,10 +9,10 @@ import { assignersOf, innerDifference } from "./assigned-captures.ts";
 import { analyseBindings, type Bindings, captureKey, isCapturing } from "./bindings.ts";
 import type { FileDifference, Gap, Replacement, ScopePair } from "./difference.ts";
 import { textInOldForm } from "./function-form.ts";
-import { buildFunctionTree, descendants, type FunctionEntry, type Range } from "./function-tree.ts";
+import { buildFunctionTree, descendants, type FunctionEntry, isWithin, type Range } from "./function-tree.ts";
 import { instanceMethods, migrationFunction, type StateChange, stateChanges } from "./instance-state.ts";
 import { closureGaps } from "./kept-closures.ts";
-import { bodyStart, isInside, type LiveFunction, placeFunctions } from "./live-places.ts";
+import { bodyStart, type LiveFunction, placeFunctions } from "./live-places.ts";
 import { loadHelpers } from "./load-helpers.ts";
 import { type Delta, Registry } from "./registry.ts";
 import { applyEdits, type Edit, referenceEdit, rewriteReferences } from "./rewrite.ts";
@@ -74,7 +74,7 @@ class Writer {
     const edits = kept.flatMap((exchange) => exchange.edits);
     return {
       text: this.#assemble(edits),
-      ...placeFunctions(this.#difference, new Set(kept.map(({ entry }) => entry)), edits),
+      ...placeFunctions(this.#difference, new Set(kept.map(({ entry }) => entry)), edits, this.#before),
       delta: this.#registry.delta(),
       registry: this.#registry.name,
       gaps: [...this.#gaps, ...this.#registry.gaps],
@@ -339,7 +339,7 @@ class Writer {
     }
     const missing = this.#innerAssignments(exchanges);
     const need = (entries: readonly FunctionEntry[], reference: string): void => {
-      const keeper = exchanges.find(({ entry }) => entries.some((inner) => isInside(inner, entry)));
+      const keeper = exchanges.find(({ entry }) => entries.some((inner) => isWithin(inner.range, entry.range)));
       if (keeper) missing.set(keeper, [...(missing.get(keeper) ?? []), reference]);
     };
     const assigners = assignersOf(this.#before, pathOf);
@@ -348,7 +348,7 @@ class Writer {
       const name = key.split("#")[1] as string;
       const former = assigners.get(key) ?? [];
       const isAssigned = (assignersNow.get(key) ?? []).length > 0;
-      const staysAssigned = former.some((by) => !exchanges.some(({ entry }) => isInside(by, entry)));
+      const staysAssigned = former.some((by) => !exchanges.some(({ entry }) => isWithin(by.range, entry.range)));
       if (former.length > 0 && !isAssigned && !staysAssigned) need(former, `${name} = ${name}`);
       else if (!present.has(key)) need(entries, name);
       else if (former.length === 0 && isAssigned) this.#gaps.push(assignmentGap(name, entries[0]));

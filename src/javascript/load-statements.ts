@@ -4,7 +4,7 @@
 import { type Bindings, ownerOf, type PlacedReference } from "./bindings.ts";
 import type { BindingChange, ScopePair } from "./difference.ts";
 import { isFilled } from "./exported-values.ts";
-import type { Range } from "./function-tree.ts";
+import { isWithin } from "./function-tree.ts";
 import { referencesIn } from "./rewrite.ts";
 import type { AnyNode, SourceFile } from "./syntax.ts";
 import type { Unit } from "./units.ts";
@@ -104,8 +104,4 @@ export class LoadStatements {
     }
     return false;
   }
-}
-
-function isWithin(inner: Range, outer: Range): boolean {
-  return inner.start >= outer.start && inner.end <= outer.end;
 }

@@ -4,7 +4,7 @@
  * Where one function literal has several closures and none of them has run yet, V8 13 and later leave the closures of a live-edited script in a state in which running one and then another ends the process; a function whose text changed is spared.
  * A comment is change enough. It goes into every function that may have several closures: those written in a function that can run again, or in a loop.
  */
-import { buildFunctionTree, descendants, type FunctionEntry, type Range } from "./function-tree.ts";
+import { buildFunctionTree, descendants, type FunctionEntry, isWithin, type Range } from "./function-tree.ts";
 import { type AnyNode, childNodes, type SourceFile } from "./syntax.ts";
 
 /** Where a mark goes, and the function that it is for. */
@@ -48,17 +48,16 @@ export function sharedMarks(
   live: SourceFile,
   functions: readonly (Range & { readonly before: Range })[],
 ): { readonly before: Mark[]; readonly live: Mark[] } {
-  const holds = (outer: Range, inner: Range): boolean => outer.start <= inner.start && inner.end <= outer.end;
   const old = [...descendants(buildFunctionTree(before))];
   // Where the old function had none inside, no closure of an inner one can exist yet.
   const bare = functions.filter(
-    (found) => !old.some(({ range }) => holds(found.before, range) && range.start > found.before.start),
+    (found) => !old.some(({ range }) => isWithin(range, found.before) && range.start > found.before.start),
   );
   return {
-    before: marksOf(before, ({ range }) => functions.some((found) => holds(range, found.before))),
+    before: marksOf(before, ({ range }) => functions.some((found) => isWithin(found.before, range))),
     live: marksOf(
       live,
-      ({ range }) => functions.some((found) => holds(range, found)) || bare.some((found) => holds(found, range)),
+      ({ range }) => functions.some((found) => isWithin(found, range)) || bare.some((found) => isWithin(range, found)),
     ),
   };
 }

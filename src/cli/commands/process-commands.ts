@@ -199,12 +199,16 @@ function describeOutcome({ pid, state, pauseMs, predictedPauseMs, windowMs, copi
 }
 
 function describeVerdict({ pid, state, findings }: Verdict): string {
-  const word = state === "in-place" ? "in place" : state;
+  const count = findings.filter((finding) => finding.state === "proven").length;
+  const proof = `in place; ${count} of ${findings.length} findings proven`;
+  const word = state === "in-place" ? proof : state;
   return [`${pid}: ${word}`, ...findings.map(describeFinding)].join("\n");
 }
 
-function describeFinding({ subject, holds, evidence }: Finding): string {
-  return `  ${holds ? "ok " : "BAD"} ${subject}: ${evidence}`;
+const findingMarks = { proven: "ok ", unproven: " ? ", broken: "BAD" } as const;
+
+function describeFinding({ subject, state, evidence }: Finding): string {
+  return `  ${findingMarks[state]} ${subject}: ${evidence}`;
 }
 
 function milliseconds(value: number): string {

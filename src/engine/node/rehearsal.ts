@@ -5,6 +5,7 @@
  */
 import { spawn } from "node:child_process";
 import { RebootlessError } from "../../base/errors.ts";
+import type { Finding } from "../engine.ts";
 import { loadAgentSource } from "./attach/agent-source.ts";
 import type { WireHotpatch } from "./wire.ts";
 
@@ -50,7 +51,7 @@ export interface RehearsalResult extends PauseSample {
   readonly failures: readonly { readonly name: string; readonly message: string }[];
   readonly applied: boolean;
   readonly copies: readonly { readonly filename: string; readonly path: string }[];
-  readonly findings: readonly { readonly subject: string; readonly holds: boolean; readonly evidence: string }[];
+  readonly findings: readonly Finding[];
   /** Functions that kept the new code after the way back. */
   readonly leftBehind: readonly { readonly path: string; readonly name: string }[];
   /** `files` could not be changed; `isFinal` where no other way of editing them would help. */

@@ -3,6 +3,7 @@
  *
  * Everything is done from outside, through the command; the same process answers from its first to its last word.
  */
+import type { Finding } from "../../../src/engine/engine.ts";
 import { type AppliedFigures, CaseEnd, type CaseResult, type RevertedFigures } from "./case-result.ts";
 import type { CorpusCase } from "./cases.ts";
 import { type CommandAnswer, type Desk, reasonOf } from "./command.ts";
@@ -156,7 +157,7 @@ async function verify(target: Target, story: Story): Promise<string | undefined>
   if (answer.kind !== "done") return `verify after apply: ${reasonOf(answer)}`;
   const { state, findings } = outcomeFor(target, answer.data.verdicts, "verify");
   if (state === "in-place") return undefined;
-  const broken = (findings as { subject: string; holds: boolean }[]).find(({ holds }) => !holds);
+  const broken = (findings as Finding[]).find((finding) => finding.state === "broken");
   return `verify after apply: ${state}${broken === undefined ? "" : ` (${broken.subject})`}`;
 }
 

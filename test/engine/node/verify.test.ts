@@ -89,7 +89,7 @@ answer((tamper) => { if (tamper) { ${code} return null; } return [say("x"), box.
     const verdict = await patching.verify();
     assert.equal(verdict.state, "broken");
     const bad = verdict.findings
-      .filter(({ holds }) => !holds)
+      .filter(({ state }) => state === "broken")
       .map(({ subject, evidence: told }) => `${subject}: ${told}`);
     assert.match(bad.join("\n"), evidence);
     await assert.rejects(

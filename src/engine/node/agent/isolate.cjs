@@ -92,11 +92,11 @@ class Isolate {
     if (digest !== undefined && other !== digest) {
       return {
         state: "absent",
-        findings: [{ subject: id, holds: false, evidence: `another build of it is in place (digest ${other})` }],
+        findings: [{ subject: id, state: "broken", evidence: `another build of it is in place (digest ${other})` }],
       };
     }
     const findings = transaction.findings();
-    return { state: findings.every(({ holds }) => holds) ? "in-place" : "broken", findings };
+    return { state: findings.some(({ state }) => state === "broken") ? "broken" : "in-place", findings };
   }
 
   async revert({ id, waitMs }) {

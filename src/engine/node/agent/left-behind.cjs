@@ -22,7 +22,9 @@ function predictLookMs() {
  * What exists since the module was loaded exists in a rehearsal too, where every function is looked at.
  */
 function mayHideClosures({ functions }, wasRehearsed) {
-  return functions.some(({ several, closures }) => several === true || (!wasRehearsed && closures.length === 0));
+  return functions.some(
+    ({ several, brief, closures }) => (several === true && brief !== true) || (!wasRehearsed && closures.length === 0),
+  );
 }
 
 /** `{ path, name }` of each live function with the former code. The debugger has to be on. */

@@ -149,6 +149,7 @@ class LoadedCopy {
     this.functions = places.map((place, index) => ({
       name: place.name,
       several: place.several,
+      brief: place.brief,
       oldText: oldTexts[index],
       newText: undefined,
       closures: (found.get(oldTexts[index]) ?? []).map((fn) => new WeakRef(fn)),
@@ -387,14 +388,11 @@ class LoadedCopy {
     return this.functions.map(({ name, newText, closures }) => {
       const live = closures.map((reference) => reference.deref()).filter((fn) => fn !== undefined);
       const good = live.filter((fn) => toText.call(fn) === newText).length;
-      return {
-        subject: `${this.filename}: ${name}`,
-        holds: good === live.length,
-        evidence:
-          live.length === 0
-            ? "no live closure can be reached from the exports; only the edited script speaks for it"
-            : `${good} of ${live.length} live closures show the new code`,
-      };
+      const subject = `${this.filename}: ${name}`;
+      if (live.length === 0)
+        return { subject, state: "unproven", evidence: "no live closure can be reached from the exports" };
+      const state = good === live.length ? "proven" : "broken";
+      return { subject, state, evidence: `${good} of ${live.length} live closures show the new code` };
     });
   }
 }

@@ -278,19 +278,19 @@ class Transaction {
   findings() {
     const findings = this.copies.flatMap((copy) => [
       ...copy.findings(),
-      ...copy.faults().map((fault) => ({ subject: copy.filename, holds: false, evidence: fault })),
+      ...copy.faults().map((fault) => ({ subject: copy.filename, state: "broken", evidence: fault })),
     ]);
     if (this.looked)
-      findings.push({ subject: "every live function", holds: true, evidence: "none was left on the old code" });
+      findings.push({ subject: "every live function", state: "proven", evidence: "none was left on the old code" });
     if (this.notLooked !== undefined)
       findings.push({
         subject: "functions that nothing leads to from the exports",
-        holds: true,
+        state: "unproven",
         evidence: `not looked at, since that would take about ${Math.round(this.notLooked)} ms; a larger --max-pause allows it`,
       });
     if (coversModules || this.hotpatch.files.every(({ format }) => format !== "module")) return findings;
     const evidence = `Node.js ${process.versions.node} gives no way to fix ES modules as they load; it has since 22.15`;
-    return [...findings, { subject: "ES modules that are loaded later", holds: true, evidence }];
+    return [...findings, { subject: "ES modules that are loaded later", state: "unproven", evidence }];
   }
 
   /** Files that were loaded with the fixed text while the hotpatch was in place; nothing takes them back. */
