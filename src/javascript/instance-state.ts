@@ -9,7 +9,7 @@ import { type AnyNode, childNodes, type SourceFile } from "./syntax.ts";
 
 export interface StateChange {
   readonly property: string;
-  /** Statements that bring `self` up to date; undefined where only the author of the patch can say how. */
+  /** Statements that bring `self` up to date and note in `changes` how to take that back; undefined where only the author of the patch can say how. */
   readonly migration: string | undefined;
 }
 
@@ -79,16 +79,25 @@ function migrationOf(property: string, former: InitialValue, value: InitialValue
   const held = `self.${property}`;
   if (former.text.replace(/\s+/g, "") === "{}" && isNullObject(value.node)) return `dropPrototypes(${held});`;
   if (former.node.type === "Literal" && value.node.type === "Literal")
-    return `if (${held} === ${former.text}) ${held} = ${value.text};`;
+    return `if (${held} === ${former.text}) {
+      ${held} = ${value.text};
+      note(self, (it) => { if (it.${property} === ${value.text}) it.${property} = ${former.text}; });
+    }`;
   return undefined;
 }
 
-/** A function that brings an instance up to date once; the text of an expression. */
+/** A function that brings an instance up to date once, and has that taken back at a revert; the text of an expression within a delta. */
 export function migrationFunction(changes: readonly StateChange[]): string {
   return `((seen) => {
+  const changes = [];
+  const note = (it, takeBack) => changes.push({ it: new WeakRef(it), takeBack });
+  define.atRevert(() => {
+    for (const { it, takeBack } of changes.reverse()) if (it.deref() !== undefined) takeBack(it.deref());
+  });
   const dropPrototypes = (value) => {
     if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return;
     Object.setPrototypeOf(value, null);
+    note(value, (it) => Object.setPrototypeOf(it, Object.prototype));
     for (const key of Object.keys(value)) dropPrototypes(value[key]);
   };
   return (self) => {

@@ -393,6 +393,39 @@ answer(() => { const same = get("a") === kept; const result = [same, get(7).key,
     old: [true, 7, 2],
     fixed: [true, "7", 2],
   },
+  {
+    name: "instances made before are brought up to date, and back again",
+    before: `exports.Store = class Store {
+  constructor() {
+    this.limit = 100;
+    this.data = {};
+  }
+  set(name, key, value) {
+    const part = this.data[name] || (this.data[name] = {});
+    part[key] = value;
+    return this.limit;
+  }
+};
+`,
+    after: `exports.Store = class Store {
+  constructor() {
+    this.limit = 10;
+    this.data = Object.create(null);
+  }
+  set(name, key, value) {
+    const part = this.data[name] || (this.data[name] = {});
+    part[key] = value;
+    return this.limit;
+  }
+};
+`,
+    application: `const { Store } = require("sample"); const kept = new Store(); kept.set("a", "b", 1);
+answer(() => { const limit = kept.set("__proto__", "polluted", true); const result = [limit, {}.polluted === true, Object.getPrototypeOf(kept.data) === null];
+  delete Object.prototype.polluted; if (result[2]) delete kept.data.__proto__; return result; });`,
+    old: [100, true, false],
+    fixed: [10, false, true],
+    everywhere: true,
+  },
 ];
 
 testChanges(changes);

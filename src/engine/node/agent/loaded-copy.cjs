@@ -303,6 +303,7 @@ class LoadedCopy {
       }
     };
     define.keep = (value) => this.undo.keep(value);
+    define.atRevert = (action) => this.undo.actions.push(action);
     // The text comes from a hotpatch whose signature was checked before it was sent here.
     const run = new Function("scopes", "imports", "define", this.ownText(delta.text));
     run(scopes, this.importsFrom(copies), define);
