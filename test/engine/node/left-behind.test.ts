@@ -70,3 +70,20 @@ test("a look at every function that does not fit into the budget is left out, an
   const finding = hurried.findings.find(({ subject }) => /nothing leads to/.test(subject));
   assert.match(finding?.evidence ?? "", /not looked at, .* a larger --max-pause allows it/);
 });
+
+test("functions that end with the call that made them are spared the look", async (context) => {
+  const text = (word: string): string => `exports.join = function join(words) {
+  const end = (word) => word + "${word}";
+  return words.reduce((all, word) => all + end(word), "");
+};
+`;
+  const fix = await buildFix(context, { before: text("."), after: text("!") });
+  const folder = temporaryFolder(context);
+  fix.install(folder);
+  const code = `const { join } = require("sample"); answer(() => join(["a", "b"]));`;
+  const application = await startApplication(context, folder, code, {});
+  const { findings } = await new Patching(fix, application).apply();
+  assert.equal(await application.ask(), "a!b!");
+  assert.ok(findings.every(({ subject }) => subject !== "every live function"));
+  assert.ok(findings.some(({ state }) => state === "proven"));
+});

@@ -23,7 +23,7 @@ function predictLookMs() {
  */
 function mayHideClosures({ functions }, wasRehearsed) {
   return functions.some(
-    ({ several, brief, closures }) => (several === true && brief !== true) || (!wasRehearsed && closures.length === 0),
+    ({ several, brief, closures }) => brief !== true && (several === true || (!wasRehearsed && closures.length === 0)),
   );
 }
 
