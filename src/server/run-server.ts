@@ -14,6 +14,7 @@ import { errnoOf } from "../hotpatch/stored-file.ts";
 import { CatalogClient } from "../repository/client/catalog-client.ts";
 import { Authority } from "./authority/authority.ts";
 import { Catalog } from "./catalog/catalog.ts";
+import { builtConsole, PageFiles } from "./console/page-files.ts";
 import { change, type ServerContext, systemClock, systemRandom } from "./context.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { buildHttp } from "./http/build-http.ts";
@@ -31,6 +32,8 @@ export interface RunOptions {
   readonly names: readonly string[];
   readonly catalog?: { readonly address: URL; readonly firstRoot?: string };
   readonly version: string;
+  /** The folder of the built web console, where it is not the one that the checkout builds. */
+  readonly consoleFolder?: string;
   readonly clock?: () => Date;
   readonly random?: (bytes: number) => Buffer;
   /** Told of what a person must look at; one line of JSON each. */
@@ -119,7 +122,8 @@ async function networkListener(
     return { key, cert, ca: authority.certificate, minVersion: "TLSv1.3" } as const;
   };
   const tls = { ...(await secure()), requestCert: true, rejectUnauthorized: false };
-  const app = buildHttp(context, { listener: "network", tls, onBug: (...what) => logBug(options, ...what) });
+  const page = new PageFiles(options.consoleFolder ?? builtConsole);
+  const app = buildHttp(context, { listener: "network", tls, page, onBug: (...what) => logBug(options, ...what) });
   // The certificate is new at each start and lasts for ninety days; a server that runs on gets one each month.
   const renewal = setInterval(async () => {
     try {
