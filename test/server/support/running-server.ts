@@ -148,9 +148,9 @@ export async function certificateRequest(namedCurve = "P-256"): Promise<{ key: s
   return { key: x509.PemConverter.encode(der, "PRIVATE KEY"), request: request.toString("pem") };
 }
 
-type Exchange = Ask & { readonly ca: string };
+export type Exchange = Ask & { readonly ca: string };
 
-function exchange(url: URL, { method = "GET", body, raw, headers = {}, tls, ca }: Exchange): Promise<Answer> {
+export function exchange(url: URL, { method = "GET", body, raw, headers = {}, tls, ca }: Exchange): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const typed = payload === undefined ? headers : { "content-type": "application/json", ...headers };
