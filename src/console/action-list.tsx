@@ -16,7 +16,7 @@ const useStyles = makeStyles({
   list: { listStyleType: "none", margin: 0, padding: 0 },
   item: {
     display: "grid",
-    gridTemplateColumns: "minmax(0, 1fr) 110px auto",
+    gridTemplateColumns: "minmax(0, 1fr) 90px 184px",
     gap: "4px 16px",
     alignItems: "center",
     padding: "10px 0",
@@ -25,7 +25,7 @@ const useStyles = makeStyles({
   },
   name: { overflowWrap: "anywhere", margin: 0 },
   quiet: { color: tokens.colorNeutralForeground2, overflowWrap: "anywhere" },
-  reason: { gridColumn: "1 / -1", color: tokens.colorNeutralForeground1, overflowWrap: "anywhere", margin: 0 },
+  reason: { color: tokens.colorNeutralForeground1, overflowWrap: "anywhere", margin: "4px 0 0" },
   buttons: {
     display: "flex",
     gap: "6px",
@@ -63,7 +63,8 @@ const buttonWords: Readonly<Record<AdministratorEvent, string>> = {
 
 function ActionItem({ action, fleet }: { action: Action; fleet: Fleet }) {
   const styles = useStyles();
-  const [asking, setAsking] = useState<AdministratorEvent | undefined>(undefined);
+  const [asked, setAsked] = useState<AdministratorEvent | undefined>(undefined);
+  const [open, setOpen] = useState(false);
   const device = fleet.devices.find(({ id }) => id === action.deviceId);
   const hotpatch = fleet.hotpatches.find(({ id }) => id === action.hotpatchId);
   const names = { device: device?.name ?? action.deviceId, hotpatch: hotpatchName(hotpatch, action.hotpatchId) };
@@ -80,33 +81,38 @@ function ActionItem({ action, fleet }: { action: Action; fleet: Fleet }) {
           on {names.device}
           {device?.state === "revoked" ? " (cut off)" : ""} · <Moment at={action.changedAt} show="ago" />
         </Caption1>
+        {action.reason !== "" && (
+          <Body1 as="p" block className={styles.reason}>
+            {action.reason}
+          </Body1>
+        )}
       </div>
       <div>
         <StateBadge state={action.state} />
       </div>
       <div className={styles.buttons}>
-        {requests.map((event) => (
+        {requests.map((event, place) => (
           <Button
-            key={event}
+            // By its place: the focus stays where it was when what can be asked changes.
+            key={place === 0 ? "first" : "second"}
             size="small"
-            onClick={() => setAsking(event)}
+            onClick={() => {
+              setAsked(event);
+              setOpen(true);
+            }}
             aria-label={`${buttonWords[event]} ${names.hotpatch} on ${names.device}`}
           >
             {buttonWords[event]}
           </Button>
         ))}
       </div>
-      {action.reason !== "" && (
-        <Body1 as="p" className={styles.reason}>
-          {action.reason}
-        </Body1>
-      )}
-      {asking !== undefined && (
+      {asked !== undefined && (
         <RequestDialog
+          open={open}
           action={action}
-          event={asking}
+          event={asked}
           names={{ ...names, advisories }}
-          onClose={() => setAsking(undefined)}
+          onClose={() => setOpen(false)}
         />
       )}
     </li>
@@ -114,16 +120,18 @@ function ActionItem({ action, fleet }: { action: Action; fleet: Fleet }) {
 }
 
 interface RequestDialogProps {
+  readonly open: boolean;
   readonly action: Action;
   readonly event: AdministratorEvent;
   readonly names: { readonly device: string; readonly hotpatch: string; readonly advisories: string };
   onClose(): void;
 }
 
-function RequestDialog({ action, event, names, onClose }: RequestDialogProps) {
+function RequestDialog({ open, action, event, names, onClose }: RequestDialogProps) {
   const { title, confirm, what } = requestWords(event, names);
   return (
     <ChangeDialog
+      open={open}
       title={title}
       confirm={confirm}
       change={{ kind: "request", actionId: action.id, event }}

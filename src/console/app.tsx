@@ -34,8 +34,14 @@ const useStyles = makeStyles({
     boxSizing: "border-box",
     "@media (max-width: 480px)": { padding: "10px 10px 32px" },
   },
-  header: { display: "flex", alignItems: "center", gap: "12px", marginBottom: "16px", flexWrap: "wrap" },
-  title: { margin: 0, flexGrow: 1 },
+  header: {
+    display: "flex",
+    alignItems: "center",
+    gap: "8px 12px",
+    marginBottom: "16px",
+    "@media (max-width: 480px)": { gap: "6px" },
+  },
+  title: { margin: 0, flexGrow: 1, "@media (max-width: 480px)": { fontSize: tokens.fontSizeBase500 } },
   tiles: {
     display: "grid",
     gap: "12px",
@@ -56,6 +62,7 @@ const useStyles = makeStyles({
     },
   },
   figure: { "@media (max-width: 640px)": { fontSize: tokens.fontSizeHero700, lineHeight: tokens.lineHeightHero700 } },
+  signOut: { whiteSpace: "nowrap", minWidth: "auto" },
   quiet: { color: tokens.colorNeutralForeground2 },
   columns: {
     display: "grid",
@@ -150,7 +157,7 @@ function Header({ connection }: { connection: Connection }) {
           {label}
         </Badge>
       </span>
-      <Button appearance="subtle" onClick={signOut}>
+      <Button appearance="subtle" onClick={signOut} className={styles.signOut}>
         {failed ? "Sign out (failed, try again)" : "Sign out"}
       </Button>
     </header>
@@ -216,7 +223,9 @@ function SignedOut() {
         <Panel title="You are signed out">
           <Body1 as="p">On the machine where the server runs, as the user who runs it, type</Body1>
           <code className={styles.code}>rebootless server sign-in-link</code>
-          <Body1 as="p">and open the link that it prints. It works once and for 15 minutes.</Body1>
+          <Body1 as="p" block style={{ marginBottom: "16px" }}>
+            and open the link that it prints. It works once and for 15 minutes.
+          </Body1>
           <Button appearance="primary" onClick={() => location.assign("/")}>
             Look again
           </Button>

@@ -21,6 +21,8 @@ export function devicesInWords(count: number): string {
 }
 
 interface ChangeDialogProps {
+  /** Closed rather than taken away, so that the focus goes back to where it came from and the page is reachable again. */
+  readonly open: boolean;
   readonly title: string;
   readonly confirm: string;
   readonly change: Change;
@@ -29,10 +31,14 @@ interface ChangeDialogProps {
 }
 
 /** Stays open with the reason where the server declines. */
-export function ChangeDialog({ title, confirm, change, children, onClose }: ChangeDialogProps) {
-  const { mutate, isPending, error } = useChange(onClose);
+export function ChangeDialog({ open, title, confirm, change, children, onClose }: ChangeDialogProps) {
+  const { mutate, reset, isPending, error } = useChange(onClose);
+  const close = () => {
+    reset();
+    onClose();
+  };
   return (
-    <Dialog open onOpenChange={(_, { open }) => !open && onClose()}>
+    <Dialog open={open} onOpenChange={(_, { open: wanted }) => !wanted && close()}>
       <DialogSurface>
         <DialogBody>
           <DialogTitle>{title}</DialogTitle>
@@ -41,7 +47,7 @@ export function ChangeDialog({ title, confirm, change, children, onClose }: Chan
             {error !== null && <ProblemNote title="Not done." problem={error} />}
           </DialogContent>
           <DialogActions>
-            <Button appearance="secondary" onClick={onClose}>
+            <Button appearance="secondary" onClick={close}>
               Cancel
             </Button>
             <Button appearance="primary" disabledFocusable={isPending} onClick={() => mutate(change)}>
@@ -55,26 +61,29 @@ export function ChangeDialog({ title, confirm, change, children, onClose }: Chan
 }
 
 interface ApproveDialogProps {
+  readonly open: boolean;
   readonly hotpatch: Hotpatch;
   readonly groups: readonly Group[];
   readonly approvals: readonly Approval[];
   onClose(): void;
 }
 
-export function ApproveDialog({ hotpatch, groups, approvals, onClose }: ApproveDialogProps) {
+export function ApproveDialog({ open, hotpatch, groups, approvals, onClose }: ApproveDialogProps) {
   const taken = new Set(approvals.filter((a) => a.hotpatchId === hotpatch.id).map(({ groupId }) => groupId));
   const free = groups.filter(({ id }) => !taken.has(id));
-  const [groupId, setGroupId] = useState(free.find(({ id }) => id === "all")?.id ?? free[0]?.id ?? "");
-  const group = free.find(({ id }) => id === groupId);
+  const [chosen, setChosen] = useState("all");
+  const group = free.find(({ id }) => id === chosen) ?? free[0];
+  const groupId = group?.id ?? chosen;
   return (
     <ChangeDialog
+      open={open}
       title={`Approve ${hotpatchName(hotpatch, hotpatch.id)}`}
       confirm="Approve"
       change={{ kind: "approve", hotpatchId: hotpatch.id, groupId }}
       onClose={onClose}
     >
       <Field label="For the group">
-        <Select value={groupId} onChange={(_, { value }) => setGroupId(value)}>
+        <Select value={groupId} onChange={(_, { value }) => setChosen(value)}>
           {free.map(({ id, title, devices }) => (
             <option key={id} value={id}>
               {title === id ? id : `${title} (${id})`}: {devicesInWords(devices)}

@@ -61,6 +61,9 @@ export function HotpatchList({ fleet }: { fleet: Fleet }) {
 function HotpatchItem({ hotpatch, fleet }: { hotpatch: Hotpatch; fleet: Fleet }) {
   const styles = useStyles();
   const [approving, setApproving] = useState(false);
+  // Here rather than in the tag: the dialog outlives the approval that it takes back.
+  const [removing, setRemoving] = useState<Approval | undefined>(undefined);
+  const [askingRemoval, setAskingRemoval] = useState(false);
   const approvals = fleet.approvals.filter(({ hotpatchId }) => hotpatchId === hotpatch.id);
   const counts = standingCounts(fleet.actions.filter(({ hotpatchId }) => hotpatchId === hotpatch.id));
   const name = hotpatchName(hotpatch, hotpatch.id);
@@ -81,13 +84,25 @@ function HotpatchItem({ hotpatch, fleet }: { hotpatch: Hotpatch; fleet: Fleet })
         </Body1>
       </div>
       <div>
-        <Button disabled={everywhere} onClick={() => setApproving(true)} aria-label={`Approve ${name}`}>
+        <Button
+          disabledFocusable={everywhere}
+          onClick={() => setApproving(true)}
+          aria-label={everywhere ? undefined : `Approve … ${name}`}
+        >
           {everywhere ? "Approved for all groups" : "Approve …"}
         </Button>
       </div>
       <div className={styles.full}>
         {approvals.map((approval) => (
-          <ApprovalTag key={approval.id} approval={approval} name={name} fleet={fleet} />
+          <ApprovalTag
+            key={approval.id}
+            approval={approval}
+            name={name}
+            onTakeBack={() => {
+              setRemoving(approval);
+              setAskingRemoval(true);
+            }}
+          />
         ))}
         {approvals.length === 0 && <Caption1 className={styles.approvals}>Not approved for any group</Caption1>}
         {standings
@@ -98,46 +113,70 @@ function HotpatchItem({ hotpatch, fleet }: { hotpatch: Hotpatch; fleet: Fleet })
             </CountBadge>
           ))}
       </div>
-      {approving && (
-        <ApproveDialog
-          hotpatch={hotpatch}
-          groups={fleet.groups}
-          approvals={fleet.approvals}
-          onClose={() => setApproving(false)}
+      <ApproveDialog
+        open={approving}
+        hotpatch={hotpatch}
+        groups={fleet.groups}
+        approvals={fleet.approvals}
+        onClose={() => setApproving(false)}
+      />
+      {removing !== undefined && (
+        <RemovalDialog
+          open={askingRemoval}
+          approval={removing}
+          name={name}
+          fleet={fleet}
+          onClose={() => setAskingRemoval(false)}
         />
       )}
     </li>
   );
 }
 
-function ApprovalTag({ approval, name, fleet }: { approval: Approval; name: string; fleet: Fleet }) {
-  const [asking, setAsking] = useState(false);
-  const styles = useStyles();
-  const { withdrawn, staying } = effectOfRemoval(approval, fleet);
+interface ApprovalTagProps {
+  readonly approval: Approval;
+  readonly name: string;
+  onTakeBack(): void;
+}
+
+function ApprovalTag({ approval, name, onTakeBack }: ApprovalTagProps) {
   return (
-    <span className={styles.approvals}>
+    <span className={useStyles().approvals}>
       <Tag size="small">Approved for {approval.groupId}</Tag>
       <Button
         size="small"
         appearance="subtle"
-        onClick={() => setAsking(true)}
-        aria-label={`Take back the approval of ${name} for ${approval.groupId}`}
+        onClick={onTakeBack}
+        aria-label={`Take back … the approval of ${name} for ${approval.groupId}`}
       >
         Take back …
       </Button>
-      {asking && (
-        <ChangeDialog
-          title={`Take back the approval for ${approval.groupId}?`}
-          confirm="Take back"
-          change={{ kind: "take-back", approvalId: approval.id }}
-          onClose={() => setAsking(false)}
-        >
-          <p>
-            {name} is withdrawn from {devicesInWords(withdrawn)} on which it has not begun. It stays in place on{" "}
-            {devicesInWords(staying)}; there it goes only when it is reverted. You can approve it again.
-          </p>
-        </ChangeDialog>
-      )}
     </span>
+  );
+}
+
+interface RemovalDialogProps {
+  readonly open: boolean;
+  readonly approval: Approval;
+  readonly name: string;
+  readonly fleet: Fleet;
+  onClose(): void;
+}
+
+function RemovalDialog({ open, approval, name, fleet, onClose }: RemovalDialogProps) {
+  const { withdrawn, staying } = effectOfRemoval(approval, fleet);
+  return (
+    <ChangeDialog
+      open={open}
+      title={`Take back the approval for ${approval.groupId}?`}
+      confirm="Take back"
+      change={{ kind: "take-back", approvalId: approval.id }}
+      onClose={onClose}
+    >
+      <p>
+        {name} is withdrawn from {devicesInWords(withdrawn)} on which it has not begun. It stays in place on{" "}
+        {devicesInWords(staying)}; there it goes only when it is reverted. You can approve it again.
+      </p>
+    </ChangeDialog>
   );
 }

@@ -52,10 +52,20 @@ export function Panel({ title, extra, children }: { title: string; extra?: React
   );
 }
 
-export function Empty({ children }: { children: ReactNode }) {
+/** Commands stand between backticks. */
+export function Empty({ children }: { children: string }) {
+  const styles = useStyles();
   return (
-    <Body1 as="p" block className={useStyles().empty} style={{ margin: 0 }}>
-      {children}
+    <Body1 as="p" block className={styles.empty} style={{ margin: 0 }}>
+      {children.split("`").map((part, place) =>
+        place % 2 === 0 ? (
+          part
+        ) : (
+          <code key={part} className={styles.code}>
+            {part}
+          </code>
+        ),
+      )}
     </Body1>
   );
 }

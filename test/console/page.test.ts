@@ -41,7 +41,7 @@ test("from approval to verified and back, with no reload", options, async (t) =>
   await page.evaluate("window.sameDocument = true");
   const action = page.getByRole("listitem", { name: `${name} on web-1` });
   assert.equal(await action.count(), 0);
-  await page.getByRole("button", { name: `Approve ${name}` }).click();
+  await page.getByRole("button", { name: `Approve … ${name}` }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByText("the 1 device of this group").waitFor();
   await dialog.getByRole("button", { name: "Approve" }).click();
@@ -68,7 +68,7 @@ test("from approval to verified and back, with no reload", options, async (t) =>
   await action.getByRole("button", { name: /^Offer again/ }).click();
   await dialog.getByRole("button", { name: "Offer again" }).click();
   await action.getByText("Offered").waitFor();
-  await page.getByRole("button", { name: `Take back the approval of ${name} for all` }).click();
+  await page.getByRole("button", { name: `Take back … the approval of ${name} for all` }).click();
   await dialog.getByText("withdrawn from 1 device").waitFor();
   await dialog.getByRole("button", { name: "Take back" }).click();
   await action.getByText("Withdrawn").waitFor();
@@ -81,7 +81,7 @@ test("a change that the server declines is told with its code, and the dialog st
   await server.enrol("web-1");
   const { page } = await openTab(await openBrowser(t));
   await signIn(page, server);
-  await page.getByRole("button", { name: `Approve ${name}` }).click();
+  await page.getByRole("button", { name: `Approve … ${name}` }).click();
   // Somebody else is quicker.
   await ask(server.state, "approve", { body: { hotpatchId, groupId: "all" } });
   await page.getByRole("region", { name: "Timeline", includeHidden: true }).getByText("was approved for all").waitFor();
@@ -97,6 +97,7 @@ test("after a server that was killed comes back, the page goes on by itself and 
   const machine = await server.enrol("web-1");
   const { page, complaints } = await openTab(await openBrowser(t));
   await signIn(page, server);
+  await page.getByRole("listitem", { name: "web-1" }).waitFor();
   await page.evaluate("window.sameDocument = true");
   await server.end("SIGKILL");
   const banner = page.getByText("The connection to the server is broken.");
@@ -211,11 +212,12 @@ test("by keyboard alone", options, async (t) => {
   await server.enrol("web-1");
   const { page } = await openTab(await openBrowser(t));
   await signIn(page, server);
-  const approve = page.getByRole("button", { name: `Approve ${name}` });
+  const approve = page.getByRole("button", { name: `Approve … ${name}` });
   await approve.waitFor();
   const focused = () => page.evaluate<string | null>("document.activeElement.getAttribute('aria-label')");
-  for (let count = 0; count < 20 && (await focused()) !== `Approve ${name}`; count++) await page.keyboard.press("Tab");
-  assert.equal(await focused(), `Approve ${name}`);
+  for (let count = 0; count < 20 && (await focused()) !== `Approve … ${name}`; count++)
+    await page.keyboard.press("Tab");
+  assert.equal(await focused(), `Approve … ${name}`);
   await page.keyboard.press("Enter");
   const dialog = page.getByRole("dialog");
   await dialog.waitFor();
