@@ -8,6 +8,7 @@ import type { Fleet } from "./fleet-data.ts";
 import { byUrgency } from "./fleet-picture.ts";
 import { Moment } from "./moment.tsx";
 import { Empty, Panel } from "./panels.tsx";
+import { outcomeLines, type WithOutcomes } from "./process-outcomes.ts";
 import { StateBadge } from "./state-badge.tsx";
 
 const shownFirst = 25;
@@ -81,6 +82,11 @@ function ActionItem({ action, fleet }: { action: Action; fleet: Fleet }) {
           on {names.device}
           {device?.state === "revoked" ? " (cut off)" : ""} · <Moment at={action.changedAt} show="ago" />
         </Caption1>
+        {outcomeLines(action as Action & WithOutcomes).map((line) => (
+          <Caption1 key={line} block className={styles.quiet}>
+            {line}
+          </Caption1>
+        ))}
         {action.reason !== "" && (
           <Body1 as="p" block className={styles.reason}>
             {action.reason}

@@ -11,7 +11,9 @@ import {
 } from "../../src/api/schemas.ts";
 import { possibleRequests, stateWords } from "../../src/console/action-words.ts";
 import { eventSentence } from "../../src/console/event-sentence.ts";
+import { factLines } from "../../src/console/fact-lines.ts";
 import { byUrgency, effectOfRemoval, fleetPicture } from "../../src/console/fleet-picture.ts";
+import { outcomeLines } from "../../src/console/process-outcomes.ts";
 import { actionTable } from "../../src/server/actions/state-machine.ts";
 
 const at = "2026-01-02T03:04:05.678Z";
@@ -32,7 +34,7 @@ function device(id: string, extra: Partial<Device> = {}): Device {
 function action(deviceId: string, state: ActionState, extra: Partial<Action> = {}): Action {
   const wanted = ["reverting", "reverted", "withdrawn"].includes(state) ? "reverted" : "applied";
   const fixed = { hotpatchId: "one", reason: "", createdAt: at, changedAt: at, times: {} };
-  return { id: `${deviceId}-${state}`, deviceId, wanted, state, ...fixed, ...extra };
+  return { id: `${deviceId}-${state}`, deviceId, wanted, state, ...fixed, ...extra } as Action;
 }
 
 test("a device counts as protected when all that is meant for it is verified", () => {
@@ -52,6 +54,26 @@ test("a device counts as protected when all that is meant for it is verified", (
     byUrgency(actions).map(({ state }) => stateWords[state].standing),
     ["person", "person", "waiting", "protected", "protected", "off"],
   );
+});
+
+test("facts and processes are told in lines", () => {
+  const facts = {
+    ...{ "os.name": "Debian GNU/Linux 12", "kernel.release": "6.1.0", "cpu.architecture": "x86_64", processes: 2 },
+    ...{ "process.7.command": "node server.js", "process.7.packages": ["json5@2.2.1"], "process.8.command": "node" },
+  };
+  assert.deepEqual(factLines(facts), [
+    "Debian GNU/Linux 12 · 6.1.0 · x86_64",
+    "2 Node.js processes",
+    "PID 7 node server.js: has json5@2.2.1; no hotpatch in memory",
+  ]);
+  assert.deepEqual(factLines({ "process.7.hotpatches": ["one"] }), ["1 Node.js process", "PID 7: in memory one"]);
+  assert.deepEqual(factLines({}), []);
+  const refused = { pid: 8, state: "refused", command: "node x", code: "target/debugger-attached" };
+  assert.deepEqual(outcomeLines({ processes: [{ pid: 7, state: "verified" }, refused] }), [
+    "2 processes: 1 verified, 1 refused",
+    "PID 8 node x refused (target/debugger-attached)",
+  ]);
+  assert.deepEqual(outcomeLines({}), []);
 });
 
 test("taking an approval back withdraws what has not begun and no other group approves", () => {

@@ -30,7 +30,13 @@ async function signIn(page: Page, server: ServerProcess): Promise<void> {
   await page.getByText("Live", { exact: true }).waitFor();
 }
 
-const linux = { "os.name": "Debian GNU/Linux 12", kernel: "6.1.0", architecture: "x64" };
+const linux = {
+  "os.name": "Debian GNU/Linux 12",
+  "kernel.release": "6.1.0",
+  "cpu.architecture": "x86_64",
+  processes: 2,
+};
+const running = { "process.4711.command": "node server.js", "process.4711.packages": ["sanitise@1.4.0"] };
 const name = "sanitise 1.4.0 → 1.4.1";
 
 test("from approval to verified and back, with no reload", options, async (t) => {
@@ -171,9 +177,7 @@ test("light and dark, phone and desktop: nothing is cut off, and axe-core finds 
   const { server, hotpatchId } = await openServer(t);
   const machines = [];
   for (const host of ["web-1", "web-2", "db-with-a-rather-long-host-name.internal.example"]) {
-    machines.push(
-      await server.enrol(host, { ...linux, "process.4711.command": "node", "process.4712.command": "node" }),
-    );
+    machines.push(await server.enrol(host, { ...linux, ...running }));
   }
   await ask(server.state, "approve", { body: { hotpatchId, groupId: "all" } });
   const ways = [wholeWay, wholeWay.slice(0, 4), ["fetch-started", "refuse"]];

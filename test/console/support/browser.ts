@@ -29,6 +29,8 @@ export async function openTab(browser: Browser, options: BrowserContextOptions =
   const context = await browser.newContext({
     ignoreHTTPSErrors: true,
     viewport: { width: 1280, height: 900 },
+    // Nothing is looked at while it fades in.
+    reducedMotion: "reduce",
     ...options,
   });
   const page = await context.newPage();
