@@ -70,19 +70,7 @@ function HotpatchItem({ hotpatch, fleet }: { hotpatch: Hotpatch; fleet: Fleet })
   const everywhere = fleet.groups.every(({ id }) => approvals.some(({ groupId }) => groupId === id));
   return (
     <li className={styles.item} aria-label={name}>
-      <div>
-        <div className={styles.row}>
-          <Subtitle2 as="h3" className={styles.name}>
-            {name}
-          </Subtitle2>
-          {hotpatch.advisories.map((advisory) => (
-            <AdvisoryBadge key={advisory.id} {...advisory} />
-          ))}
-        </div>
-        <Body1 as="p" block className={styles.title} style={{ margin: "2px 0 0" }}>
-          {hotpatch.title}
-        </Body1>
-      </div>
+      <HotpatchHead hotpatch={hotpatch} name={name} />
       <div>
         <Button
           disabledFocusable={everywhere}
@@ -130,6 +118,25 @@ function HotpatchItem({ hotpatch, fleet }: { hotpatch: Hotpatch; fleet: Fleet })
         />
       )}
     </li>
+  );
+}
+
+function HotpatchHead({ hotpatch, name }: { hotpatch: Hotpatch; name: string }) {
+  const styles = useStyles();
+  return (
+    <div>
+      <div className={styles.row}>
+        <Subtitle2 as="h3" className={styles.name}>
+          {name}
+        </Subtitle2>
+        {hotpatch.advisories.map((advisory) => (
+          <AdvisoryBadge key={advisory.id} {...advisory} />
+        ))}
+      </div>
+      <Body1 as="p" block className={styles.title} style={{ margin: "2px 0 0" }}>
+        {hotpatch.title}
+      </Body1>
+    </div>
   );
 }
 
