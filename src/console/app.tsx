@@ -119,7 +119,7 @@ export function App() {
               </div>
               <div className={styles.column}>
                 <DeviceList fleet={fleet.data} />
-                <Timeline events={live.events} fleet={fleet.data} />
+                <Timeline live={live} fleet={fleet.data} />
               </div>
             </div>
           </>

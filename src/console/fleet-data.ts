@@ -57,10 +57,6 @@ export function useFacts({ id, factsRevision }: Device) {
   });
 }
 
-export function useSession() {
-  return useQuery({ queryKey: ["session"], queryFn: () => ask("GET", "/v1/session") });
-}
-
 export type Change =
   | { readonly kind: "approve"; readonly hotpatchId: string; readonly groupId: string }
   | { readonly kind: "take-back"; readonly approvalId: string }

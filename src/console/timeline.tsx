@@ -5,8 +5,9 @@ import type { Event } from "../api/schemas.ts";
 import { hotpatchName } from "./action-words.ts";
 import { eventSentence, type Names, type Sentence } from "./event-sentence.ts";
 import type { Fleet } from "./fleet-data.ts";
+import type { LiveEvents } from "./live-events.ts";
 import { Moment } from "./moment.tsx";
-import { Empty, Panel } from "./panels.tsx";
+import { Empty, Loading, Panel } from "./panels.tsx";
 
 const shown = 60;
 
@@ -29,11 +30,11 @@ const useStyles = makeStyles({
   quiet: { color: tokens.colorNeutralForeground2, overflowWrap: "anywhere" },
 });
 
-export function Timeline({ events, fleet }: { events: readonly Event[]; fleet: Fleet }) {
+export function Timeline({ live, fleet }: { live: LiveEvents; fleet: Fleet }) {
   const styles = useStyles();
   const [everyStep, setEveryStep] = useState(false);
   const names = namesOf(fleet);
-  const told = events
+  const told = live.events
     .map((event) => ({ event, sentence: eventSentence(event, names) }))
     .filter(({ sentence }) => everyStep || !sentence.step)
     .slice(0, shown);
@@ -42,7 +43,7 @@ export function Timeline({ events, fleet }: { events: readonly Event[]; fleet: F
       title="Timeline"
       extra={<Switch label="Every step" checked={everyStep} onChange={(_, { checked }) => setEveryStep(checked)} />}
     >
-      {told.length === 0 && <Empty>Nothing has happened yet.</Empty>}
+      {told.length === 0 && (live.loaded ? <Empty>Nothing has happened yet.</Empty> : <Loading what="the events" />)}
       <ol className={styles.list}>
         {told.map(({ event, sentence }) => (
           <TimelineItem key={event.sequence} event={event} sentence={sentence} />

@@ -36,6 +36,8 @@ export interface RunOptions {
   readonly consoleFolder?: string;
   readonly clock?: () => Date;
   readonly random?: (bytes: number) => Buffer;
+  /** Does work again and again, until the answered function is called; the machine's timer unless told. */
+  readonly repeat?: (everyMs: number, work: () => Promise<void>) => () => void;
   /** Told of what a person must look at; one line of JSON each. */
   log(line: Record<string, unknown>): void;
 }
@@ -124,21 +126,26 @@ async function networkListener(
   const tls = { ...(await secure()), requestCert: true, rejectUnauthorized: false };
   const page = new PageFiles(options.consoleFolder ?? builtConsole);
   const app = buildHttp(context, { listener: "network", tls, page, onBug: (...what) => logBug(options, ...what) });
-  // The certificate is new at each start and lasts for ninety days; a server that runs on gets one each month.
-  const renewal = setInterval(async () => {
+  // The certificate is new at each start and lasts for ninety days; a server that runs on gets one every twenty days.
+  const stop = (options.repeat ?? repeatByTimer)(20 * dayMs, async () => {
     try {
       (app.server as unknown as TlsServer).setSecureContext(await secure());
     } catch (error) {
       options.log({ level: "error", message: "the server's certificate could not be renewed", error: String(error) });
     }
-  }, 20 * dayMs);
-  renewal.unref();
+  });
   closing.push(async () => {
-    clearInterval(renewal);
+    stop();
     await app.close();
   });
   await listen(app, { host: options.host, port: options.port });
   return app;
+}
+
+function repeatByTimer(everyMs: number, work: () => Promise<void>): () => void {
+  const timer = setInterval(work, everyMs);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 /** A unix socket in a folder of mode 0700: whoever can open it is the owner of the state, or root. */
