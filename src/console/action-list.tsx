@@ -17,7 +17,7 @@ const useStyles = makeStyles({
   list: { listStyleType: "none", margin: 0, padding: 0 },
   item: {
     display: "grid",
-    gridTemplateColumns: "minmax(0, 1fr) 90px 184px",
+    gridTemplateColumns: "minmax(0, 1fr) 90px 212px",
     gap: "4px 16px",
     alignItems: "center",
     padding: "10px 0",
@@ -31,7 +31,7 @@ const useStyles = makeStyles({
     display: "flex",
     gap: "6px",
     justifyContent: "flex-end",
-    minWidth: "100px",
+    whiteSpace: "nowrap",
     "@media (max-width: 480px)": { gridColumn: "1 / -1", justifyContent: "flex-start" },
   },
 });
