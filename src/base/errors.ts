@@ -34,6 +34,8 @@ export const errorCodes = {
   "server/storage": "failure",
   "server/answer": "failure",
   "server/listen": "failure",
+  "server/unknown-name": "input",
+  "server/wrong-authority": "failure",
   "failure/catalog-unreachable": "failure",
   "failure/catalog-state": "failure",
   "failure/file-write": "failure",

@@ -16,9 +16,11 @@ import { checkJsonBounds } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { checkSchema } from "../../hotpatch/schema-check.ts";
+import type { PageFiles } from "../console/page-files.ts";
 import type { Principal, ServerContext } from "../context.ts";
 import { followEvents } from "../events/events.ts";
 import { sessionByDigest, signIn } from "../sign-in/sign-in.ts";
+import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
 import { handlers, type PlainRouteName } from "./handlers.ts";
 import { admit, type Listener, sessionCookie } from "./principal.ts";
 import { problemFor } from "./problems.ts";
@@ -42,6 +44,8 @@ export interface HttpOptions {
   readonly listener: Listener;
   /** For the network listener. */
   readonly tls?: ServerOptions;
+  /** The web console, for the network listener. */
+  readonly page?: PageFiles;
   /** Told of every bug, with what was thrown. */
   onBug(thrown: unknown, route: string): void;
 }
@@ -70,13 +74,17 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
   });
   app.setErrorHandler(async (thrown, request, reply) => {
     const problem = problemFor(thrown);
+    // The page explains a link that no longer works, where a person opened it.
+    const pageInstead = problem.code === "access/token-invalid" && request.method === "GET" && wantsPage(request);
+    if (pageInstead && options.page !== undefined) return sendIndex(options.page, request, reply.code(problem.status));
     if (problem.status === 500) options.onBug(thrown, request.routeOptions.url ?? "");
-    await sendProblem(reply, problem);
+    return await sendProblem(reply, problem);
   });
   app.setNotFoundHandler(async (_request, reply) => {
     const problem = problemOf("request/not-found", 404, "There is nothing here; /v1/openapi.json lists what there is.");
     await sendProblem(reply, problem);
   });
+  if (options.page !== undefined) registerConsole(app, options.page);
   const attempts = new RateLimit(apiLimits.attemptsPerMinute, context.clock);
   for (const [name, spec] of Object.entries(routes) as [RouteName, RouteSpec][]) {
     app.route({
@@ -213,7 +221,8 @@ function answerStream(
 
 /** Server-sent events (HTML section 9.2.5); a comment where nothing happens. */
 async function* streamed(events: AsyncGenerator<Event | undefined>): AsyncGenerator<string> {
-  yield ": this is the stream of events\n\n";
+  // A browser whose connection broke tries again after so many milliseconds.
+  yield "retry: 1000\n\n";
   for await (const event of events) {
     yield event === undefined ? ":\n\n" : `id: ${event.sequence}\ndata: ${JSON.stringify(event)}\n\n`;
   }

@@ -9,7 +9,7 @@ import { listHotpatches } from "../catalog/catalog.ts";
 import { instant, type Principal, type ServerContext } from "../context.ts";
 import * as devices from "../devices/devices.ts";
 import * as enrolment from "../enrolment/enrolment.ts";
-import { eventsAfter } from "../events/events.ts";
+import { eventsAfter, eventsBefore } from "../events/events.ts";
 import * as groups from "../groups/groups.ts";
 import { makeSignInLink, signOut } from "../sign-in/sign-in.ts";
 
@@ -101,7 +101,10 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   getAction: ({ database }, { params }) => actions.getAction(database, params.actionId),
   requestAction: (context, { params, body }) => actions.requestAction(context, params.actionId, body.event),
 
-  listEvents: async ({ database }, { query }) => ({
-    items: await eventsAfter(database, query.after ?? 0, query.limit ?? apiLimits.pageItemsByDefault),
+  listEvents: async ({ database }, { query: { after = 0, before, limit = apiLimits.pageItemsByDefault } }) => ({
+    items:
+      before === undefined
+        ? await eventsAfter(database, after, limit)
+        : await eventsBefore(database, { after, before, limit }),
   }),
 };
