@@ -5,12 +5,14 @@
  */
 import type { ProcessOutcome } from "../api/schemas.ts";
 import { RebootlessError } from "../base/errors.ts";
-import { type RefusalCode, RefusalError } from "../base/refusal.ts";
+import { type Refusal, type RefusalCode, RefusalError } from "../base/refusal.ts";
 import type { Outcome, ProcessReference } from "../engine/engine.ts";
 import { NodeEngine, type NodePlan } from "../engine/node/node-engine.ts";
+import { installedPackages } from "../engine/process-inventory.ts";
 import { isUnconcerned, type Treated, treat, treatEach } from "../engine/sweep.ts";
 import type { OpenedHotpatch } from "../hotpatch/open-hotpatch.ts";
 import { printable } from "../hotpatch/printable.ts";
+import type { ProcessInfo } from "../process/process.ts";
 import type { CourseOutcome, KnownProcess } from "./course.ts";
 import { keyOf, type SeenProcess } from "./process-scanner.ts";
 
@@ -48,13 +50,13 @@ export class Treatment {
     const treated = await this.#each(seen, async (target) => {
       this.#plans.set(keyOf(target), await this.#planFor(target));
     });
-    return results(treated, seen, () => ({ state: "patched" }));
+    return this.#results(treated, seen, () => ({ state: "patched" }));
   }
 
   /** A process that has it already is counted among those that have it, after another look at it. */
   async apply(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
     const treated = await this.#each(seen, async (target) => await this.#applyTo(target));
-    return results(treated, seen, ({ pauseMs }) => ({ state: "patched", pauseMs }));
+    return this.#results(treated, seen, ({ pauseMs }) => ({ state: "patched", pauseMs }));
   }
 
   /** Applies and verifies in one process that started later. */
@@ -87,14 +89,14 @@ export class Treatment {
         throw new RebootlessError("failure/verify", `It did not hold, and was taken out again: ${why}.`);
       });
       if (treated.kind === "done" && !treated.result) continue;
-      found.push(...results([treated], [process], () => ({ state: "verified" })));
+      found.push(...this.#results([treated], [process], () => ({ state: "verified" })));
     }
     return found;
   }
 
   async revert(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
     const treated = await this.#each(seen, async (target) => await this.#engine.revert(target, this.#opened.hotpatch));
-    return results(treated, seen, ({ pauseMs }) => ({ state: "reverted", pauseMs }));
+    return this.#results(treated, seen, ({ pauseMs }) => ({ state: "reverted", pauseMs }));
   }
 
   async #planFor(target: ProcessReference): Promise<NodePlan> {
@@ -104,7 +106,6 @@ export class Treatment {
   }
 
   async #applyTo(target: ProcessReference): Promise<Outcome> {
-    const { hotpatch } = this.#opened;
     const key = keyOf(target);
     const plan = this.#plans.get(key) ?? (await this.#planFor(target));
     this.#plans.delete(key);
@@ -136,6 +137,37 @@ export class Treatment {
     );
   }
 
+  #results<Result>(
+    treated: readonly Treated<Result>[],
+    seen: readonly SeenProcess[],
+    done: (result: Result) => Pick<ProcessOutcome, "state" | "pauseMs">,
+  ): ProcessResult[] {
+    const infos = new Map(seen.map(({ key, info }) => [key, info]));
+    return treated.flatMap((entry): ProcessResult[] => {
+      const { pid } = entry.target;
+      const info = infos.get(keyOf(entry.target));
+      const command = (info?.commandLine ?? []).join(" ").slice(0, commandCharacters);
+      const common = { pid, command: printable(command).slice(0, 200) };
+      if (entry.kind === "done") return [{ ...common, ...done(entry.result) }];
+      if (entry.kind === "failed") {
+        const { code, message } = entry.failure;
+        return [{ ...common, state: "failed", code, message }];
+      }
+      const [refusal] = entry.refusals.filter((given) => this.#counts(given, info));
+      if (refusal === undefined) return [];
+      return [{ ...common, state: "refused", code: refusal.code, message: refusal.message }];
+    });
+  }
+
+  /** A process that cannot be looked into counts where the package lies where it looks for packages; else every debugger on the machine would be in the way of every hotpatch. */
+  #counts(refusal: Refusal, info: ProcessInfo | undefined): boolean {
+    if (isUnconcerned(refusal) || tooEarly.has(refusal.code)) return false;
+    if (fromInside.has(refusal.code) || info === undefined) return true;
+    const { target } = this.#opened.hotpatch.manifest;
+    if (target.kind !== "npm") return true;
+    return installedPackages(info).some(({ name, version }) => name === target.name && version === target.version);
+  }
+
   async #treat<Result>(target: ProcessReference, action: (target: ProcessReference) => Promise<Result>) {
     return await treat(target, action);
   }
@@ -147,26 +179,11 @@ export function known({ pid, startTicks }: ProcessReference): KnownProcess {
 
 const commandCharacters = 120;
 
-function results<Result>(
-  treated: readonly Treated<Result>[],
-  seen: readonly SeenProcess[],
-  done: (result: Result) => Pick<ProcessOutcome, "state" | "pauseMs">,
-): ProcessResult[] {
-  const infos = new Map(seen.map(({ key, info }) => [key, info]));
-  return treated.flatMap((entry): ProcessResult[] => {
-    const { pid } = entry.target;
-    const words = infos.get(keyOf(entry.target))?.commandLine ?? [];
-    const common = { pid, command: printable(words.join(" ").slice(0, commandCharacters)).slice(0, 200) };
-    if (entry.kind === "done") return [{ ...common, ...done(entry.result) }];
-    if (entry.kind === "failed") {
-      const { code, message } = entry.failure;
-      return [{ ...common, state: "failed", code, message }];
-    }
-    const [refusal] = entry.refusals.filter((given) => !isUnconcerned(given) && !tooEarly.has(given.code));
-    if (refusal === undefined) return [];
-    return [{ ...common, state: "refused", code: refusal.code, message: refusal.message }];
-  });
-}
+/** Found only once the process was looked into: it has the package. */
+const fromInside: ReadonlySet<string> = new Set<RefusalCode>([
+  ...(["target/version-mismatch", "target/conflicting-hotpatch"] as const),
+  ...(["plan/rehearsal", "plan/active-function", "plan/no-way"] as const),
+]);
 
 /**
  * What comes of an action whose processes did not all fare alike.

@@ -3,7 +3,8 @@
  *
  * A process is looked at when it is first seen; one without the package may load it later, and is looked at again, less and less often.
  */
-import type { SeenProcess } from "./process-scanner.ts";
+import type { KnownProcess } from "./course.ts";
+import { keyOf, type SeenProcess } from "./process-scanner.ts";
 
 /** `clear`: a process that was in the way could take the hotpatch now. */
 export type LookState = "verified" | "absent" | "refused" | "clear";
@@ -24,8 +25,12 @@ export class Watch {
   /** Ids of processes that refused when the whole course was gone through. */
   readonly #hindrances: ReadonlySet<number>;
 
-  constructor(hindrances: readonly number[]) {
+  /** `patched` were looked at when the course was gone through, and need no look now. */
+  constructor(hindrances: readonly number[], patched: readonly KnownProcess[]) {
     this.#hindrances = new Set(hindrances);
+    for (const process of patched) {
+      this.#looks.set(keyOf(process), { state: "verified", looks: 1, nextMs: Number.POSITIVE_INFINITY });
+    }
   }
 
   /** Drops what is known of processes that have ended. */

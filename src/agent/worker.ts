@@ -185,7 +185,7 @@ export class Worker {
   /** Looks at one process that is due; false when none is. */
   async #watchOver(course: Course, seen: readonly SeenProcess[]): Promise<boolean> {
     const { actionId, hotpatchId } = course;
-    const watch = this.#watches.get(actionId) ?? new Watch(hinderedIn(course));
+    const watch = this.#watches.get(actionId) ?? new Watch(hinderedIn(course), course.patched);
     this.#watches.set(actionId, watch);
     watch.forget(seen);
     const process = watch.nextDue(seen, performance.now());

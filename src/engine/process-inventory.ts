@@ -77,7 +77,7 @@ function packagesOf(pid: number, files: readonly string[]): ListedPackage[] {
 const installedLimit = 2000;
 
 /** What lies in the node_modules folders above the program's main file, in the process's own file system. */
-function installedPackages({ pid, commandLine }: ProcessInfo): ListedPackage[] {
+export function installedPackages({ pid, commandLine }: ProcessInfo): ListedPackage[] {
   const script = commandLine.slice(1).find((word) => !word.startsWith("-"));
   const found: ListedPackage[] = [];
   if (script === undefined) return found;
