@@ -8,7 +8,6 @@ import { loadTrustStore } from "../../hotpatch/trust-store.ts";
 import { catalogLimits } from "../../repository/catalog-limits.ts";
 import type { CatalogClient, CatalogHotpatch } from "../../repository/client/catalog-client.ts";
 import { catalogFolders, hotpatchFolder } from "../../repository/layout.ts";
-import type { ServerContext } from "../context.ts";
 import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/page.ts";
 
 /** For how long a verified list is shown again without another look, in milliseconds. */
@@ -79,7 +78,7 @@ export async function listHotpatches(catalog: Catalog | undefined, asked: PageAs
  * What a machine pins at its enrolment.
  * The authors' keys are those that the administrator entrusted when he started the server; a hotpatch of anybody else is refused on the machine.
  */
-export async function trustFor({ catalog, trustFolder }: ServerContext): Promise<Trust> {
+export async function trustFor(catalog: Catalog | undefined, trustFolder: string): Promise<Trust> {
   const store = await loadTrustStore(trustFolder);
   const authorKeys = [...store.keys.values()].map(({ publicKey }) => publicKeyPem(publicKey));
   return { catalogRoot: (await catalog?.trustedRoot()) ?? null, authorKeys };

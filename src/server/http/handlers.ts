@@ -51,7 +51,7 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   poll: (context, { query }, caller) =>
     actions.poll(context, deviceIdOf(caller), { after: query.after, waitMs: query.waitMs ?? 0, gone: caller.gone }),
   report: (context, { body }, caller) => actions.takeReport(context, deviceIdOf(caller), body),
-  trust: (context) => trustFor(context),
+  trust: ({ catalog, trustFolder }) => trustFor(catalog, trustFolder),
 
   session: async (_context, _asked, { principal }) => {
     if (principal.kind !== "administrator") return { administrator: principal.kind };
