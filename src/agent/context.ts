@@ -27,6 +27,8 @@ export interface AgentContext {
   log(line: LogLine): void;
   /** Told before and after each write of the journal and each effect. */
   onPoint(point: string): void;
+  /** Processes have other hotpatches than before. */
+  noteProcessesChanged(): void;
   /** Something waits to be told to the server. */
   wakeReporter(): void;
   /** There is work to do. */

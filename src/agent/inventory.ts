@@ -12,21 +12,25 @@ const msPerTick = 10;
 
 export class Inventory {
   #described = new Map<string, { told: ToldProcess; atMs: number }>();
+  #changes = 0;
 
   /** What a hotpatch in a process changes is told the next time. */
   invalidate(): void {
+    this.#changes += 1;
     this.#described.clear();
   }
 
   async of(seen: readonly SeenProcess[]): Promise<ToldProcess[]> {
     const now = performance.now();
+    const changes = this.#changes;
     const described = new Map<string, { told: ToldProcess; atMs: number }>();
     for (const process of seen) {
       const known = this.#described.get(process.key);
       const entry = known !== undefined && now - known.atMs < againMs ? known : await describe(process, now);
       if (entry !== undefined) described.set(process.key, entry);
     }
-    this.#described = described;
+    // Some were described before the change that came meanwhile.
+    this.#described = changes === this.#changes ? described : new Map();
     return [...described.values()].map(({ told }) => told);
   }
 }

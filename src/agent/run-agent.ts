@@ -76,10 +76,8 @@ class RunningAgent {
       store: new HotpatchStore(folder),
       scanner: new ProcessScanner(),
       link: () => this.#link,
-      wakeReporter: () => {
-        this.#inventory.invalidate();
-        this.#conversation.wakeReporter();
-      },
+      noteProcessesChanged: () => this.#inventory.invalidate(),
+      wakeReporter: () => this.#conversation.wakeReporter(),
       wakeWorker: () => this.#work.wake(),
     };
     this.#worker = new Worker(this.#context);

@@ -179,6 +179,7 @@ export class Worker {
     const level = arrow.to === "failed" || arrow.to === "refused" ? "warning" : "info";
     const why = reason === "" ? {} : { reason };
     log({ level, message: "action", hotpatch: course.hotpatchId, from: course.stage, to: arrow.to, ...why });
+    this.#context.noteProcessesChanged();
     this.#context.wakeReporter();
   }
 
@@ -203,6 +204,7 @@ export class Worker {
     const current = this.#context.journal.state.courses.get(actionId);
     if (current?.stage !== course.stage) return true;
     const state = result === undefined ? "absent" : result.state === "verified" ? "verified" : "refused";
+    if (state === "verified") this.#context.noteProcessesChanged();
     if (result !== undefined) this.#tell(hotpatchId, result, watch.isNews(process, state));
     const lasts = watch.note(process, state, performance.now());
     if (lasts && course.stage === "verified") this.#again(current);
