@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask } from "../../src/cli/server-client.ts";
-import { confine } from "./support/confined.ts";
+import { confine, isConfined } from "./support/confined.ts";
 import { hotpatchId, openScene, until } from "./support/scene.ts";
 
 const limits = { timeout: 240_000 };
 
-confine("the agent, among the processes of this test alone", import.meta.filename, () => {
+confine("the agent, among the processes of this test alone", import.meta.filename);
+
+if (isConfined) {
   test("approve, and it is closed; revert, and it is as before; later processes follow", limits, async (t) => {
     const scene = await openScene(t);
     const [one, two] = [await scene.startService(), await scene.startService()];
@@ -47,4 +49,4 @@ confine("the agent, among the processes of this test alone", import.meta.filenam
     assert.equal(agent.child.exitCode, 0, agent.said);
     assert.equal(await after.hole(), "open", "what was taken back is put into no process");
   });
-});
+}

@@ -24,9 +24,9 @@ export function made(): { readonly hotpatch: string; readonly author: string } {
   return JSON.parse(process.env.REBOOTLESS_TEST_MADE ?? "{}");
 }
 
-/** Runs the tests of a file in there; `tests` registers them. */
-export function confine(name: string, file: string, tests: () => void, timeoutMs = 540_000): void {
-  if (isConfined) return tests();
+/** Runs a file of tests in there, as one test; the file registers its own where `isConfined`. */
+export function confine(name: string, file: string, timeoutMs = 540_000): void {
+  if (isConfined) return;
   const possible = spawnSync("unshare", [...unshare, "sh", "-c", setUp, "sh", "true"], { encoding: "utf8" });
   const skip =
     possible.status === 0 ? false : `no namespaces can be made here: ${possible.stderr ?? String(possible.error)}`;
