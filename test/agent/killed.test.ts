@@ -41,7 +41,7 @@ confine("an agent that is killed at each step", import.meta.filename);
 if (isConfined) {
   test("on the way in and on the way back", { timeout: 530_000 }, async (t) => {
     const scene = await openScene(t);
-    const services = [await scene.startService(), await scene.startService()];
+    const services = [await scene.startService()];
     const folder = await scene.enrol("web-1");
     await scene.approve();
     for (const [index, point] of onTheWay.entries()) {

@@ -1,14 +1,27 @@
 /** What goes wrong around the agent, and where it ends all the same. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { ask } from "../../src/cli/server-client.ts";
 import { confine, isConfined } from "./support/confined.ts";
 import { openScene, until } from "./support/scene.ts";
 
 const limits = { timeout: 240_000 };
+
+/** A file system of 2 MiB of this test's own. */
+function mountSmall(t: TestContext): string {
+  const folder = mkdtempSync(path.join(tmpdir(), "rebootless-small-"));
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "none", folder], { encoding: "utf8" });
+  assert.equal(mounted.status, 0, mounted.stderr);
+  t.after(() => {
+    spawnSync("umount", ["-l", folder]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return folder;
+}
 
 confine("trouble around the agent", import.meta.filename);
 
@@ -165,15 +178,16 @@ if (isConfined) {
   test("on a full disk nothing is begun; with room again it goes on", limits, async (t) => {
     const scene = await openScene(t);
     const service = await scene.startService();
-    const folder = path.join(scene.folder, "web-1");
-    mkdirSync(folder);
-    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "none", folder], { encoding: "utf8" });
-    assert.equal(mounted.status, 0, mounted.stderr);
-    t.after(() => spawnSync("umount", ["-l", folder]));
-    await scene.enrol("web-1");
-    const ballast = path.join(folder, "ballast");
-    assert.throws(() => writeFileSync(ballast, Buffer.alloc(4 * 1024 * 1024)), /ENOSPC/);
+    const folder = path.join(mountSmall(t), "web-1");
+    await scene.enrolInto(folder);
     const agent = scene.startAgent(folder);
+    await until(
+      "the agent is there",
+      () => agent.said.includes("the server answers"),
+      () => agent.said,
+    );
+    const ballast = path.join(path.dirname(folder), "ballast");
+    assert.throws(() => writeFileSync(ballast, Buffer.alloc(4 * 1024 * 1024)), /ENOSPC/);
     await scene.approve();
     await until(
       "the agent says so",
@@ -185,4 +199,24 @@ if (isConfined) {
     await scene.untilState("verified", agent);
     assert.equal(await service.hole(), "closed");
   });
+
+  // Within a namespace of users there is nobody else to be.
+  if (/^\s*0\s+0\s+4294967295/.test(readFileSync("/proc/self/uid_map", "utf8"))) {
+    test("an ordinary user's agent looks after his own processes, and no others", limits, async (t) => {
+      const uid = 65_534;
+      const scene = await openScene(t);
+      const folder = await scene.enrol("web-1");
+      chmodSync(scene.folder, 0o711);
+      assert.equal(spawnSync("chown", ["-R", `${uid}:${uid}`, folder]).status, 0);
+      const [own, roots] = [await scene.startService({}, uid), await scene.startService()];
+      const agent = scene.startAgentAs(uid, folder);
+      await scene.approve();
+      const { processes } = await scene.untilState("verified", agent);
+      assert.deepEqual(
+        processes.map(({ pid }) => pid),
+        [own.pid],
+      );
+      assert.deepEqual([await own.hole(), await roots.hole()], ["closed", "open"]);
+    });
+  }
 }

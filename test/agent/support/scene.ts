@@ -93,8 +93,12 @@ export class Scene {
     this.shop = shop;
   }
 
-  #start(words: readonly string[], ipc = false, env: NodeJS.ProcessEnv = {}): ChildProcess {
+  #start(
+    words: readonly string[],
+    { ipc = false, env = {}, uid }: { ipc?: boolean; env?: NodeJS.ProcessEnv; uid?: number | undefined } = {},
+  ): ChildProcess {
     const child = spawn(process.execPath, words, {
+      ...(uid === undefined ? {} : { uid, gid: uid }),
       stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
       env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_OPTIONS: undefined, ...env },
       cwd: this.folder,
@@ -128,20 +132,28 @@ export class Scene {
 
   /** Enrols with the command, and answers the agent's folder. */
   async enrol(name: string): Promise<string> {
-    const { token } = await ask(this.state, "makeToken", { body: {} });
     const folder = path.join(this.folder, name);
+    await this.enrolInto(folder, name);
+    return folder;
+  }
+
+  async enrolInto(folder: string, name = "web-1"): Promise<void> {
+    const { token } = await ask(this.state, "makeToken", { body: {} });
     const words = ["agent", "enrol", "--server", "https://127.0.0.1:8443", "--state", folder, "--name", name];
     const { code, error } = await this.say(words, { REBOOTLESS_TOKEN: token });
     assert.equal(code, 0, error);
-    return folder;
   }
 
   startAgent(folder: string, ...stop: readonly string[]): Running {
     return new Running(this.#start([agentProgram, folder, ...stop]));
   }
 
-  async startService(env: NodeJS.ProcessEnv = {}): Promise<Service> {
-    const child = this.#start([service], true, env);
+  startAgentAs(uid: number, folder: string): Running {
+    return new Running(this.#start([agentProgram, folder], { uid }));
+  }
+
+  async startService(env: NodeJS.ProcessEnv = {}, uid?: number): Promise<Service> {
+    const child = this.#start([service], { ipc: true, env, uid });
     const [message] = (await once(child, "message")) as [{ listening: number }];
     const running = new Service(child);
     running.port = message.listening;
