@@ -84,7 +84,7 @@ export class Treatment {
         if (state === "in-place") return true;
         if (state === "absent" && !expected.has(process.key)) return false;
         if (state === "broken") await this.#engine.revert(target, this.#opened.hotpatch);
-        const bad = findings.find(({ holds }) => !holds);
+        const bad = findings.find((finding) => finding.state === "broken");
         const why = bad === undefined ? "it is not there any more" : `${bad.subject}: ${bad.evidence}`;
         throw new RebootlessError("failure/verify", `It did not hold, and was taken out again: ${why}.`);
       });
