@@ -27,6 +27,8 @@ export interface CommandIo {
   emit(data: unknown, text: string): Promise<boolean>;
   /** A line about work under way; goes to standard error, and nowhere with --json or --quiet. */
   progress(message: string): void;
+  /** A line of a log that goes on: its text for a person, and with --json the record as one line of JSON; goes to standard error. */
+  log(record: Readonly<Record<string, unknown>>, text: string): void;
   /** Something that the user must see even with --quiet; goes to standard error. */
   warn(message: string): void;
 }

@@ -100,6 +100,10 @@ function commandIo({ argv, env, cwd }: MainOptions, style: ReportStyle, { out, e
     progress(message) {
       if (!quiet) error.write(`${printableLine(message)}\n`);
     },
+    log(record, text) {
+      if (style.json) error.write(jsonLine(record));
+      else if (!quiet) error.write(`${printableLine(text)}\n`);
+    },
     warn(message) {
       // Each line of a long warning carries the label, so that none can pass for something else.
       for (const line of message.split("\n")) error.write(errorLine("warning", line, style));

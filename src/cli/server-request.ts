@@ -5,9 +5,9 @@
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { Problem } from "../api/problem.ts";
-import { type ErrorCode, errorCodes, RebootlessError } from "../base/errors.ts";
-import { type RefusalCode, RefusalError, refusalCodes } from "../base/refusal.ts";
+import { errorOfProblem, type Problem } from "../api/problem.ts";
+import { RebootlessError } from "../base/errors.ts";
+import { RefusalError } from "../base/refusal.ts";
 import { quoted } from "../hotpatch/printable.ts";
 import { errnoOf } from "../hotpatch/stored-file.ts";
 import { localSocket } from "../server/local-socket.ts";
@@ -62,15 +62,14 @@ export async function textOf(request: ClientRequest, response: IncomingMessage):
 
 /** What the server declined with, as if it had been declined here. */
 export function declined(text: string, status: number, target: ServerTarget): Error {
-  const { code = "", detail = "", details = {} } = (text === "" ? {} : parsed(text)) as Partial<Problem>;
+  const problem = (text === "" ? {} : parsed(text)) as Partial<Problem>;
+  const { code, details = {} } = problem;
   if (code === "access/credentials-missing" && typeof target !== "string") {
     const message = `Your session with the server ${target.name} has ended; have \`rebootless server sign-in-link --for-command\` make a link there, and give it to \`rebootless server add ${target.name}\`.`;
     return new RefusalError({ code, message, details });
   }
-  if (refusalCodes.some((known) => known === code)) {
-    return new RefusalError({ code: code as RefusalCode, message: detail, details });
-  }
-  if (Object.hasOwn(errorCodes, code)) return new RebootlessError(code as ErrorCode, detail, { details });
+  const known = errorOfProblem(problem);
+  if (known !== undefined) return known;
   return new RebootlessError("server/answer", `The server answers with status ${status} and no reason.`);
 }
 

@@ -1,7 +1,7 @@
 /**
  * The control plane as one running thing: the state folder, the database, the authority, the listeners.
  *
- * The state folder (mode 0700) holds `server.sqlite`, `authority/`, `catalog/` and `local.sock`, the administrator's own way in.
+ * The state folder (mode 0700) holds `server.sqlite`, `authority/`, `catalog/`, `trusted/` and `local.sock`, the administrator's own way in.
  */
 import { chmod, readFile, rm } from "node:fs/promises";
 import path from "node:path";
@@ -11,6 +11,7 @@ import { RebootlessError } from "../base/errors.ts";
 import { createFolder } from "../hotpatch/key.ts";
 import { quoted } from "../hotpatch/printable.ts";
 import { errnoOf } from "../hotpatch/stored-file.ts";
+import { addTrustedKey } from "../hotpatch/trust-store.ts";
 import { CatalogClient } from "../repository/client/catalog-client.ts";
 import { Authority } from "./authority/authority.ts";
 import { Catalog } from "./catalog/catalog.ts";
@@ -31,6 +32,8 @@ export interface RunOptions {
   /** Names and addresses that the server has besides those of loopback. */
   readonly names: readonly string[];
   readonly catalog?: { readonly address: URL; readonly firstRoot?: string };
+  /** Public key files of authors whose hotpatches agents are to trust; kept from then on. */
+  readonly trust?: readonly string[];
   readonly version: string;
   /** The folder of the built web console, where it is not the one that the checkout builds. */
   readonly consoleFolder?: string;
@@ -68,10 +71,13 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
     const names = [...new Set([...loopbackNames, ...(isAny(options.host) ? [] : [options.host]), ...options.names])];
     const signals = new Signals();
     const catalog = await catalogOf(options, clock);
+    const trustFolder = path.join(stateFolder, "trusted");
+    for (const file of options.trust ?? []) await addTrustedKey(trustFolder, file);
     const context: ServerContext = {
       database,
       authority,
       catalog,
+      trustFolder,
       signals,
       clock,
       random,

@@ -36,10 +36,19 @@ export const rooms: Readonly<Record<string, readonly Way[]>> = {
     // A server reads a catalog as any client does, and never writes one.
     { to: "repository", into: /^src\/repository\/(client\/|[^/]+$)/ },
   ],
+  agent: [
+    { to: "base" },
+    { to: "api" },
+    { to: "process" },
+    { to: "hotpatch" },
+    { to: "engine" },
+    { to: "repository", into: /^src\/repository\/(client\/|[^/]+$)/ },
+  ],
   console: [{ to: "api" }],
   cli: [
     { to: "base" },
     { to: "api" },
+    { to: "agent" },
     { to: "server" },
     { to: "process" },
     { to: "hotpatch" },

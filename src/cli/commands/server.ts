@@ -31,6 +31,11 @@ const serverRun: CommandSpec = {
       flags: "--catalog-root <file>",
       description: "the catalog's root metadata file, which its owner handed over; needed the first time",
     },
+    {
+      flags: "--trust <file>",
+      description: "a public key whose hotpatches machines that enrol are to trust; kept from then on",
+      repeatable: true,
+    },
   ],
   examples: [
     {
@@ -75,6 +80,7 @@ function runOptions(input: CommandInput, io: CommandIo): RunOptions {
     host: text(input, "host") ?? "127.0.0.1",
     port: portOf(text(input, "port") ?? "8443"),
     names: texts(input, "name"),
+    trust: paths(input, "trust", io),
     version: ownVersion(),
     log: (line: Record<string, unknown>) => io.warn(JSON.stringify(line)),
   };

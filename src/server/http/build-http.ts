@@ -16,6 +16,7 @@ import { checkJsonBounds } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { checkSchema } from "../../hotpatch/schema-check.ts";
+import { hotpatchFile, metadataFile } from "../catalog/catalog.ts";
 import type { PageFiles } from "../console/page-files.ts";
 import type { Principal, ServerContext } from "../context.ts";
 import { followEvents } from "../events/events.ts";
@@ -86,6 +87,7 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
   });
   if (options.page !== undefined) registerConsole(app, options.page);
   const attempts = new RateLimit(apiLimits.attemptsPerMinute, context.clock);
+  const agents = new RateLimit(apiLimits.deviceRequestsPerMinute, context.clock);
   for (const [name, spec] of Object.entries(routes) as [RouteName, RouteSpec][]) {
     app.route({
       method: spec.method,
@@ -95,7 +97,11 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
         if (spec.limited && options.listener === "network" && !attempts.allows(request.ip)) {
           refuse("access/rate-limited", "Too many attempts came from this address; try again in a minute.");
         }
-        principals.set(request, await admit(context, spec, request, options.listener));
+        const principal = await admit(context, spec, request, options.listener);
+        if (principal.kind === "agent" && !agents.allows(principal.deviceId)) {
+          refuse("access/rate-limited", "This device asks too often; it should wait a minute.");
+        }
+        principals.set(request, principal);
       },
       handler: (request, reply) => serve(context, name, spec, request, reply),
     });
@@ -149,6 +155,7 @@ async function serve(
   reply.code(spec.status);
   if (name === "signIn") return await answerSignIn(context, asked as Asked<"signIn">, reply);
   const gone = goneOf(reply);
+  if (name === "catalogMetadata" || name === "catalogHotpatch") return await answerFile(context, name, asked, reply);
   if (name === "streamEvents") return answerStream(context, asked as Asked<"streamEvents">, { request, reply, gone });
   const principal = principals.get(request) ?? { kind: "nobody" };
   const handler = handlers[name as PlainRouteName] as (...given: unknown[]) => Promise<unknown>;
@@ -200,6 +207,20 @@ async function answerSignIn(
 ): Promise<FastifyReply> {
   const { secret, seconds } = await signIn(context, query.token);
   return reply.header("set-cookie", cookie(secret, seconds)).header("location", "/").send();
+}
+
+/** Piece by piece; where the catalog breaks off, so does the answer, and the agent refuses what it got. */
+async function answerFile(
+  { catalog }: ServerContext,
+  name: "catalogMetadata" | "catalogHotpatch",
+  { params }: { params: unknown },
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const pieces =
+    name === "catalogMetadata"
+      ? await metadataFile(catalog, (params as Asked<typeof name>["params"]).metadataFile)
+      : await hotpatchFile(catalog, (params as Asked<typeof name>["params"]).hotpatchFile);
+  return reply.type("application/octet-stream").send(Readable.from(pieces, { objectMode: false }));
 }
 
 function answerStream(
