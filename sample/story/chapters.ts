@@ -124,7 +124,6 @@ async function verify(stage: Stage, when: string): Promise<void> {
 
 export async function sumUp(stage: Stage): Promise<void> {
   const { teller, service, figures } = stage;
-  teller.chapter("What it came to");
   stage.enterStep("sum up");
   figures.load = await stage.client.stop();
   const { first } = figures.status ?? { first: await service.status() };

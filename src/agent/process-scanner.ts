@@ -5,6 +5,7 @@
  * A process that runs another program than before (execve) has another name mostly, and is looked at again; one that is young is looked at a few times.
  */
 import type { ProcessReference } from "../engine/engine.ts";
+import { isTool } from "../engine/installed-packages.ts";
 import { mayTouch } from "../engine/sweep.ts";
 import { classifyNode } from "../process/node-executable.ts";
 import { listPids, type ProcessInfo, readProcess, readStat } from "../process/process.ts";
@@ -57,7 +58,7 @@ export class ProcessScanner {
     const looks = before !== undefined && before.comm === comm ? before.looks + 1 : 1;
     const info = readProcess(pid);
     const kind = info === undefined || !mayTouch(info) ? undefined : classifyNode(info);
-    if (info === undefined || kind?.kind !== "node") return { comm, looks };
+    if (info === undefined || kind?.kind !== "node" || isTool(info)) return { comm, looks };
     const reference = { pid: info.pid, startTicks: info.startTicks };
     return { comm, looks, seen: { key, reference, info, version: kind.version } };
   }

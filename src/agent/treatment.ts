@@ -5,14 +5,13 @@
  */
 import type { ProcessOutcome } from "../api/schemas.ts";
 import { RebootlessError } from "../base/errors.ts";
-import { type Refusal, type RefusalCode, RefusalError } from "../base/refusal.ts";
+import { type RefusalCode, RefusalError } from "../base/refusal.ts";
 import type { Outcome, ProcessReference } from "../engine/engine.ts";
+import { mayLoad } from "../engine/installed-packages.ts";
 import { NodeEngine, type NodePlan } from "../engine/node/node-engine.ts";
-import { installedPackages } from "../engine/process-inventory.ts";
 import { isUnconcerned, type Treated, treat, treatEach } from "../engine/sweep.ts";
 import type { OpenedHotpatch } from "../hotpatch/open-hotpatch.ts";
 import { printable } from "../hotpatch/printable.ts";
-import type { ProcessInfo } from "../process/process.ts";
 import type { CourseOutcome, KnownProcess } from "./course.ts";
 import { keyOf, type SeenProcess } from "./process-scanner.ts";
 
@@ -47,7 +46,7 @@ export class Treatment {
 
   async plan(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
     this.#plans.clear();
-    const treated = await this.#each(seen, async (target) => {
+    const treated = await this.#each(seen.filter(this.#mayConcern), async (target) => {
       this.#plans.set(keyOf(target), await this.#planFor(target));
     });
     return this.#results(treated, seen, () => ({ state: "patched" }));
@@ -55,7 +54,7 @@ export class Treatment {
 
   /** A process that has it already is counted among those that have it, after another look at it. */
   async apply(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
-    const treated = await this.#each(seen, async (target) => await this.#applyTo(target));
+    const treated = await this.#each(seen.filter(this.#mayConcern), async (target) => await this.#applyTo(target));
     return this.#results(treated, seen, ({ pauseMs }) => ({ state: "patched", pauseMs }));
   }
 
@@ -98,6 +97,12 @@ export class Treatment {
     const treated = await this.#each(seen, async (target) => await this.#engine.revert(target, this.#opened.hotpatch));
     return this.#results(treated, seen, ({ pauseMs }) => ({ state: "reverted", pauseMs }));
   }
+
+  /** A process is entered only where the package lies within its reach: the way in opens its debugging port. */
+  readonly #mayConcern = ({ info }: SeenProcess): boolean => {
+    const { target } = this.#opened.hotpatch.manifest;
+    return target.kind !== "npm" || mayLoad(info, target);
+  };
 
   async #planFor(target: ProcessReference): Promise<NodePlan> {
     const { hotpatch } = this.#opened;
@@ -153,19 +158,10 @@ export class Treatment {
         const { code, message } = entry.failure;
         return [{ ...common, state: "failed", code, message }];
       }
-      const [refusal] = entry.refusals.filter((given) => this.#counts(given, info));
+      const [refusal] = entry.refusals.filter((given) => !isUnconcerned(given) && !tooEarly.has(given.code));
       if (refusal === undefined) return [];
       return [{ ...common, state: "refused", code: refusal.code, message: refusal.message }];
     });
-  }
-
-  /** A process that cannot be looked into counts where the package lies where it looks for packages; else every debugger on the machine would be in the way of every hotpatch. */
-  #counts(refusal: Refusal, info: ProcessInfo | undefined): boolean {
-    if (isUnconcerned(refusal) || tooEarly.has(refusal.code)) return false;
-    if (fromInside.has(refusal.code) || info === undefined) return true;
-    const { target } = this.#opened.hotpatch.manifest;
-    if (target.kind !== "npm") return true;
-    return installedPackages(info).some(({ name, version }) => name === target.name && version === target.version);
   }
 
   async #treat<Result>(target: ProcessReference, action: (target: ProcessReference) => Promise<Result>) {
@@ -178,12 +174,6 @@ export function known({ pid, startTicks }: ProcessReference): KnownProcess {
 }
 
 const commandCharacters = 120;
-
-/** Found only once the process was looked into: it has the package. */
-const fromInside: ReadonlySet<string> = new Set<RefusalCode>([
-  ...(["target/version-mismatch", "target/conflicting-hotpatch"] as const),
-  ...(["plan/rehearsal", "plan/active-function", "plan/no-way"] as const),
-]);
 
 /**
  * What comes of an action whose processes did not all fare alike.

@@ -8,6 +8,7 @@ import { type Refusal, RefusalError } from "../base/refusal.ts";
 import { classifyNode } from "../process/node-executable.ts";
 import { listProcesses, type ProcessInfo } from "../process/process.ts";
 import type { ProcessReference } from "./engine.ts";
+import { isTool } from "./installed-packages.ts";
 
 /** Whether this user may change the process at all; root may change those of everybody. */
 export function mayTouch({ pid, uid }: Pick<ProcessInfo, "pid" | "uid">): boolean {
@@ -15,11 +16,11 @@ export function mayTouch({ pid, uid }: Pick<ProcessInfo, "pid" | "uid">): boolea
   return pid !== process.pid && (user === 0 || uid.effective === user);
 }
 
-/** Every Node.js process that this user may touch, but for the one that asks. */
+/** Every Node.js process that this user may touch, but for the one that asks, and for Rebootless and package managers. */
 export function nodeProcesses(): ProcessReference[] {
   return listProcesses()
     .filter(mayTouch)
-    .filter((info) => classifyNode(info).kind === "node")
+    .filter((info) => classifyNode(info).kind === "node" && !isTool(info))
     .map(({ pid, startTicks }) => ({ pid, startTicks }));
 }
 
