@@ -19,6 +19,8 @@ import { type BuiltBinary, type CodeReport, patchBinary } from "./patch-binary.t
 export interface ElfBuildInput extends VersionsInput {
   /** The binaries that run; found from the build's links where empty. */
   readonly binaries: readonly string[];
+  /** Structs whose layout changes and whose objects, by the author's word, live no longer than a call. */
+  readonly shortLived: readonly string[];
 }
 
 export interface ElfBuildOptions extends VersionsOptions {
@@ -56,7 +58,7 @@ export async function buildElfHotpatch(
     const misses: string[] = [];
     for (const { image, path } of readBinaries(paths)) {
       options.progress(`Finding the compiled sources in ${image.name}`);
-      const answer = await patchBinary({ image, path, built });
+      const answer = await patchBinary({ image, path, built, shortLived: input.shortLived });
       if ("miss" in answer) misses.push(answer.miss);
       else patched.push(answer);
     }

@@ -9,6 +9,7 @@ import { type Comparison, compareObjects } from "./compare-objects.ts";
 import { compileAgain } from "./compile-again.ts";
 import { type CompileUnit, isAssembler } from "./compile-command.ts";
 import { dataRefusals } from "./data-refusals.ts";
+import { layoutRefusals } from "./layouts.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
 import { isColdPart, isGlobal, leadingSymbol, type ObjectSection } from "./object-file.ts";
 import { type CarriedCode, PatchObjectBuilder, type PatchSource } from "./patch-object.ts";
@@ -39,6 +40,8 @@ export interface PatchBinaryInput {
   readonly image: BinaryImage;
   readonly path: string;
   readonly built: BuiltVersions;
+  /** Structs that the author vouches for: their objects live no longer than a call. */
+  readonly shortLived: readonly string[];
 }
 
 interface Source extends PatchSource {
@@ -57,7 +60,10 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   const present = changing.filter((source) => stands(source));
   if (present.length === 0) return { miss: nearest(changing, image) };
   const sources = [...present, ...changing.filter((source) => !present.includes(source) && suppliesTo(source, present))];
-  const refusals = sources.flatMap(({ comparison, unit }) => dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }));
+  const refusals = sources.flatMap(({ comparison, unit }) => [
+    ...dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
+    ...layoutRefusals({ before: unit.before.elf, after: unit.after.elf, source: unit.name, shortLived: input.shortLived }),
+  ]);
   if (refusals.length > 0) throw new RefusalError(refusals);
   const builder = new PatchObjectBuilder(sources);
   for (const { comparison } of sources)

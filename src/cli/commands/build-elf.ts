@@ -26,6 +26,11 @@ export const buildElfCommand: CommandSpec = {
       description: "a binary that runs; may be stripped (default: what the build links)",
       repeatable: true,
     },
+    {
+      flags: "--short-lived <struct>",
+      description: "a struct whose layout changes, and whose objects live no longer than a call: you vouch for it",
+      repeatable: true,
+    },
     { flags: "--package-version <version>", description: "the version of the package, for people" },
     {
       flags: "--after-apply <note>",
@@ -64,6 +69,7 @@ export const buildElfCommand: CommandSpec = {
         command: commandOf(input),
         ...(prepare === undefined ? {} : { prepare }),
         binaries: texts(input, "binary"),
+        shortLived: texts(input, "shortLived"),
       },
       { ...common, env: io.env, afterApply, ...(version === undefined ? {} : { version }) },
     );
