@@ -74,12 +74,25 @@ export function readBinary(bytes: Uint8Array, name: string): BinaryImage {
     needed: dynamic?.needed ?? [],
     runpath: (dynamic?.runpath ?? dynamic?.rpath ?? "").split(":").filter((part) => part !== ""),
     buildId: buildId(elfNotes(elf)),
-    type: elf.header.e_type === fileType.executable || interpreter(image) !== undefined || dynamic === undefined ? "executable" : "library",
+    type:
+      elf.header.e_type === fileType.executable || interpreter(image) !== undefined || dynamic === undefined
+        ? "executable"
+        : "library",
     code: loads.filter(({ flags }) => (flags & segmentFlag.execute) !== 0),
     tls: elf.segments.find(({ type }) => type === segmentType.tls),
     slots,
-    exports: new Map(symbols.filter(({ section, name: own }) => section !== sectionIndex.undefined && own !== "").map((symbol) => [symbol.name, symbol])),
-    imports: new Map(symbols.flatMap((symbol, index) => (symbol.section === sectionIndex.undefined && symbol.name !== "" ? [[symbol.name, imported[index] as Import] as const] : []))),
+    exports: new Map(
+      symbols
+        .filter(({ section, name: own }) => section !== sectionIndex.undefined && own !== "")
+        .map((symbol) => [symbol.name, symbol]),
+    ),
+    imports: new Map(
+      symbols.flatMap((symbol, index) =>
+        symbol.section === sectionIndex.undefined && symbol.name !== ""
+          ? [[symbol.name, imported[index] as Import] as const]
+          : [],
+      ),
+    ),
     localNames: namesByAddress(staticSymbols(elf)),
     dynamic,
     bytesAt,
@@ -96,7 +109,12 @@ function importOf(dynamic: DynamicObject | undefined, symbol: ElfSymbol): Import
 type BytesAt = BinaryImage["bytesAt"];
 
 /** psABI §4.4.1: the relocations that the dynamic linker handles. */
-function readSlots(dynamic: DynamicObject, imports: readonly Import[], symbols: readonly ElfSymbol[], bytesAt: BytesAt): Map<number, Slot> {
+function readSlots(
+  dynamic: DynamicObject,
+  imports: readonly Import[],
+  symbols: readonly ElfSymbol[],
+  bytesAt: BytesAt,
+): Map<number, Slot> {
   const slots = new Map<number, Slot>();
   const { rela, plt, relative } = dynamicRelocations(dynamic);
   for (const { offset, type, symbol, addend } of [...rela, ...plt]) {
@@ -112,7 +130,8 @@ function readSlots(dynamic: DynamicObject, imports: readonly Import[], symbols: 
   }
   for (const place of relative) {
     const bytes = bytesAt(place, 8);
-    if (bytes !== undefined) slots.set(place, { kind: "address", address: Number(Buffer.from(bytes).readBigUInt64LE()) });
+    if (bytes !== undefined)
+      slots.set(place, { kind: "address", address: Number(Buffer.from(bytes).readBigUInt64LE()) });
   }
   return slots;
 }

@@ -77,7 +77,9 @@ export async function buildBothVersions(
   }
   const changed = trees.changed.map((path) => join(place, path));
   const wanted = await touchedUnits({ units, rebuilt, changed, compile });
-  options.progress(`Compiling ${wanted.length} touched source${wanted.length === 1 ? "" : "s"} again, function by function`);
+  options.progress(
+    `Compiling ${wanted.length} touched source${wanted.length === 1 ? "" : "s"} again, function by function`,
+  );
   const after = await inParallel(wanted, (unit, index) => compileAgain(unit, "sections", compile, `after-${index}`));
   trees.show("before");
   const before = await inParallel(wanted, (unit, index) => compileAgain(unit, "sections", compile, `before-${index}`));

@@ -35,7 +35,8 @@ export function codeCandidates(binary: BinaryImage, { bytes, compared }: MaskedB
     for (let at = code.indexOf(wanted); at >= 0; at = code.indexOf(wanted, at + 1)) {
       const start = at - anchor.start;
       const aligned = (segment.address + start) % Math.max(align, 1) === 0;
-      if (start < 0 || start + bytes.length > code.length || !aligned || !sameAt(code, start, bytes, compared)) continue;
+      if (start < 0 || start + bytes.length > code.length || !aligned || !sameAt(code, start, bytes, compared))
+        continue;
       found.push(segment.address + start);
       if (found.length > maxCandidates) return [];
     }

@@ -6,7 +6,6 @@
  */
 import { sectionFlag, sectionIndex } from "../../elf/constants.ts";
 import { relocationTypes } from "../../elf/relocations.ts";
-import { mergeEntryAt, sameBytesBut } from "./section-bytes.ts";
 import {
   functionOfColdPart,
   isColdPart,
@@ -17,6 +16,7 @@ import {
   referredSection,
 } from "./object-file.ts";
 import { pairSections, type SectionPairs } from "./pair-sections.ts";
+import { mergeEntryAt, sameBytesBut } from "./section-bytes.ts";
 
 export interface Comparison {
   readonly before: ObjectFile;
@@ -122,8 +122,10 @@ export function compareObjects(before: ObjectFile, after: ObjectFile): Compariso
     if (section.header.size === 0 || difference === undefined) continue;
     if (section.kind === "code") changedCode.set(section, difference);
     else if (section.kind === "constant") changedConstants.add(section);
-    else if (section.kind === "writable") (other === undefined ? lists.newVariables : lists.changedVariables).push(section);
-    else if (section.kind === "tls") (other === undefined ? lists.newThreadVariables : lists.changedVariables).push(section);
+    else if (section.kind === "writable")
+      (other === undefined ? lists.newVariables : lists.changedVariables).push(section);
+    else if (section.kind === "tls")
+      (other === undefined ? lists.newThreadVariables : lists.changedVariables).push(section);
     else if (section.kind === "start") lists.changedStart.push(section);
   }
   joinColdParts(after, changedCode);
@@ -139,7 +141,8 @@ function joinColdParts(object: ObjectFile, changed: Map<ObjectSection, string>):
     if (!isColdPart(name)) continue;
     const whole = byName.get(functionOfColdPart(name));
     if (whole === undefined) continue;
-    if (changed.has(whole) && !changed.has(part)) changed.set(part, `${functionOfColdPart(name)} changed, of which it is a part`);
+    if (changed.has(whole) && !changed.has(part))
+      changed.set(part, `${functionOfColdPart(name)} changed, of which it is a part`);
     if (changed.has(part) && !changed.has(whole)) changed.set(whole, `its part ${name} changed`);
   }
 }

@@ -20,7 +20,8 @@ export interface CompileOptions {
   readonly env: NodeJS.ProcessEnv;
 }
 
-const unwanted = /^-(save-temps.*|ftime-trace.*|gsplit-dwarf|flto.*|ffat-lto-objects|fno-fat-lto-objects|fuse-linker-plugin|fprofile-generate.*|fprofile-update.*)$/;
+const unwanted =
+  /^-(save-temps.*|ftime-trace.*|gsplit-dwarf|flto.*|ffat-lto-objects|fno-fat-lto-objects|fuse-linker-plugin|fprofile-generate.*|fprofile-update.*)$/;
 
 function flagsOf(unit: CompileUnit, variant: Variant, { place, original }: CompileOptions): string[] {
   const given = unit.flags.filter((flag) => !unwanted.test(flag));
@@ -32,12 +33,19 @@ function flagsOf(unit: CompileUnit, variant: Variant, { place, original }: Compi
     "-frandom-seed=rebootless",
     ...(mapped ? [] : [`-ffile-prefix-map=${place}=${original}`]),
     // Debug information changes no code; it tells the layout of types. Variables get a place of their own even where they might be merged.
-    ...(variant === "sections" ? ["-ffunction-sections", "-fdata-sections", "-fno-common", "-g", "-gdwarf-5", "-gno-split-dwarf"] : []),
+    ...(variant === "sections"
+      ? ["-ffunction-sections", "-fdata-sections", "-fno-common", "-g", "-gdwarf-5", "-gno-split-dwarf"]
+      : []),
   ];
 }
 
 /** Compiles one unit and reads the object. A source that this version does not have gives an empty object. */
-export async function compileAgain(unit: CompileUnit, variant: Variant, options: CompileOptions, name: string): Promise<ObjectFile> {
+export async function compileAgain(
+  unit: CompileUnit,
+  variant: Variant,
+  options: CompileOptions,
+  name: string,
+): Promise<ObjectFile> {
   mkdirSync(join(options.work, "objects"), { recursive: true });
   const output = join(options.work, "objects", `${name}.o`);
   const input = existsSync(unit.source) ? [unit.source] : ["-x", "c", "/dev/null"];
@@ -47,7 +55,11 @@ export async function compileAgain(unit: CompileUnit, variant: Variant, options:
 }
 
 /** Whether the source, as it is now, includes one of these files. */
-export async function includesAny(unit: CompileUnit, files: ReadonlySet<string>, options: CompileOptions): Promise<boolean> {
+export async function includesAny(
+  unit: CompileUnit,
+  files: ReadonlySet<string>,
+  options: CompileOptions,
+): Promise<boolean> {
   const command = [unit.compiler, ...flagsOf(unit, "plain", options), "-M", "-MT", "x", unit.source];
   const { code, output } = await runCommand(command, { cwd: unit.folder, env: options.env });
   if (code !== 0) return false;
@@ -56,11 +68,15 @@ export async function includesAny(unit: CompileUnit, files: ReadonlySet<string>,
 }
 
 /** Runs a task for each item, as many at once as there are processors; answers in the order of the items. */
-export async function inParallel<T, R>(items: readonly T[], task: (item: T, index: number) => Promise<R>): Promise<R[]> {
+export async function inParallel<T, R>(
+  items: readonly T[],
+  task: (item: T, index: number) => Promise<R>,
+): Promise<R[]> {
   const results: R[] = new Array(items.length);
   let next = 0;
   const work = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) results[index] = await task(items[index] as T, index);
+    for (let index = next++; index < items.length; index = next++)
+      results[index] = await task(items[index] as T, index);
   };
   await Promise.all(Array.from({ length: Math.min(items.length, availableParallelism()) }, work));
   return results;

@@ -41,7 +41,8 @@ const separateValue = new Set(
 /** Written by the preprocessor beside the object; a replay must not touch the build's own. */
 const dependencyFlag = /^-(M|MM|MD|MMD|MG|MP)$|^-M[FTQJ].+|^-Wp,-M/;
 const dependencyFlagWithValue = new Set(["-MF", "-MT", "-MQ", "-MJ"]);
-const linkFlag = /^-(shared|static|pie|no-pie|rdynamic|s|nostdlib|nodefaultlibs|nostartfiles|static-pie|static-libgcc|static-libstdc\+\+|shared-libgcc)$|^-Wl,|^-[lL].+|^-fuse-ld=/;
+const linkFlag =
+  /^-(shared|static|pie|no-pie|rdynamic|s|nostdlib|nodefaultlibs|nostartfiles|static-pie|static-libgcc|static-libstdc\+\+|shared-libgcc)$|^-Wl,|^-[lL].+|^-fuse-ld=/;
 const linkFlagWithValue = new Set(["-Xlinker", "-L", "-l", "-T", "-u", "-z", "-e", "-rpath", "-soname", "-h"]);
 const sourceSuffix = /\.(c|i|cc|cp|cxx|cpp|CPP|c\+\+|C|ii|s|S|sx|m|mm)$/;
 const assemblerSuffix = /\.(s|S|sx)$/;
@@ -66,7 +67,8 @@ export function readCommand(run: CompilerRun): ReadCommand {
     if (noObject.test(parameter)) return { units: [] };
     if (parameter === "-c") compileOnly = true;
     else if (parameter === "-o") output = value;
-    else if (parameter.startsWith("-o") && parameter.length > 2 && !parameter.startsWith("-object")) output = parameter.slice(2);
+    else if (parameter.startsWith("-o") && parameter.length > 2 && !parameter.startsWith("-object"))
+      output = parameter.slice(2);
     else if (parameter === "-x") language = value === "none" ? undefined : value;
     else if (dependencyFlagWithValue.has(parameter) || dependencyFlag.test(parameter)) continue;
     else if (linkFlagWithValue.has(parameter) || linkFlag.test(parameter)) continue;

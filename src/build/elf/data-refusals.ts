@@ -33,7 +33,10 @@ export function dataRefusals({ comparison, name, assembler, image }: DataCheck):
       details: { variable: nameOf(section), source: name },
     });
   for (const section of comparison.changedConstants) {
-    const exported = section.symbols.find((symbol) => isGlobal(symbol) && comparison.pairs.beforeOf(section) !== undefined && image.exports.has(symbol.name));
+    const exported = section.symbols.find(
+      (symbol) =>
+        isGlobal(symbol) && comparison.pairs.beforeOf(section) !== undefined && image.exports.has(symbol.name),
+    );
     if (exported !== undefined)
       refusals.push({
         code: "build/changed-data",

@@ -4,7 +4,7 @@
  * Reads what gcc and clang write with -gdwarf-5 -gno-split-dwarf in the 32-bit format.
  */
 import { Cursor, stringAt } from "../../binary/cursor.ts";
-import { findSection, type ElfFile } from "../../elf/elf-file.ts";
+import { type ElfFile, findSection } from "../../elf/elf-file.ts";
 import { relocationTypes } from "../../elf/relocations.ts";
 import { relocationSections, sectionContent } from "../../elf/section-contents.ts";
 import { staticSymbols } from "../../elf/symbols.ts";
@@ -74,7 +74,11 @@ export function readDebugInformation(elf: ElfFile): DebugInformation {
   const byOffset = new Map<number, DebugEntry>();
   const units: DebugEntry[] = [];
   if (info === undefined || abbreviations === undefined) return { units, byOffset };
-  const strings = { plain: relocated(elf, ".debug_str"), line: relocated(elf, ".debug_line_str"), offsets: relocated(elf, ".debug_str_offsets") };
+  const strings = {
+    plain: relocated(elf, ".debug_str"),
+    line: relocated(elf, ".debug_line_str"),
+    offsets: relocated(elf, ".debug_str_offsets"),
+  };
   const cursor = new Cursor(info, "section .debug_info");
   while (cursor.remaining >= 12) {
     const start = cursor.offset;
@@ -86,7 +90,13 @@ export function readDebugInformation(elf: ElfFile): DebugInformation {
     if (version < 5) cursor.u8();
     // Type units (DWARF 5 §3.1.4) have a signature and an offset more.
     if (type === 2) cursor.skip(12);
-    const reader = { cursor: new Cursor(info, "section .debug_info", cursor.offset, end), start, strings, table: readAbbreviations(abbreviations, abbreviationsAt), byOffset };
+    const reader = {
+      cursor: new Cursor(info, "section .debug_info", cursor.offset, end),
+      start,
+      strings,
+      table: readAbbreviations(abbreviations, abbreviationsAt),
+      byOffset,
+    };
     const unit = readEntries(reader, undefined)[0];
     if (unit !== undefined) units.push(unit);
     cursor.seek(end);
@@ -105,7 +115,8 @@ function relocated(elf: ElfFile, name: string): Uint8Array | undefined {
       const size = relocationTypes.get(type)?.sizeBytes ?? 0;
       const value = (symbols[symbol]?.value ?? 0) + addend;
       if (size === 4 && offset + 4 <= bytes.length) bytes.writeUInt32LE(value >>> 0, offset);
-      else if (size === 8 && offset + 8 <= bytes.length) bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), offset);
+      else if (size === 8 && offset + 8 <= bytes.length)
+        bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), offset);
     }
   }
   return bytes;
@@ -160,7 +171,8 @@ function readEntries(reader: Reader, top: DebugEntry | undefined): DebugEntry[] 
       continue;
     }
     const abbreviation = table.get(code);
-    if (abbreviation === undefined) return cursor.fail("binary/out-of-bounds", `has an entry of the unknown kind ${code}`);
+    if (abbreviation === undefined)
+      return cursor.fail("binary/out-of-bounds", `has an entry of the unknown kind ${code}`);
     const attributes = new Map<number, number | string>();
     for (const { name, form, constant } of abbreviation.attributes) {
       const value = readForm(reader, form, constant);
@@ -180,44 +192,87 @@ function readForm(reader: Reader, form: number, constant: number): number | stri
   const { cursor, start, strings } = reader;
   const skip = (size: number): undefined => void cursor.skip(size);
   switch (form) {
-    case 0x01: case 0x07: case 0x14: case 0x20: case 0x24: return skip(8);
-    case 0x03: return skip(cursor.u16());
-    case 0x04: return skip(cursor.u32());
-    case 0x05: return cursor.u16();
-    case 0x06: case 0x17: return cursor.u32();
-    case 0x08: return cursor.cstring();
-    case 0x09: return skip(cursor.uleb128());
+    case 0x01:
+    case 0x07:
+    case 0x14:
+    case 0x20:
+    case 0x24:
+      return skip(8);
+    case 0x03:
+      return skip(cursor.u16());
+    case 0x04:
+      return skip(cursor.u32());
+    case 0x05:
+      return cursor.u16();
+    case 0x06:
+    case 0x17:
+      return cursor.u32();
+    case 0x08:
+      return cursor.cstring();
+    case 0x09:
+      return skip(cursor.uleb128());
     case 0x18: {
       const block = cursor.take(cursor.uleb128());
       // DW_OP_addr begins the expression of a variable with a fixed place.
       return block[0] === 0x03 ? "fixed" : "computed";
     }
-    case 0x0a: return skip(cursor.u8());
-    case 0x0b: case 0x0c: return cursor.u8();
-    case 0x0d: return cursor.sleb128();
-    case 0x0e: return textAt(strings.plain, cursor.u32());
-    case 0x0f: case 0x1b: case 0x22: case 0x23: return cursor.uleb128();
-    case 0x10: return cursor.u32();
-    case 0x11: return start + cursor.u8();
-    case 0x12: return start + cursor.u16();
-    case 0x13: return start + cursor.u32();
-    case 0x15: return start + cursor.uleb128();
-    case 0x16: return readForm(reader, cursor.uleb128(), 0);
-    case 0x19: return 1;
-    case 0x1a: return indexedText(strings, cursor.uleb128());
-    case 0x1c: case 0x1d: return skip(4);
-    case 0x1e: return skip(16);
-    case 0x1f: return textAt(strings.line, cursor.u32());
-    case 0x21: return constant;
-    case 0x25: return indexedText(strings, cursor.u8());
-    case 0x26: return indexedText(strings, cursor.u16());
-    case 0x27: return indexedText(strings, cursor.u16() + cursor.u8() * 65_536);
-    case 0x28: return indexedText(strings, cursor.u32());
-    case 0x29: return cursor.u8();
-    case 0x2a: return cursor.u16();
-    case 0x2b: return skip(3);
-    case 0x2c: return cursor.u32();
-    default: return cursor.fail("binary/out-of-bounds", `has an attribute of the unknown form ${form}`);
+    case 0x0a:
+      return skip(cursor.u8());
+    case 0x0b:
+    case 0x0c:
+      return cursor.u8();
+    case 0x0d:
+      return cursor.sleb128();
+    case 0x0e:
+      return textAt(strings.plain, cursor.u32());
+    case 0x0f:
+    case 0x1b:
+    case 0x22:
+    case 0x23:
+      return cursor.uleb128();
+    case 0x10:
+      return cursor.u32();
+    case 0x11:
+      return start + cursor.u8();
+    case 0x12:
+      return start + cursor.u16();
+    case 0x13:
+      return start + cursor.u32();
+    case 0x15:
+      return start + cursor.uleb128();
+    case 0x16:
+      return readForm(reader, cursor.uleb128(), 0);
+    case 0x19:
+      return 1;
+    case 0x1a:
+      return indexedText(strings, cursor.uleb128());
+    case 0x1c:
+    case 0x1d:
+      return skip(4);
+    case 0x1e:
+      return skip(16);
+    case 0x1f:
+      return textAt(strings.line, cursor.u32());
+    case 0x21:
+      return constant;
+    case 0x25:
+      return indexedText(strings, cursor.u8());
+    case 0x26:
+      return indexedText(strings, cursor.u16());
+    case 0x27:
+      return indexedText(strings, cursor.u16() + cursor.u8() * 65_536);
+    case 0x28:
+      return indexedText(strings, cursor.u32());
+    case 0x29:
+      return cursor.u8();
+    case 0x2a:
+      return cursor.u16();
+    case 0x2b:
+      return skip(3);
+    case 0x2c:
+      return cursor.u32();
+    default:
+      return cursor.fail("binary/out-of-bounds", `has an attribute of the unknown form ${form}`);
   }
 }
 

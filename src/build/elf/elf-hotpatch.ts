@@ -13,7 +13,7 @@ import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import type { Advisory, Manifest } from "../../hotpatch/manifest.ts";
 import { makeWorkFolder } from "../npm-package.ts";
 import { type BinaryImage, readBinary } from "./binary-image.ts";
-import { buildBothVersions, type BuiltVersions, type VersionsInput, type VersionsOptions } from "./build-versions.ts";
+import { type BuiltVersions, buildBothVersions, type VersionsInput, type VersionsOptions } from "./build-versions.ts";
 import { type BuiltBinary, type CodeReport, patchBinary } from "./patch-binary.ts";
 
 export interface ElfBuildInput extends VersionsInput {

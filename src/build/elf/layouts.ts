@@ -73,7 +73,13 @@ function namesOf(information: DebugInformation): Map<DebugEntry, string> {
     const own = text(entry, attribute.name);
     if (composite.has(entry.tag) && own !== undefined) names.set(entry, own);
     const target = entry.tag === tag.typedef ? typeOf(entry, information) : undefined;
-    if (target !== undefined && own !== undefined && composite.has(target.tag) && text(target, attribute.name) === undefined) names.set(target, own);
+    if (
+      target !== undefined &&
+      own !== undefined &&
+      composite.has(target.tag) &&
+      text(target, attribute.name) === undefined
+    )
+      names.set(target, own);
   }
   return names;
 }
@@ -93,10 +99,17 @@ const maxDepth = 16;
 function membersOf(entry: DebugEntry, information: DebugInformation, depth: number): string[] {
   return entry.children
     .filter((child) => child.tag === tag.member || child.tag === tag.inheritance)
-    .filter((child) => child.attributes.has(attribute.dataMemberLocation) || child.attributes.has(attribute.dataBitOffset) || entry.tag === tag.unionType)
+    .filter(
+      (child) =>
+        child.attributes.has(attribute.dataMemberLocation) ||
+        child.attributes.has(attribute.dataBitOffset) ||
+        entry.tag === tag.unionType,
+    )
     .map((child) => {
       const at = number(child, attribute.dataMemberLocation) ?? 0;
-      const bits = child.attributes.has(attribute.bitSize) ? `, bits ${number(child, attribute.dataBitOffset) ?? 0} to +${number(child, attribute.bitSize)}` : "";
+      const bits = child.attributes.has(attribute.bitSize)
+        ? `, bits ${number(child, attribute.dataBitOffset) ?? 0} to +${number(child, attribute.bitSize)}`
+        : "";
       return `${text(child, attribute.name) ?? "an unnamed member"} at ${at}${bits} (${shape(typeOf(child, information), information, depth)})`;
     });
 }
@@ -107,14 +120,18 @@ function shape(entry: DebugEntry | undefined, information: DebugInformation, dep
   if (wrappers.has(entry.tag)) return shape(typeOf(entry, information), information, depth);
   if (entry.tag === tag.pointerType) return "pointer";
   if (entry.tag === tag.arrayType) {
-    const counts = entry.children.filter((child) => child.tag === tag.subrangeType).map((child) => number(child, attribute.count) ?? (number(child, attribute.upperBound) ?? -1) + 1);
+    const counts = entry.children
+      .filter((child) => child.tag === tag.subrangeType)
+      .map((child) => number(child, attribute.count) ?? (number(child, attribute.upperBound) ?? -1) + 1);
     return `${counts.join(" by ")} of ${shape(typeOf(entry, information), information, depth)}`;
   }
   if (composite.has(entry.tag)) {
     const size = `${number(entry, attribute.byteSize) ?? 0} bytes`;
     return depth >= maxDepth ? size : `${size}: ${membersOf(entry, information, depth + 1).join("; ")}`;
   }
-  return entry.tag === tag.baseType || entry.tag === tag.enumerationType ? `${number(entry, attribute.byteSize) ?? 0} bytes` : "pointer";
+  return entry.tag === tag.baseType || entry.tag === tag.enumerationType
+    ? `${number(entry, attribute.byteSize) ?? 0} bytes`
+    : "pointer";
 }
 
 /** Structs whose objects may outlive a call, by name. */
@@ -155,7 +172,10 @@ function within(entry: DebugEntry, wanted: number): boolean {
 }
 
 /** The struct behind names, arrays and pointers. */
-function reached(entry: DebugEntry | undefined, information: DebugInformation): { entry: DebugEntry; byPointer: boolean } | undefined {
+function reached(
+  entry: DebugEntry | undefined,
+  information: DebugInformation,
+): { entry: DebugEntry; byPointer: boolean } | undefined {
   let byPointer = false;
   let current = entry;
   for (let depth = 0; current !== undefined && depth < maxDepth; depth++) {

@@ -39,7 +39,12 @@ export function keepLineNumbers(text: string, changes: readonly LineChange[]): s
   for (const [index, change] of changes.entries()) {
     const shift = change.oldEnd - change.newEnd;
     const limit = changes[index + 1]?.newStart ?? lines.length - 1;
-    if (changes.slice(0, index + 1).reduce((sum, one) => sum + (one.oldEnd - one.oldStart) - (one.newEnd - one.newStart), 0) === 0 && index === 0) {
+    if (
+      changes
+        .slice(0, index + 1)
+        .reduce((sum, one) => sum + (one.oldEnd - one.oldStart) - (one.newEnd - one.newStart), 0) === 0 &&
+      index === 0
+    ) {
       continue;
     }
     for (let line = change.newEnd; line < limit; line++) {
@@ -48,10 +53,12 @@ export function keepLineNumbers(text: string, changes: readonly LineChange[]): s
       break;
     }
   }
-  return lines.flatMap((line, index) => {
-    const directive = directives.get(index);
-    return directive === undefined ? [line] : [directive, line];
-  }).join("\n");
+  return lines
+    .flatMap((line, index) => {
+      const directive = directives.get(index);
+      return directive === undefined ? [line] : [directive, line];
+    })
+    .join("\n");
 }
 
 interface LexState {
@@ -107,7 +114,13 @@ function endOfLiteral(line: string, start: number, state: LexState): number {
     return start + raw[0].length - 1;
   }
   // An apostrophe between digits separates them in C++14.
-  if (line[start] === "'" && /[0-9a-fA-F]/.test(line[start - 1] ?? "") && /[0-9a-fA-F]/.test(line[start + 1] ?? "") && line[start + 2] !== "'") return start;
+  if (
+    line[start] === "'" &&
+    /[0-9a-fA-F]/.test(line[start - 1] ?? "") &&
+    /[0-9a-fA-F]/.test(line[start + 1] ?? "") &&
+    line[start + 2] !== "'"
+  )
+    return start;
   for (let at = start + 1; at < line.length; at++) {
     if (line[at] === "\\") at++;
     else if (line[at] === line[start]) return at;

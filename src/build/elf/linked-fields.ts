@@ -89,7 +89,14 @@ export function readLinkedField({ binary, base, assembled }: Place, reference: R
   const linked = binary.bytesAt(base + start, mask.end - mask.start);
   if (linked === undefined || start < 0) return undefined;
   const before = Buffer.from(assembled.subarray(start, reference.offset + mask.end));
-  const field = { after: Buffer.from(linked), before, at: -mask.start, place: base + reference.offset, reference, binary };
+  const field = {
+    after: Buffer.from(linked),
+    before,
+    at: -mask.start,
+    place: base + reference.offset,
+    reference,
+    binary,
+  };
   return read(field);
 }
 
@@ -143,7 +150,9 @@ function read(field: Field): Reading | undefined {
 function readPointer({ after, at, place, reference, binary }: Field): Reading | undefined {
   const slot = binary.slots.get(place);
   if (slot === undefined) return { kind: "address", address: Number(after.readBigUInt64LE(at)) - reference.addend };
-  return slot.kind === "address" ? { kind: "address", address: slot.address - reference.addend } : { kind: "slot", address: place };
+  return slot.kind === "address"
+    ? { kind: "address", address: slot.address - reference.addend }
+    : { kind: "slot", address: place };
 }
 
 function sameBut(one: Buffer, other: Buffer, end: number): boolean {
@@ -165,12 +174,16 @@ function readGot({ after, before, at, place, reference }: Field): Reading | unde
   if (opcode === 0xff && modrm === 0x15) {
     if (now === 0x67 && after[at - 1] === 0xe8) return { kind: "address", address: value + place + 4 };
     // lld and old versions of ld put the padding behind the call.
-    if (now === 0xe8 && (after[at + 3] === 0x90 || after[at + 3] === 0x67)) return { kind: "address", address: after.readInt32LE(at - 1) + place + 3 };
+    if (now === 0xe8 && (after[at + 3] === 0x90 || after[at + 3] === 0x67))
+      return { kind: "address", address: after.readInt32LE(at - 1) + place + 3 };
   }
-  if (opcode === 0xff && modrm === 0x25 && now === 0xe9) return { kind: "address", address: after.readInt32LE(at - 1) + place + 3 };
-  if (opcode === 0x85 && now === 0xf7 && after[at - 1] === (0xc0 | register)) return { kind: "address", address: value };
+  if (opcode === 0xff && modrm === 0x25 && now === 0xe9)
+    return { kind: "address", address: after.readInt32LE(at - 1) + place + 3 };
+  if (opcode === 0x85 && now === 0xf7 && after[at - 1] === (0xc0 | register))
+    return { kind: "address", address: value };
   const arithmetic = ((opcode ?? 0) & 0xc7) === 0x03 && now === 0x81;
-  if (arithmetic && after[at - 1] === (0xc0 | ((opcode ?? 0) & 0x38) | register)) return { kind: "address", address: value };
+  if (arithmetic && after[at - 1] === (0xc0 | ((opcode ?? 0) & 0x38) | register))
+    return { kind: "address", address: value };
   return undefined;
 }
 
@@ -184,10 +197,12 @@ function readThreadGot({ after, before, at, place, reference }: Field): Reading 
 
 /** General dynamic, or relaxed to initial or local exec: `mov %fs:0,%rax` and then an addition or a `lea`. */
 function readGeneralDynamic({ after, before, at, place, reference }: Field): Reading | undefined {
-  if (sameBut(after, before, at)) return { kind: "thread-slot", address: after.readInt32LE(at) + place - reference.addend };
+  if (sameBut(after, before, at))
+    return { kind: "thread-slot", address: after.readInt32LE(at) + place - reference.addend };
   const threadPointer = Buffer.from([0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0]);
   if (Buffer.compare(after.subarray(0, 9), threadPointer) !== 0) return undefined;
-  if (after[9] === 0x48 && after[10] === 0x8d && after[11] === 0x80) return { kind: "thread-offset", offset: after.readInt32LE(12) };
+  if (after[9] === 0x48 && after[10] === 0x8d && after[11] === 0x80)
+    return { kind: "thread-offset", offset: after.readInt32LE(12) };
   if (after[9] === 0x48 && after[10] === 0x03 && after[11] === 0x05)
     return { kind: "thread-slot", address: after.readInt32LE(12) + place - at + 16 };
   return undefined;

@@ -88,7 +88,13 @@ class Matcher implements ObjectMatch {
 
   /** The whole section; where that is nowhere, its functions one by one. */
   #piecesOf(section: ObjectSection): Piece[] {
-    const whole = { section, start: 0, end: section.header.size, name: section.symbols[0]?.name ?? section.name, found: undefined };
+    const whole = {
+      section,
+      start: 0,
+      end: section.header.size,
+      name: section.symbols[0]?.name ?? section.name,
+      found: undefined,
+    };
     const candidates = codeCandidates(this.binary, maskedBytes(section, 0, section.header.size), section.header.align);
     if (candidates.length > 0) return [{ ...whole, candidates }];
     const functions = section.symbols.filter((symbol) => isFunction(symbol) && symbol.size > 0);
@@ -174,7 +180,8 @@ class Matcher implements ObjectMatch {
       if (reference.type === relocation.tlsGd) tlsCallAt = reference.offset + 8;
       if (reference.type === relocation.tlsLd) tlsCallAt = reference.offset + 5;
       const reading = readLinkedField({ binary: this.binary, base, assembled: section.bytes }, reference);
-      if (reading === undefined) return `the bytes of its reference to ${this.#nameOf(reference)} are none that a linker makes`;
+      if (reading === undefined)
+        return `the bytes of its reference to ${this.#nameOf(reference)} are none that a linker makes`;
       const equation = this.#equation(reference, reading);
       if (typeof equation === "string") return equation;
       if (equation === undefined) continue;
@@ -193,20 +200,27 @@ class Matcher implements ObjectMatch {
     const target = referredSection(this.object, reference);
     if (value.kind === "import") {
       const name = plainName(symbol.name);
-      if (name !== "" && name !== value.symbol.name) return `it refers to ${value.symbol.name} where the source has ${name}`;
-      return name === "" ? `it refers to ${value.symbol.name} where the source has something of its own` : { key: `name ${name}`, value };
+      if (name !== "" && name !== value.symbol.name)
+        return `it refers to ${value.symbol.name} where the source has ${name}`;
+      return name === ""
+        ? `it refers to ${value.symbol.name} where the source has something of its own`
+        : { key: `name ${name}`, value };
     }
-    if (target !== undefined && (target.kind === "strings" || target.kind === "constants")) return this.#checkEntry(target, reference, value);
+    if (target !== undefined && (target.kind === "strings" || target.kind === "constants"))
+      return this.#checkEntry(target, reference, value);
     if (target !== undefined) {
       const offset = value.kind === "tls" ? value.offset - symbol.value : value.address - symbol.value;
       const key = `section ${target.header.index}`;
       if (value.kind === "tls") return { key, value: { kind: "tls", offset } };
       // What was imported by its own name may be another library's; an address is where it really is.
-      return this.#inBinary(offset) ? { key, value: { kind: "address", address: offset } } : `${this.#nameOf(reference)} would lie outside of the binary`;
+      return this.#inBinary(offset)
+        ? { key, value: { kind: "address", address: offset } }
+        : `${this.#nameOf(reference)} would lie outside of the binary`;
     }
     if (symbol.section === sectionIndex.absolute) return undefined;
     if (value.kind === "address" && value.address === 0 && symbol.binding === 2) return undefined;
-    if (value.kind === "address" && !this.#inBinary(value.address)) return `${this.#nameOf(reference)} would lie outside of the binary`;
+    if (value.kind === "address" && !this.#inBinary(value.address))
+      return `${this.#nameOf(reference)} would lie outside of the binary`;
     return { key: `name ${plainName(symbol.name)}`, value };
   }
 
@@ -218,7 +232,9 @@ class Matcher implements ObjectMatch {
     const there = this.binary.bytesAt(address, entry.bytes.length);
     // A string that holds a path depends on the folder of the build; nothing is taken from the binary for it.
     if (section.kind === "strings" && entry.bytes.includes(0x2f)) return undefined;
-    return there !== undefined && Buffer.compare(there, entry.bytes) === 0 ? undefined : `a ${section.kind === "strings" ? "string" : "constant"} that it refers to is another one`;
+    return there !== undefined && Buffer.compare(there, entry.bytes) === 0
+      ? undefined
+      : `a ${section.kind === "strings" ? "string" : "constant"} that it refers to is another one`;
   }
 
   /** References of data whose place is known; once for each section. */

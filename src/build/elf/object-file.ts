@@ -34,7 +34,16 @@ export interface ObjectSection {
  *
  * `strings` and `constants` are merged by linkers entry by entry; `constant` is read-only once it is relocated; `unwind` is .eh_frame; `start` runs when the object is loaded; `note` does not count.
  */
-export type SectionKind = "code" | "writable" | "constant" | "strings" | "constants" | "tls" | "unwind" | "start" | "note";
+export type SectionKind =
+  | "code"
+  | "writable"
+  | "constant"
+  | "strings"
+  | "constants"
+  | "tls"
+  | "unwind"
+  | "start"
+  | "note";
 
 export interface ObjectFile {
   /** For messages: the source file. */
@@ -50,7 +59,9 @@ export function readObjectFile(bytes: Uint8Array, name: string): ObjectFile {
   const elf = parseElf(bytes);
   const symbols = staticSymbols(elf);
   const named = symbolsBySection(
-    symbols.filter((symbol) => symbol.name !== "" && symbol.type !== symbolType.section && symbol.type !== symbolType.file),
+    symbols.filter(
+      (symbol) => symbol.name !== "" && symbol.type !== symbolType.section && symbol.type !== symbolType.file,
+    ),
     elf.sections.length,
   );
   const references = new Map(
@@ -68,15 +79,17 @@ export function readObjectFile(bytes: Uint8Array, name: string): ObjectFile {
   }
   const sections = elf.sections
     .filter((section) => (section.flags & sectionFlag.alloc) !== 0)
-    .map((header): ObjectSection => ({
-      header,
-      name: header.name,
-      bytes: sectionBytes(elf, header),
-      references: references.get(header.index) ?? [],
-      symbols: named.get(header.index) ?? [],
-      kind: kindOf(header),
-      group: groups.get(header.index),
-    }));
+    .map(
+      (header): ObjectSection => ({
+        header,
+        name: header.name,
+        bytes: sectionBytes(elf, header),
+        references: references.get(header.index) ?? [],
+        symbols: named.get(header.index) ?? [],
+        kind: kindOf(header),
+        group: groups.get(header.index),
+      }),
+    );
   const byIndex = new Map(sections.map((section) => [section.header.index, section]));
   return { name, elf, sections, symbols, section: (index) => byIndex.get(index) };
 }
@@ -111,7 +124,9 @@ export function isFunction(symbol: ElfSymbol): boolean {
 export function leadingSymbol(section: ObjectSection): ElfSymbol | undefined {
   return section.symbols
     .filter(({ value }) => value === section.symbols[0]?.value)
-    .toSorted((left, right) => Number(isGlobal(right)) - Number(isGlobal(left)) || (left.name < right.name ? -1 : 1))[0];
+    .toSorted(
+      (left, right) => Number(isGlobal(right)) - Number(isGlobal(left)) || (left.name < right.name ? -1 : 1),
+    )[0];
 }
 
 const coldSuffix = /\.cold(\.\d+)?$/;

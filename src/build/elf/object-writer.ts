@@ -3,8 +3,17 @@
  *
  * Deterministic: the bytes depend on the arguments alone.
  */
-import { elfMachineX86, fileType, sectionFlag, sectionIndex, sectionType, symbolBinding, symbolType } from "../../elf/constants.ts";
+
 import { writeStruct } from "../../binary/struct.ts";
+import {
+  elfMachineX86,
+  fileType,
+  sectionFlag,
+  sectionIndex,
+  sectionType,
+  symbolBinding,
+  symbolType,
+} from "../../elf/constants.ts";
 import { elfHeaderTable, relaTable, sectionHeaderTable, symbolTable } from "../../elf/structs.ts";
 
 export interface NewSection {
@@ -60,13 +69,21 @@ export function writeObject(sections: readonly NewSection[], symbols: readonly N
   const relocated = sections.filter(({ relocations }) => relocations.length > 0);
   const symtabIndex = sections.length + relocated.length + 1;
   const tables: TableSection[] = [
-    ...sections.map((section) => ({ ...section, flags: section.flags & ~(sectionFlag.group | sectionFlag.merge | sectionFlag.strings), link: 0, info: 0, entrySize: 0 })),
-    ...relocated.map((section) => table(`.rela${section.name}`, sectionType.rela, writeRelocations(section, symbolIndex), {
-      flags: sectionFlag.infoLink,
-      link: symtabIndex,
-      info: indexOf.get(section) ?? 0,
-      entrySize: relaTable.sizeBytes,
+    ...sections.map((section) => ({
+      ...section,
+      flags: section.flags & ~(sectionFlag.group | sectionFlag.merge | sectionFlag.strings),
+      link: 0,
+      info: 0,
+      entrySize: 0,
     })),
+    ...relocated.map((section) =>
+      table(`.rela${section.name}`, sectionType.rela, writeRelocations(section, symbolIndex), {
+        flags: sectionFlag.infoLink,
+        link: symtabIndex,
+        info: indexOf.get(section) ?? 0,
+        entrySize: relaTable.sizeBytes,
+      }),
+    ),
     table(".symtab", sectionType.symtab, symbolBytes, {
       link: symtabIndex + 1,
       info: ordered.filter(isLocal).length + 1,
@@ -86,7 +103,11 @@ function isLocal(symbol: NewSymbol): boolean {
   return symbol.type === symbolType.section;
 }
 
-function writeSymbols(symbols: readonly NewSymbol[], indexOf: ReadonlyMap<NewSection, number>, strings: StringTable): Uint8Array {
+function writeSymbols(
+  symbols: readonly NewSymbol[],
+  indexOf: ReadonlyMap<NewSection, number>,
+  strings: StringTable,
+): Uint8Array {
   const bytes = new Uint8Array((symbols.length + 1) * symbolTable.sizeBytes);
   for (const [index, symbol] of symbols.entries()) {
     const binding = isLocal(symbol) ? symbolBinding.local : symbolBinding.global;

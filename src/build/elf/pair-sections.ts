@@ -4,13 +4,7 @@
  * By name first; what compilers number (static variables inside functions, clones) then by who uses it and in which order.
  */
 import { refuse } from "../../base/refusal.ts";
-import {
-  leadingSymbol,
-  type ObjectFile,
-  type ObjectSection,
-  referredSection,
-  withoutNumber,
-} from "./object-file.ts";
+import { leadingSymbol, type ObjectFile, type ObjectSection, referredSection, withoutNumber } from "./object-file.ts";
 import { sameBytesBut } from "./section-bytes.ts";
 
 export interface SectionPairs {
@@ -73,7 +67,9 @@ function sameUse({ before, after, old, fixed }: Users): Found {
     const other = old.references[index];
     const target = referredSection(after, reference);
     const previous = other && referredSection(before, other);
-    return target !== undefined && previous !== undefined && alike(previous, target) ? [[previous, target] as const] : [];
+    return target !== undefined && previous !== undefined && alike(previous, target)
+      ? [[previous, target] as const]
+      : [];
   });
 }
 
@@ -123,7 +119,13 @@ function joinRemaining({ before, after, forth, back, join }: Remaining): void {
   const olds = byKey(before);
   for (const fixed of after.sections) {
     const old = olds.get(keyOf(fixed));
-    if (old !== undefined && !forth.has(old) && !back.has(fixed) && old.kind === fixed.kind && old.header.size === fixed.header.size)
+    if (
+      old !== undefined &&
+      !forth.has(old) &&
+      !back.has(fixed) &&
+      old.kind === fixed.kind &&
+      old.header.size === fixed.header.size
+    )
       join(old, fixed);
   }
   for (const fixed of after.sections) {

@@ -55,19 +55,31 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   const changing = all.filter(({ comparison }) => comparison.changedCode.size > 0 || changesData(comparison));
   if (changing.length === 0) {
     const touched = built.touched.map(({ name }) => name).join(", ");
-    return refuse("build/nothing-changed", `The compiled code is the same before and after the fix${touched === "" ? "" : ` (compiled again: ${touched})`}.`);
+    return refuse(
+      "build/nothing-changed",
+      `The compiled code is the same before and after the fix${touched === "" ? "" : ` (compiled again: ${touched})`}.`,
+    );
   }
   const present = changing.filter((source) => stands(source));
   if (present.length === 0) return { miss: nearest(changing, image) };
-  const sources = [...present, ...changing.filter((source) => !present.includes(source) && suppliesTo(source, present))];
+  const sources = [
+    ...present,
+    ...changing.filter((source) => !present.includes(source) && suppliesTo(source, present)),
+  ];
   const refusals = sources.flatMap(({ comparison, unit }) => [
     ...dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
-    ...layoutRefusals({ before: unit.before.elf, after: unit.after.elf, source: unit.name, shortLived: input.shortLived }),
+    ...layoutRefusals({
+      before: unit.before.elf,
+      after: unit.after.elf,
+      source: unit.name,
+      shortLived: input.shortLived,
+    }),
   ]);
   if (refusals.length > 0) throw new RefusalError(refusals);
   const builder = new PatchObjectBuilder(sources);
   for (const { comparison } of sources)
-    for (const section of comparison.changedCode.keys()) if (comparison.pairs.beforeOf(section) !== undefined) builder.carry(section);
+    for (const section of comparison.changedCode.keys())
+      if (comparison.pairs.beforeOf(section) !== undefined) builder.carry(section);
   const object = builder.finish();
   const { functions, missing } = replacedFunctions(object.code, sources, image);
   const elsewhere = new Map<string, Promise<ObjectMatch | undefined>>();
@@ -95,7 +107,12 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     path,
     object: object.bytes,
     notices: noticesOf(sources, object.escaping),
-    code: object.code.map(({ symbol, source, reason, before }) => ({ name: symbol, source: source.name, reason, isNew: before === undefined })),
+    code: object.code.map(({ symbol, source, reason, before }) => ({
+      name: symbol,
+      source: source.name,
+      reason,
+      isNew: before === undefined,
+    })),
     newVariables: object.newVariables,
   };
 }
@@ -110,7 +127,12 @@ function openSource(unit: TouchedUnit, image: BinaryImage): Source {
     match,
     has: (section) => {
       const before = comparison.pairs.beforeOf(section);
-      return before !== undefined && !comparison.changedConstants.has(section) && leadingSymbol(before) !== undefined && ofSection(match, before)?.kind === "address";
+      return (
+        before !== undefined &&
+        !comparison.changedConstants.has(section) &&
+        leadingSymbol(before) !== undefined &&
+        ofSection(match, before)?.kind === "address"
+      );
     },
   };
 }
@@ -130,14 +152,21 @@ function replacedSections({ changedCode, pairs }: Comparison): { after: ObjectSe
 /** Whether the source's old object is in the binary: any of its changed functions, or most of its code, was found. */
 function stands(source: Source): boolean {
   const { plain, sections } = source.match;
-  if (replacedSections(source.comparison).some(({ before }) => ofSection(source.match, before) !== undefined)) return true;
+  if (replacedSections(source.comparison).some(({ before }) => ofSection(source.match, before) !== undefined))
+    return true;
   return Math.max(plain.foundBytes, sections.foundBytes) * 2 > plain.codeBytes && plain.codeBytes > 0;
 }
 
 /** Whether others need something that only this source's fixed version defines. */
 function suppliesTo(source: Source, others: readonly Source[]): boolean {
-  const fresh = new Set([...source.comparison.changedCode.keys(), ...source.comparison.newVariables].filter((section) => source.comparison.pairs.beforeOf(section) === undefined).flatMap(({ symbols }) => symbols.filter(isGlobal).map(({ name }) => name)));
-  return others.some(({ comparison }) => comparison.after.symbols.some(({ name, section }) => section === sectionIndex.undefined && fresh.has(name)));
+  const fresh = new Set(
+    [...source.comparison.changedCode.keys(), ...source.comparison.newVariables]
+      .filter((section) => source.comparison.pairs.beforeOf(section) === undefined)
+      .flatMap(({ symbols }) => symbols.filter(isGlobal).map(({ name }) => name)),
+  );
+  return others.some(({ comparison }) =>
+    comparison.after.symbols.some(({ name, section }) => section === sectionIndex.undefined && fresh.has(name)),
+  );
 }
 
 function nearest(sources: readonly Source[], image: BinaryImage): string {
@@ -150,7 +179,11 @@ function nearest(sources: readonly Source[], image: BinaryImage): string {
   return `${image.name} is not built from this source with these flags: of ${best.name}, ${Math.max(plain.foundBytes, sections.foundBytes)} of ${plain.codeBytes} bytes of code stand in it${why}.`;
 }
 
-function replacedFunctions(code: readonly CarriedCode[], sources: readonly Source[], image: BinaryImage): { functions: ElfFunction[]; missing: Refusal[] } {
+function replacedFunctions(
+  code: readonly CarriedCode[],
+  sources: readonly Source[],
+  image: BinaryImage,
+): { functions: ElfFunction[]; missing: Refusal[] } {
   const functions: ElfFunction[] = [];
   const missing: Refusal[] = [];
   for (const source of sources) {
@@ -184,13 +217,24 @@ function replacedFunctions(code: readonly CarriedCode[], sources: readonly Sourc
 }
 
 /** Cold parts that the fixed version does not have: a thread inside one is inside its function. */
-function lostColdParts({ comparison, match }: Source, image: BinaryImage, known: readonly ElfFunction[]): ElfFunction[] {
+function lostColdParts(
+  { comparison, match }: Source,
+  image: BinaryImage,
+  known: readonly ElfFunction[],
+): ElfFunction[] {
   return comparison.before.sections.flatMap((section) => {
     const name = leadingSymbol(section)?.name;
-    if (section.kind !== "code" || name === undefined || !isColdPart(name) || comparison.pairs.afterOf(section) !== undefined) return [];
+    if (
+      section.kind !== "code" ||
+      name === undefined ||
+      !isColdPart(name) ||
+      comparison.pairs.afterOf(section) !== undefined
+    )
+      return [];
     const found = ofSection(match, section);
     const bytes = found?.kind === "address" ? image.bytesAt(found.address, sizeOf(section)) : undefined;
-    if (found?.kind !== "address" || bytes === undefined || known.some(({ address }) => address === found.address)) return [];
+    if (found?.kind !== "address" || bytes === undefined || known.some(({ address }) => address === found.address))
+      return [];
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     return [{ name, address: found.address, sizeBytes: sizeOf(section), sha256, policy: "quiescent" as const }];
   });
@@ -217,7 +261,12 @@ async function findDefinition(name: string, { image, built }: PatchBinaryInput):
   const rest = built.units.filter((unit) => !touched.has(unit));
   for (const [index, unit] of rest.entries()) {
     const object = await plainObject(unit, index, built);
-    if (!object.symbols.some((symbol) => symbol.name === name && symbol.section !== sectionIndex.undefined && isGlobal(symbol))) continue;
+    if (
+      !object.symbols.some(
+        (symbol) => symbol.name === name && symbol.section !== sectionIndex.undefined && isGlobal(symbol),
+      )
+    )
+      continue;
     const match = matchObject(object, image);
     if (match.foundBytes > 0) return match;
   }
@@ -235,7 +284,9 @@ function plainObject(unit: CompileUnit, index: number, built: BuiltVersions): Re
 function noticesOf(sources: readonly Source[], escaping: readonly string[]): string[] {
   const notices = sources.flatMap(({ comparison, name }) => startNotices(comparison, name));
   for (const name of escaping)
-    notices.push(`The address of the new function ${name} is taken; what keeps it beyond the call must be gone before a revert.`);
+    notices.push(
+      `The address of the new function ${name} is taken; what keeps it beyond the call must be gone before a revert.`,
+    );
   return notices;
 }
 
@@ -243,9 +294,12 @@ function startNotices(comparison: Comparison, name: string): string[] {
   const changed = [...comparison.changedCode.keys()].map((section) => leadingSymbol(section)?.name);
   const notices: string[] = [];
   if (comparison.changedStart.length > 0)
-    notices.push(`${name}: what runs when the program is loaded changed; it has run already in a process that gets this hotpatch.`);
+    notices.push(
+      `${name}: what runs when the program is loaded changed; it has run already in a process that gets this hotpatch.`,
+    );
   if (changed.includes("main"))
-    notices.push(`${name}: main changes; it runs once and is left at the end only, so that its own changes do not reach a running process.`);
+    notices.push(
+      `${name}: main changes; it runs once and is left at the end only, so that its own changes do not reach a running process.`,
+    );
   return notices;
 }
-

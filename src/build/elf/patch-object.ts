@@ -9,7 +9,14 @@
 import { sectionFlag, sectionType, symbolType } from "../../elf/constants.ts";
 import type { Comparison } from "./compare-objects.ts";
 import { relocation } from "./linked-fields.ts";
-import { isFunction, isGlobal, leadingSymbol, type ObjectSection, type Reference, referredSection } from "./object-file.ts";
+import {
+  isFunction,
+  isGlobal,
+  leadingSymbol,
+  type ObjectSection,
+  type Reference,
+  referredSection,
+} from "./object-file.ts";
 import { type NewRelocation, type NewSection, type NewSymbol, writeObject } from "./object-writer.ts";
 import { mergeEntryAt } from "./section-bytes.ts";
 import { type FunctionUnwind, readUnwindEntries, type UnwindEntry } from "./unwind-entries.ts";
@@ -84,9 +91,13 @@ export class PatchObjectBuilder {
       const { after, pairs, changedCode, newVariables } = source.comparison;
       for (const section of after.sections) {
         this.#sourceOf.set(section, source);
-        const fresh = changedCode.has(section) || newVariables.includes(section) || (section.kind === "constant" && pairs.beforeOf(section) === undefined);
+        const fresh =
+          changedCode.has(section) ||
+          newVariables.includes(section) ||
+          (section.kind === "constant" && pairs.beforeOf(section) === undefined);
         if (!fresh) continue;
-        for (const symbol of section.symbols) if (isGlobal(symbol) && !this.#globals.has(symbol.name)) this.#globals.set(symbol.name, { source, section });
+        for (const symbol of section.symbols)
+          if (isGlobal(symbol) && !this.#globals.has(symbol.name)) this.#globals.set(symbol.name, { source, section });
       }
     }
   }
@@ -109,13 +120,22 @@ export class PatchObjectBuilder {
   }
 
   #carry(section: ObjectSection): { section: MutableSection; symbol: NewSymbol } {
-    const kept = section.group === undefined ? section : (this.#groups.get(`${section.group} ${section.name}`) ?? section);
+    const kept =
+      section.group === undefined ? section : (this.#groups.get(`${section.group} ${section.name}`) ?? section);
     const known = this.#carried.get(kept);
     if (known !== undefined) return known;
     if (section.group !== undefined) this.#groups.set(`${section.group} ${section.name}`, section);
     const source = this.#source(section);
     const { header } = section;
-    const made: MutableSection = { name: section.name, type: header.type, flags: header.flags, align: header.align, bytes: section.bytes, size: header.size, relocations: [] };
+    const made: MutableSection = {
+      name: section.name,
+      type: header.type,
+      flags: header.flags,
+      align: header.align,
+      bytes: section.bytes,
+      size: header.size,
+      relocations: [],
+    };
     this.#sections.push(made);
     const symbol: NewSymbol = { name: "", section: made, value: 0, size: 0, type: symbolType.section };
     this.#symbols.push(symbol);
@@ -123,7 +143,8 @@ export class PatchObjectBuilder {
     this.#carried.set(section, answer);
     this.#name(section, made, source);
     this.#queue.push(() => {
-      for (const reference of section.references) made.relocations.push(this.#relocation(source, section, reference, reference.offset));
+      for (const reference of section.references)
+        made.relocations.push(this.#relocation(source, section, reference, reference.offset));
     });
     return answer;
   }
@@ -137,7 +158,13 @@ export class PatchObjectBuilder {
     const leading = leadingSymbol(section);
     let leadingName = "";
     for (const symbol of section.symbols) {
-      if (symbol.type !== symbolType.function && symbol.type !== symbolType.object && symbol.type !== symbolType.gnuIfunc && symbol !== leading) continue;
+      if (
+        symbol.type !== symbolType.function &&
+        symbol.type !== symbolType.object &&
+        symbol.type !== symbolType.gnuIfunc &&
+        symbol !== leading
+      )
+        continue;
       const name = this.#unique(symbol.name, source);
       this.#symbols.push({ name, section: made, value: symbol.value, size: symbol.size, type: symbol.type });
       if (symbol === leading) leadingName = name;
@@ -146,13 +173,15 @@ export class PatchObjectBuilder {
     if (section.kind === "code") {
       const reason = source.comparison.changedCode.get(section) ?? "it is needed";
       this.#code.push({ source, section, symbol: leadingName, before, reason });
-    } else if (section.kind === "writable" && before === undefined && leadingName !== "") this.#newVariables.push({ name: leadingName, size: section.header.size });
+    } else if (section.kind === "writable" && before === undefined && leadingName !== "")
+      this.#newVariables.push({ name: leadingName, size: section.header.size });
   }
 
   #unique(name: string, source: PatchSource): string {
     const file = source.name.split("/").at(-1) ?? source.name;
     let candidate = name;
-    for (let number = 0; this.#usedNames.has(candidate); number++) candidate = number === 0 ? `${name}.${file}` : `${name}.${file}.${number}`;
+    for (let number = 0; this.#usedNames.has(candidate); number++)
+      candidate = number === 0 ? `${name}.${file}` : `${name}.${file}.${number}`;
     this.#usedNames.add(candidate);
     return candidate;
   }
@@ -161,7 +190,12 @@ export class PatchObjectBuilder {
     const { after, pairs, changedCode } = source.comparison;
     const { type, addend, symbol } = reference;
     const target = referredSection(after, reference);
-    const make = (to: NewSymbol, newAddend = addend): NewRelocation => ({ offset, type, addend: newAddend, symbol: to });
+    const make = (to: NewSymbol, newAddend = addend): NewRelocation => ({
+      offset,
+      type,
+      addend: newAddend,
+      symbol: to,
+    });
     if (target === undefined) return make(this.#undefined(source, from, reference));
     if (target.kind === "strings" || target.kind === "constants") {
       const entry = mergeEntryAt(target, reference);
@@ -173,7 +207,9 @@ export class PatchObjectBuilder {
     const travels =
       target.kind === "code"
         ? changedCode.has(target)
-        : before === undefined || /^DW\.ref\./.test(leadingSymbol(target)?.name ?? "") || (target.kind === "constant" && !source.has(target));
+        : before === undefined ||
+          /^DW\.ref\./.test(leadingSymbol(target)?.name ?? "") ||
+          (target.kind === "constant" && !source.has(target));
     if (!travels) {
       const { symbol: expected, value } = this.#expect(source, target, before as ObjectSection);
       return make(expected, symbol.value + addend - value);
@@ -206,9 +242,23 @@ export class PatchObjectBuilder {
     const known = this.#expectations.get(key);
     if (known !== undefined) return known.symbol;
     const thread = reference.symbol.type === symbolType.tls;
-    const symbol: NewSymbol = { name: this.#unique(name, source), section: undefined, value: 0, size: 0, type: thread ? symbolType.tls : symbolType.noType };
+    const symbol: NewSymbol = {
+      name: this.#unique(name, source),
+      section: undefined,
+      value: 0,
+      size: 0,
+      type: thread ? symbolType.tls : symbolType.noType,
+    };
     this.#symbols.push(symbol);
-    this.#expectations.set(key, { name, source, symbolName: name, defined: undefined, weak: reference.symbol.binding === 2, thread, symbol });
+    this.#expectations.set(key, {
+      name,
+      source,
+      symbolName: name,
+      defined: undefined,
+      weak: reference.symbol.binding === 2,
+      thread,
+      symbol,
+    });
     return symbol;
   }
 
@@ -216,14 +266,23 @@ export class PatchObjectBuilder {
   #expect(source: PatchSource, target: ObjectSection, before: ObjectSection): { symbol: NewSymbol; value: number } {
     const leading = leadingSymbol(before);
     const value = leadingSymbol(target)?.value ?? 0;
-    const key = leading !== undefined && isGlobal(leading) ? `name ${leading.name}` : `source ${source.name} ${leading?.name ?? before.name}`;
+    const key =
+      leading !== undefined && isGlobal(leading)
+        ? `name ${leading.name}`
+        : `source ${source.name} ${leading?.name ?? before.name}`;
     const known = this.#expectations.get(key);
     if (known !== undefined) return { symbol: known.symbol, value };
     const symbolName = leading?.name ?? before.name;
     const replaced = source.comparison.changedCode.has(target);
     const thread = before.kind === "tls";
     const name = this.#unique(replaced ? `${symbolName}.original` : symbolName, source);
-    const symbol: NewSymbol = { name, section: undefined, value: 0, size: 0, type: thread ? symbolType.tls : symbolType.noType };
+    const symbol: NewSymbol = {
+      name,
+      section: undefined,
+      value: 0,
+      size: 0,
+      type: thread ? symbolType.tls : symbolType.noType,
+    };
     this.#symbols.push(symbol);
     this.#expectations.set(key, { name, source, symbolName, defined: before, weak: false, thread, symbol });
     return { symbol, value };
@@ -236,7 +295,15 @@ export class PatchObjectBuilder {
     const name = strings ? `.rodata.str${entrySize}.${align}` : `.rodata.cst${entrySize}`;
     let pool = this.#pools.get(name);
     if (pool === undefined) {
-      const made: MutableSection = { name, type: sectionType.progbits, flags: sectionFlag.alloc, align, bytes: new Uint8Array(0), size: 0, relocations: [] };
+      const made: MutableSection = {
+        name,
+        type: sectionType.progbits,
+        flags: sectionFlag.alloc,
+        align,
+        bytes: new Uint8Array(0),
+        size: 0,
+        relocations: [],
+      };
       const symbol: NewSymbol = { name: "", section: made, value: 0, size: 0, type: symbolType.section };
       this.#sections.push(made);
       this.#symbols.push(symbol);
@@ -256,7 +323,15 @@ export class PatchObjectBuilder {
 
   /** The unwind entries of the code that travels, in a section of their own, which ends with a terminator. */
   #carryUnwinding(): void {
-    const frames: MutableSection = { name: ".eh_frame", type: sectionType.progbits, flags: sectionFlag.alloc, align: 8, bytes: new Uint8Array(0), size: 0, relocations: [] };
+    const frames: MutableSection = {
+      name: ".eh_frame",
+      type: sectionType.progbits,
+      flags: sectionFlag.alloc,
+      align: 8,
+      bytes: new Uint8Array(0),
+      size: 0,
+      relocations: [],
+    };
     const parts: Uint8Array[] = [];
     let size = 0;
     const add = (source: PatchSource, entry: UnwindEntry): number => {
@@ -264,7 +339,10 @@ export class PatchObjectBuilder {
       const bytes = Uint8Array.from(entry.section.bytes.subarray(entry.start, entry.end));
       parts.push(bytes);
       size += bytes.length;
-      for (const reference of entry.references) frames.relocations.push(this.#relocation(source, entry.section, reference, reference.offset - entry.start + at));
+      for (const reference of entry.references)
+        frames.relocations.push(
+          this.#relocation(source, entry.section, reference, reference.offset - entry.start + at),
+        );
       return at;
     };
     const commons = new Map<string, number>();
@@ -278,7 +356,8 @@ export class PatchObjectBuilder {
     };
     for (let done = 0; done < this.#code.length; done++) {
       const { source, section } = this.#code[done] as CarriedCode;
-      for (const entry of readUnwindEntries(source.comparison.after)) if (entry.code === section) addFunction(source, entry);
+      for (const entry of readUnwindEntries(source.comparison.after))
+        if (entry.code === section) addFunction(source, entry);
       for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) task();
     }
     if (size === 0) return;

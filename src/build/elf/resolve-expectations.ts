@@ -39,7 +39,10 @@ export interface Resolved {
   readonly refusals: readonly Refusal[];
 }
 
-export async function resolveExpectations(expectations: readonly Expectation[], input: ResolveInput): Promise<Resolved> {
+export async function resolveExpectations(
+  expectations: readonly Expectation[],
+  input: ResolveInput,
+): Promise<Resolved> {
   const symbols: ManifestSymbol[] = [];
   const refusals: Refusal[] = [];
   for (const expectation of expectations) {
@@ -90,7 +93,8 @@ export function ofSection(match: SourceMatch, section: ObjectSection): Resolutio
   const leading = leadingSymbol(section);
   if (leading !== undefined) {
     const plain = match.plain.object.symbols.find(
-      (symbol) => symbol.name === leading.name && symbol.section !== sectionIndex.undefined && symbol.type !== symbolType.file,
+      (symbol) =>
+        symbol.name === leading.name && symbol.section !== sectionIndex.undefined && symbol.type !== symbolType.file,
     );
     const found = plain && match.plain.resolve(plain);
     if (found !== undefined) return found;
@@ -103,7 +107,9 @@ export function ofSection(match: SourceMatch, section: ObjectSection): Resolutio
 
 function byName(match: SourceMatch, name: string): Resolution | undefined {
   for (const one of [match.plain, match.sections]) {
-    const symbol = one.object.symbols.find((candidate) => candidate.name.replace(/@.*$/, "") === name && isGlobal(candidate));
+    const symbol = one.object.symbols.find(
+      (candidate) => candidate.name.replace(/@.*$/, "") === name && isGlobal(candidate),
+    );
     const found = symbol && one.resolve(symbol);
     if (found !== undefined) return found;
   }

@@ -58,7 +58,17 @@ export async function applyFix(place: string, work: string, original: string, fi
 
 async function applyPatch(place: string, patch: string): Promise<string[]> {
   const options = { cwd: place, env: { ...process.env, LC_ALL: "C" } };
-  const words = (strip: number): string[] => ["patch", "--batch", "--forward", "--no-backup-if-mismatch", "-r", "-", `-p${strip}`, "-i", patch];
+  const words = (strip: number): string[] => [
+    "patch",
+    "--batch",
+    "--forward",
+    "--no-backup-if-mismatch",
+    "-r",
+    "-",
+    `-p${strip}`,
+    "-i",
+    patch,
+  ];
   let complaint = "";
   for (const strip of [1, 0, 2]) {
     const trial = await runCommand([...words(strip), "--dry-run"], options);
@@ -107,7 +117,10 @@ async function numberLines(before: string, after: string, work: string): Promise
   if (!/^\.(c|h|cc|cpp|cxx|c\+\+|C|hh|hpp|hxx|h\+\+|H|inc|inl|ipp|tcc)$/.test(extname(after))) return;
   if (!existsSync(before) || !existsSync(after)) return;
   // diff answers 1 where the files differ (POSIX diff, "EXIT STATUS").
-  const { output } = await runCommand(["diff", "--text", before, after], { cwd: work, env: { ...process.env, LC_ALL: "C" } });
+  const { output } = await runCommand(["diff", "--text", before, after], {
+    cwd: work,
+    env: { ...process.env, LC_ALL: "C" },
+  });
   // Bytes that are no UTF-8 survive as one character each.
   const text = readFileSync(after, "latin1");
   const numbered = keepLineNumbers(text, parseNormalDiff(output));

@@ -33,7 +33,12 @@ function readSection(object: ObjectFile, section: ObjectSection): FunctionUnwind
     const pointer = cursor.u32();
     const end = pointerAt + length;
     cursor.seek(end);
-    const entry = { section, start, end, references: section.references.filter(({ offset }) => offset >= start && offset < end) };
+    const entry = {
+      section,
+      start,
+      end,
+      references: section.references.filter(({ offset }) => offset >= start && offset < end),
+    };
     if (pointer === 0) {
       commons.set(start, entry);
       continue;

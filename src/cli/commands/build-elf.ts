@@ -41,7 +41,8 @@ export const buildElfCommand: CommandSpec = {
   ],
   examples: [
     {
-      command: "rebootless build elf --source redis --patch fix.diff --binary /usr/bin/redis-server -o redis.hotpatch -- make -j2",
+      command:
+        "rebootless build elf --source redis --patch fix.diff --binary /usr/bin/redis-server -o redis.hotpatch -- make -j2",
       what: "from a diff",
     },
     {
@@ -53,7 +54,8 @@ export const buildElfCommand: CommandSpec = {
     const source = text(input, "source");
     const patch = text(input, "patch");
     const to = text(input, "to");
-    if (source === undefined) throw new RebootlessError("usage/arguments", "Name the folder of the source with --source.");
+    if (source === undefined)
+      throw new RebootlessError("usage/arguments", "Name the folder of the source with --source.");
     if ((patch === undefined) === (to === undefined))
       throw new RebootlessError("usage/arguments", "Name the fix with either --patch or --to.");
     const output = outputFile(input, io);
@@ -77,12 +79,20 @@ export const buildElfCommand: CommandSpec = {
     const { id } = hotpatch.manifest;
     const { notices } = elfChangeOf(hotpatch.manifest);
     const data = { file: output, id, digest, sizeBytes: bytes.length, signedBy: claimedBy, ...report, notices };
-    return { data, text: [`${id} written to ${output} (${bytes.length} bytes)`, ...reportLines(report), ...notices.map((notice) => `  Note: ${printable(notice)}`)].join("\n") };
+    return {
+      data,
+      text: [
+        `${id} written to ${output} (${bytes.length} bytes)`,
+        ...reportLines(report),
+        ...notices.map((notice) => `  Note: ${printable(notice)}`),
+      ].join("\n"),
+    };
   },
 };
 
 function commandOf(input: CommandInput): readonly string[] {
-  if (input.arguments.length === 0) throw new RebootlessError("usage/arguments", "Say behind -- how the source is built, such as: -- make");
+  if (input.arguments.length === 0)
+    throw new RebootlessError("usage/arguments", "Say behind -- how the source is built, such as: -- make");
   return input.arguments;
 }
 
@@ -94,7 +104,10 @@ function action(given: string): ElfAction {
 function reportLines({ binaries }: ElfBuildReport): string[] {
   return binaries.flatMap(({ name, path, code, newVariables }) => [
     `  ${printable(name)} (${printable(path)}):`,
-    ...code.map((one) => `    ${one.isNew ? "new" : "changed"} ${printable(one.name)} (${printable(one.source)}${one.isNew ? "" : `: ${printable(one.reason)}`})`),
+    ...code.map(
+      (one) =>
+        `    ${one.isNew ? "new" : "changed"} ${printable(one.name)} (${printable(one.source)}${one.isNew ? "" : `: ${printable(one.reason)}`})`,
+    ),
     ...newVariables.map((one) => `    new variable ${printable(one.name)} (${one.size} bytes)`),
   ]);
 }

@@ -38,5 +38,7 @@ export function readCases(corpus: string, only: readonly string[] | undefined): 
   const file = join(corpus, "cases.json");
   if (!existsSync(file)) throw new Error(`${corpus} holds no corpus (cases.json); name one with --corpus DIR`);
   const cases = JSON.parse(readFileSync(file, "utf8")) as NativeCase[];
-  return only === undefined ? cases : cases.filter(({ id, package: name }) => only.some((word) => id === word || name === word));
+  return only === undefined
+    ? cases
+    : cases.filter(({ id, package: name }) => only.some((word) => id === word || name === word));
 }

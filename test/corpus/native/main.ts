@@ -34,7 +34,12 @@ function keep(results: readonly CaseResult[]): void {
 
 function table(results: readonly CaseResult[]): string {
   const lines = results.map(({ id, state, functions, note, buildMs }) =>
-    [id.padEnd(32), state.padEnd(17), `${((buildMs ?? 0) / 1000).toFixed(1)} s`.padStart(8), ` ${functions.slice(0, 6).join(", ")}${functions.length > 6 ? ` and ${functions.length - 6} more` : ""}${note === "" ? "" : ` (${note})`}`].join(" "),
+    [
+      id.padEnd(32),
+      state.padEnd(17),
+      `${((buildMs ?? 0) / 1000).toFixed(1)} s`.padStart(8),
+      ` ${functions.slice(0, 6).join(", ")}${functions.length > 6 ? ` and ${functions.length - 6} more` : ""}${note === "" ? "" : ` (${note})`}`,
+    ].join(" "),
   );
   const counts = new Map<string, number>();
   for (const { state } of results) counts.set(state, (counts.get(state) ?? 0) + 1);

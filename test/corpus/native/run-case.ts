@@ -51,22 +51,30 @@ function buildEnvironment(one: NativeCase): NodeJS.ProcessEnv {
 }
 
 /** Built in a folder of its own, away from the source that the hotpatch is built from, and stripped as a distribution does. */
-async function buildTarget(one: NativeCase, { vulnerable }: CaseSource, folder: string, { corpus }: RunOptions): Promise<string> {
+async function buildTarget(
+  one: NativeCase,
+  { vulnerable }: CaseSource,
+  folder: string,
+  { corpus }: RunOptions,
+): Promise<string> {
   const tree = join(folder, "target");
   const artifacts = join(folder, "artifacts");
   mkdirSync(artifacts);
   await mustRun("copying", ["cp", "-a", vulnerable, tree], { cwd: folder, env: process.env });
   const options = { cwd: tree, env: buildEnvironment(one) };
-  for (const command of [...one.build.prepare, one.build.make]) await mustRun("building the target", ["sh", "-c", command], options);
+  for (const command of [...one.build.prepare, one.build.make])
+    await mustRun("building the target", ["sh", "-c", command], options);
   for (const pattern of one.artifacts)
-    for (const path of globSync(pattern, { cwd: tree })) cpSync(join(tree, path), join(artifacts, basename(path)), { verbatimSymlinks: true });
+    for (const path of globSync(pattern, { cwd: tree }))
+      cpSync(join(tree, path), join(artifacts, basename(path)), { verbatimSymlinks: true });
   if (one.driver !== undefined) {
     const { source, cflags, link } = one.driver;
     const fill = (text: string): string => text.replaceAll("$S", tree).replaceAll("$O", artifacts);
     const command = `gcc -O1 ${fill(cflags)} -I${corpus}/drivers ${join(corpus, source)} -o ${artifacts}/driver -L${artifacts} ${fill(link)} -pthread`;
     await mustRun("compiling the driver", ["sh", "-c", command], { cwd: folder, env: process.env });
   }
-  for (const path of binaries(artifacts)) await mustRun("strip", ["strip", "--strip-all", path], { cwd: folder, env: process.env });
+  for (const path of binaries(artifacts))
+    await mustRun("strip", ["strip", "--strip-all", path], { cwd: folder, env: process.env });
   return artifacts;
 }
 
@@ -97,7 +105,15 @@ async function patchTarget(one: NativeCase, options: Patching): Promise<CaseResu
   ];
   const built = await desk.run(words, buildTimeoutMs);
   const base = { id: one.id, functions: [] as string[], buildMs: Math.round(built.tookMs) };
-  if (built.kind === "refused") return { ...base, state: "refused-at-build", note: built.refused.map(({ message }) => message).join(" ").slice(0, 600) };
+  if (built.kind === "refused")
+    return {
+      ...base,
+      state: "refused-at-build",
+      note: built.refused
+        .map(({ message }) => message)
+        .join(" ")
+        .slice(0, 600),
+    };
   if (built.kind === "failed") return { ...base, state: "failed", note: built.message.slice(0, 600) };
   const report = built.data.binaries as { code: { name: string; isNew: boolean }[] }[];
   const functions = report.flatMap(({ code }) => code.map(({ name, isNew }) => (isNew ? `+${name}` : name)));
@@ -116,8 +132,13 @@ async function showInProcess(one: NativeCase, file: string, { desk, artifacts, s
     if (answer.kind === "done") return undefined;
     if (answer.kind === "failed") return { state: "failed", note: `${word}: ${answer.message.slice(0, 400)}` };
     const absent = answer.refused.every(({ code }) => code === "target/not-this-runtime" || code === "target/not-node");
-    const note = answer.refused.map(({ code, message }) => `${code}: ${message}`).join(" ").slice(0, 500);
-    return absent ? { state: "built", note: "no engine for native programs applies it yet" } : { state: "refused-at-apply", note };
+    const note = answer.refused
+      .map(({ code, message }) => `${code}: ${message}`)
+      .join(" ")
+      .slice(0, 500);
+    return absent
+      ? { state: "built", note: "no engine for native programs applies it yet" }
+      : { state: "refused-at-apply", note };
   };
   const asks = async (target: Target, pattern: RegExp, what: string): Promise<Shown | undefined> => {
     const answer = await target.ask("probe");
@@ -139,7 +160,9 @@ async function showInProcess(one: NativeCase, file: string, { desk, artifacts, s
       () => asks(target, closed, "open after the second apply"),
       async () => {
         const after = await target.ask("benign");
-        return after === before ? undefined : { state: "wrong" as const, note: `the harmless request is answered ${after}, before ${before}` };
+        return after === before
+          ? undefined
+          : { state: "wrong" as const, note: `the harmless request is answered ${after}, before ${before}` };
       },
       ...(deadly ? [() => command("revert", target), () => asks(target, open, "closed after the last revert")] : []),
     ];

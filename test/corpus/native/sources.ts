@@ -24,7 +24,9 @@ async function aptOptions(cache: string): Promise<string[]> {
   ].flatMap((option) => ["-o", option]);
   if (!existsSync(list)) {
     mkdirSync(join(apt, "lists", "partial"), { recursive: true });
-    const text = ["bookworm", "bookworm-updates"].map((suite) => `deb-src [signed-by=${keyring}] ${mirror} ${suite} main\n`);
+    const text = ["bookworm", "bookworm-updates"].map(
+      (suite) => `deb-src [signed-by=${keyring}] ${mirror} ${suite} main\n`,
+    );
     writeFileSync(`${list}.new`, text.join(""));
     renameSync(`${list}.new`, list);
     await mustRun("apt-get update", ["apt-get", ...options, "update"], { cwd: apt, env: process.env });
@@ -55,7 +57,11 @@ export function programHunks(patch: string): string {
   return parts
     .filter((part) => {
       const path = (/^\+\+\+ ([^\t\n]+)/m.exec(part)?.[1] ?? "").replace(/^[^/]*\//, "");
-      return /\.(c|h|cc|cpp|hpp|y|l|jq)$/.test(path) && !/(^|\/)(tests?|testing|fuzz\w*|docs?|examples?|contrib\/oss-fuzz)\//i.test(path) && !/(^|\/)(run)?test[^/]*\.c$/.test(path);
+      return (
+        /\.(c|h|cc|cpp|hpp|y|l|jq)$/.test(path) &&
+        !/(^|\/)(tests?|testing|fuzz\w*|docs?|examples?|contrib\/oss-fuzz)\//i.test(path) &&
+        !/(^|\/)(run)?test[^/]*\.c$/.test(path)
+      );
     })
     .map((part) => part.replace(/^(diff --git|Index:) [\s\S]*/m, ""))
     .join("");
@@ -72,11 +78,16 @@ export async function prepareSource(one: NativeCase, cache: string, folder: stri
   const fixed = await fixedSource(one, cache);
   const vulnerable = join(folder, "vulnerable");
   await mustRun("copying", ["cp", "-a", fixed, vulnerable], { cwd: folder, env: process.env });
-  const patches = one.patches.map((name) => programHunks(readFileSync(join(fixed, "debian", "patches", name), "latin1")));
+  const patches = one.patches.map((name) =>
+    programHunks(readFileSync(join(fixed, "debian", "patches", name), "latin1")),
+  );
   for (const [index, patch] of [...patches.entries()].reverse()) {
     const file = join(folder, `fix-${index}.diff`);
     writeFileSync(file, patch, "latin1");
-    const { code, output } = await runCommand(["patch", "-R", "-p1", "--batch", "--no-backup-if-mismatch", "-i", file], { cwd: vulnerable, env: process.env });
+    const { code, output } = await runCommand(
+      ["patch", "-R", "-p1", "--batch", "--no-backup-if-mismatch", "-i", file],
+      { cwd: vulnerable, env: process.env },
+    );
     if (code !== 0) throw new Error(`the fix cannot be taken back: ${output.trim().split("\n").slice(-3).join("; ")}`);
   }
   const fix = join(folder, "fix.diff");

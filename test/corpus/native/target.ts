@@ -1,7 +1,7 @@
 /** A process with a hole: started in the folder of its artifacts, asked over its standard input or a TCP port. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer, connect, type Socket } from "node:net";
 import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
 import type { NativeCase } from "./cases.ts";
 
 export interface Target {
@@ -21,7 +21,9 @@ export async function startTarget(one: NativeCase, folder: string): Promise<Targ
   const child = spawn(argv[0] ?? "", argv.slice(1), { cwd: folder, env, stdio: ["pipe", "pipe", "pipe"] });
   const output = new Output(child);
   const timeoutMs = (one.timeoutS ?? 0) * 1000 || defaultTimeoutMs;
-  const ended = new Promise<string>((done) => child.once("exit", (code, signal) => done(signal === null ? `EXIT ${code}` : `CRASH ${signal}`)));
+  const ended = new Promise<string>((done) =>
+    child.once("exit", (code, signal) => done(signal === null ? `EXIT ${code}` : `CRASH ${signal}`)),
+  );
   if (one.target.ready !== undefined) await output.waitFor(new RegExp(one.target.ready, "m"), timeoutMs);
   else if (port !== 0) await untilListening(port, timeoutMs);
   return {
@@ -75,7 +77,11 @@ class Output {
     return new Promise((done, fail) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(look);
-        fail(new Error(`the target did not answer within ${timeoutMs} ms: ${this.text.slice(from, from + 200)}${this.errors.slice(-200)}`));
+        fail(
+          new Error(
+            `the target did not answer within ${timeoutMs} ms: ${this.text.slice(from, from + 200)}${this.errors.slice(-200)}`,
+          ),
+        );
       }, timeoutMs);
       const look = (): void => {
         const complete = this.text.slice(from, this.text.lastIndexOf("\n") + 1);
