@@ -36,22 +36,16 @@ export function keepLineNumbers(text: string, changes: readonly LineChange[]): s
   const lines = text.split("\n");
   const plain = plainLineStarts(lines);
   const directives = new Map<number, string>();
+  // By how much the compiler's count is ahead of the place in the text.
+  let ahead = 0;
   for (const [index, change] of changes.entries()) {
-    const shift = change.oldEnd - change.newEnd;
+    const wanted = change.oldEnd - change.newEnd;
+    if (wanted === ahead) continue;
     const limit = changes[index + 1]?.newStart ?? lines.length - 1;
-    if (
-      changes
-        .slice(0, index + 1)
-        .reduce((sum, one) => sum + (one.oldEnd - one.oldStart) - (one.newEnd - one.newStart), 0) === 0 &&
-      index === 0
-    ) {
-      continue;
-    }
-    for (let line = change.newEnd; line < limit; line++) {
-      if (plain[line] !== true) continue;
-      directives.set(line, `#line ${line + shift + 1}`);
-      break;
-    }
+    const line = plain.findIndex((isPlain, place) => isPlain && place >= change.newEnd && place < limit);
+    if (line < 0) continue;
+    directives.set(line, `#line ${line + wanted + 1}`);
+    ahead = wanted;
   }
   return lines
     .flatMap((line, index) => {
