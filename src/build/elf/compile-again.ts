@@ -48,7 +48,7 @@ export async function compileAgain(
 ): Promise<ObjectFile> {
   mkdirSync(join(options.work, "objects"), { recursive: true });
   const output = join(options.work, "objects", `${name}.o`);
-  const input = existsSync(unit.source) ? [unit.source] : ["-x", "c", "/dev/null"];
+  const input = existsSync(unit.source) ? [unit.given] : ["-x", "c", "/dev/null"];
   const command = [unit.compiler, ...flagsOf(unit, variant, options), "-c", ...input, "-o", output];
   await mustRun("Compiling again", command, { cwd: unit.folder, env: options.env });
   return readObjectFile(readFileSync(output), unit.source);
@@ -60,7 +60,7 @@ export async function includesAny(
   files: ReadonlySet<string>,
   options: CompileOptions,
 ): Promise<boolean> {
-  const command = [unit.compiler, ...flagsOf(unit, "plain", options), "-M", "-MT", "x", unit.source];
+  const command = [unit.compiler, ...flagsOf(unit, "plain", options), "-M", "-MT", "x", unit.given];
   const { code, output } = await runCommand(command, { cwd: unit.folder, env: options.env });
   if (code !== 0) return false;
   const words = output.replaceAll("\\\n", " ").split(/(?<!\\)\s+/);

@@ -13,6 +13,8 @@ export interface CompileUnit {
   readonly folder: string;
   /** Absolute. */
   readonly source: string;
+  /** As the build wrote it: what `__FILE__` says. */
+  readonly given: string;
   /** What is to be given before the source to compile it: no output, no inputs, no linking, no dependency files. */
   readonly flags: readonly string[];
   /** Where the build put the object; absent where it compiled and linked in one go. */
@@ -56,7 +58,7 @@ export function isAssembler(unit: CompileUnit): boolean {
 export function readCommand(run: CompilerRun): ReadCommand {
   const parameters = expandResponseFiles(run.arguments, run.folder);
   const flags: string[] = [];
-  const sources: { source: string; language: string | undefined }[] = [];
+  const sources: { given: string; language: string | undefined }[] = [];
   const inputs: string[] = [];
   let output: string | undefined;
   let language: string | undefined;
@@ -74,18 +76,18 @@ export function readCommand(run: CompilerRun): ReadCommand {
     else if (linkFlagWithValue.has(parameter) || linkFlag.test(parameter)) continue;
     else if (parameter === "-") return { units: [] };
     else if (parameter.startsWith("-")) flags.push(parameter, ...(value === undefined ? [] : [value]));
-    else if (sourceSuffix.test(parameter) || language !== undefined)
-      sources.push({ source: resolve(run.folder, parameter), language });
+    else if (sourceSuffix.test(parameter) || language !== undefined) sources.push({ given: parameter, language });
     else inputs.push(resolve(run.folder, parameter));
   }
   const place = (name: string): string => resolve(run.folder, name);
   const linked = compileOnly ? undefined : place(output ?? "a.out");
-  const units = sources.map(({ source, language: given }) => ({
+  const units = sources.map(({ given, language: named }) => ({
     compiler: run.compiler,
     folder: run.folder,
-    source,
-    flags: given === undefined ? flags : [...flags, "-x", given],
-    ...(linked === undefined ? { object: place(output ?? objectName(source)) } : { linked }),
+    source: place(given),
+    given,
+    flags: named === undefined ? flags : [...flags, "-x", named],
+    ...(linked === undefined ? { object: place(output ?? objectName(given)) } : { linked }),
   }));
   if (linked === undefined || (units.length === 0 && inputs.length === 0)) return { units };
   return { units, link: { output: linked, inputs } };

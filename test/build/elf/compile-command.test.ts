@@ -31,6 +31,7 @@ test("libtool's and cmake's compilations: dependency files and outputs are not f
       compiler: "/usr/bin/gcc",
       folder: "/w",
       source: "/w/x.c",
+      given: "x.c",
       flags: ["-DA=1", "-Iinc", "-O2", "-pipe", "-fPIC"],
       object: "/w/.libs/x.o",
     },
