@@ -189,91 +189,62 @@ function readEntries(reader: Reader, top: DebugEntry | undefined): DebugEntry[] 
 
 /** DWARF 5 §7.5.6, table 7.6; undefined for values that nobody here asks for. */
 function readForm(reader: Reader, form: number, constant: number): number | string | undefined {
-  const { cursor, start, strings } = reader;
-  const skip = (size: number): undefined => void cursor.skip(size);
-  switch (form) {
-    case 0x01:
-    case 0x07:
-    case 0x14:
-    case 0x20:
-    case 0x24:
-      return skip(8);
-    case 0x03:
-      return skip(cursor.u16());
-    case 0x04:
-      return skip(cursor.u32());
-    case 0x05:
-      return cursor.u16();
-    case 0x06:
-    case 0x17:
-      return cursor.u32();
-    case 0x08:
-      return cursor.cstring();
-    case 0x09:
-      return skip(cursor.uleb128());
-    case 0x18: {
-      const block = cursor.take(cursor.uleb128());
-      // DW_OP_addr begins the expression of a variable with a fixed place.
-      return block[0] === 0x03 ? "fixed" : "computed";
-    }
-    case 0x0a:
-      return skip(cursor.u8());
-    case 0x0b:
-    case 0x0c:
-      return cursor.u8();
-    case 0x0d:
-      return cursor.sleb128();
-    case 0x0e:
-      return textAt(strings.plain, cursor.u32());
-    case 0x0f:
-    case 0x1b:
-    case 0x22:
-    case 0x23:
-      return cursor.uleb128();
-    case 0x10:
-      return cursor.u32();
-    case 0x11:
-      return start + cursor.u8();
-    case 0x12:
-      return start + cursor.u16();
-    case 0x13:
-      return start + cursor.u32();
-    case 0x15:
-      return start + cursor.uleb128();
-    case 0x16:
-      return readForm(reader, cursor.uleb128(), 0);
-    case 0x19:
-      return 1;
-    case 0x1a:
-      return indexedText(strings, cursor.uleb128());
-    case 0x1c:
-    case 0x1d:
-      return skip(4);
-    case 0x1e:
-      return skip(16);
-    case 0x1f:
-      return textAt(strings.line, cursor.u32());
-    case 0x21:
-      return constant;
-    case 0x25:
-      return indexedText(strings, cursor.u8());
-    case 0x26:
-      return indexedText(strings, cursor.u16());
-    case 0x27:
-      return indexedText(strings, cursor.u16() + cursor.u8() * 65_536);
-    case 0x28:
-      return indexedText(strings, cursor.u32());
-    case 0x29:
-      return cursor.u8();
-    case 0x2a:
-      return cursor.u16();
-    case 0x2b:
-      return skip(3);
-    case 0x2c:
-      return cursor.u32();
-    default:
-      return cursor.fail("binary/out-of-bounds", `has an attribute of the unknown form ${form}`);
+  const { cursor, start } = reader;
+  const size = skippedBytes(cursor, form);
+  if (size !== undefined) return void cursor.skip(size);
+  const text = textForm(reader, form);
+  if (text !== undefined) return text;
+  const reference = referenceForm(cursor, form);
+  if (reference !== undefined) return start + reference;
+  if (form === 0x16) return readForm(reader, cursor.uleb128(), 0);
+  if (form === 0x19) return 1;
+  if (form === 0x21) return constant;
+  if (form === 0x18) {
+    const block = cursor.take(cursor.uleb128());
+    // DW_OP_addr begins the expression of a variable with a fixed place.
+    return block[0] === 0x03 ? "fixed" : "computed";
   }
+  return numberForm(cursor, form);
+}
+
+/** The size of a value that is passed over: addresses, blocks, signatures. */
+function skippedBytes(cursor: Cursor, form: number): number | undefined {
+  if ([0x01, 0x07, 0x14, 0x20, 0x24].includes(form)) return 8;
+  if (form === 0x1c || form === 0x1d) return 4;
+  if (form === 0x1e) return 16;
+  if (form === 0x2b) return 3;
+  if (form === 0x03) return cursor.u16();
+  if (form === 0x04) return cursor.u32();
+  if (form === 0x09) return cursor.uleb128();
+  return form === 0x0a ? cursor.u8() : undefined;
+}
+
+function textForm({ cursor, strings }: Reader, form: number): string | undefined {
+  if (form === 0x08) return cursor.cstring();
+  if (form === 0x0e) return textAt(strings.plain, cursor.u32());
+  if (form === 0x1f) return textAt(strings.line, cursor.u32());
+  if (form === 0x1a) return indexedText(strings, cursor.uleb128());
+  if (form === 0x25) return indexedText(strings, cursor.u8());
+  if (form === 0x26) return indexedText(strings, cursor.u16());
+  if (form === 0x27) return indexedText(strings, cursor.u16() + cursor.u8() * 65_536);
+  return form === 0x28 ? indexedText(strings, cursor.u32()) : undefined;
+}
+
+/** References within the unit. */
+function referenceForm(cursor: Cursor, form: number): number | undefined {
+  if (form === 0x11) return cursor.u8();
+  if (form === 0x12) return cursor.u16();
+  if (form === 0x13) return cursor.u32();
+  return form === 0x15 ? cursor.uleb128() : undefined;
+}
+
+function numberForm(cursor: Cursor, form: number): number {
+  if (form === 0x05 || form === 0x2a) return cursor.u16();
+  if ([0x06, 0x17, 0x10, 0x2c].includes(form)) return cursor.u32();
+  if ([0x0b, 0x0c, 0x29].includes(form)) return cursor.u8();
+  if (form === 0x0d) return cursor.sleb128();
+  if ([0x0f, 0x1b, 0x22, 0x23].includes(form)) return cursor.uleb128();
+  return cursor.fail("binary/out-of-bounds", `has an attribute of the unknown form ${form}`);
 }
 
 function textAt(bytes: Uint8Array | undefined, offset: number): string {
