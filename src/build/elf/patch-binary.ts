@@ -60,7 +60,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
       `The compiled code is the same before and after the fix${touched === "" ? "" : ` (compiled again: ${touched})`}.`,
     );
   }
-  const present = changing.filter((source) => stands(source));
+  const present = withoutTwins(changing.filter((source) => stands(source)));
   if (present.length === 0) return { miss: nearest(changing, image) };
   const sources = [
     ...present,
@@ -155,6 +155,26 @@ function stands(source: Source): boolean {
   if (replacedSections(source.comparison).some(({ before }) => ofSection(source.match, before) !== undefined))
     return true;
   return Math.max(plain.foundBytes, sections.foundBytes) * 2 > plain.codeBytes && plain.codeBytes > 0;
+}
+
+/** A source that the build compiles in two ways (for a shared and a static library) stands in the binary in one of them: the one that more is found of. */
+function withoutTwins(sources: readonly Source[]): Source[] {
+  const taken = new Map<number, Source>();
+  const kept = new Set<Source>();
+  for (const source of sources.toSorted((one, other) => foundShare(other) - foundShare(one))) {
+    const addresses = replacedSections(source.comparison).flatMap(({ before }) => {
+      const found = ofSection(source.match, before);
+      return found?.kind === "address" ? [found.address] : [];
+    });
+    if (addresses.some((address) => taken.get(address)?.unit.unit.source === source.unit.unit.source)) continue;
+    for (const address of addresses) taken.set(address, source);
+    kept.add(source);
+  }
+  return sources.filter((source) => kept.has(source));
+}
+
+function foundShare({ match }: Source): number {
+  return match.plain.codeBytes === 0 ? 0 : match.plain.foundBytes / match.plain.codeBytes;
 }
 
 /** Whether others need something that only this source's fixed version defines. */

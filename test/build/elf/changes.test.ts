@@ -54,6 +54,21 @@ describe("what a fix may do", () => {
     assert.match(built.report.binaries[0]?.code[0]?.reason ?? "", /table/);
   });
 
+  test("a source that is compiled in two ways is exchanged once, in the way that the binary has", async () => {
+    const makefile = `app: first.o second.o main.o both.a
+	$(CC) $(FLAGS) -o $@ first.o second.o main.o
+both.a: first.pic.o second.pic.o
+	ar rcs $@ $^
+%.pic.o: %.c
+	$(CC) $(FLAGS) -fPIC -DSHARED -c -o $@ $<
+%.o: %.c
+	$(CC) $(FLAGS) -c -o $@ $<
+`;
+    const built = await buildProject({ files: sampleFiles, fixed: { "first.c": fixedFirst }, makefile });
+    assert.deepEqual(replaced(built), ["measure"]);
+    assert.deepEqual(built.report.binaries[0]?.newVariables, [{ name: "refused", size: 4 }]);
+  });
+
   test("a changed string changes one function", async () => {
     const built = await buildProject({ files: sampleFiles, fixed: edited("first.c", '"%s %d\\n"', '"%s: %d\\n"') });
     assert.deepEqual(replaced(built), ["measure"]);
