@@ -173,6 +173,21 @@ function withoutTwins(sources: readonly Source[]): Source[] {
   return sources.filter((source) => kept.has(source));
 }
 
+/** Of sources that only the fixed version has, and that are compiled in several ways, the way that is nearest to that of the others. */
+function likest(sources: readonly Source[], others: readonly Source[]): Source[] {
+  const flags = new Set(others.flatMap(({ unit }) => unit.unit.flags));
+  const unlikeness = ({ unit }: Source): number => {
+    const own = new Set(unit.unit.flags);
+    return flags.symmetricDifference(own).size;
+  };
+  const best = new Map<string, Source>();
+  for (const source of sources) {
+    const rival = best.get(source.unit.unit.source);
+    if (rival === undefined || unlikeness(source) < unlikeness(rival)) best.set(source.unit.unit.source, source);
+  }
+  return [...best.values()];
+}
+
 function foundShare({ match }: Source): number {
   return match.plain.codeBytes === 0 ? 0 : match.plain.foundBytes / match.plain.codeBytes;
 }
