@@ -62,10 +62,8 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   }
   const present = withoutTwins(changing.filter((source) => stands(source)));
   if (present.length === 0) return { miss: nearest(changing, image) };
-  const sources = [
-    ...present,
-    ...changing.filter((source) => !present.includes(source) && suppliesTo(source, present)),
-  ];
+  const absent = changing.filter((source) => !stands(source) && suppliesTo(source, present));
+  const sources = [...present, ...likest(absent, present)];
   const refusals = sources.flatMap(({ comparison, unit }) => [
     ...dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
     ...layoutRefusals({
