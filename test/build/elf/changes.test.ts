@@ -165,7 +165,7 @@ describe("what is refused, by name", () => {
 struct object { int size; INSERT int used; };
 struct object *last;
 int grow(int n) { last = malloc(sizeof *last); last->size = n; last->used = 0; return last->size; }
-int main(int argc, char **argv) { (void)argv; return grow(argc); }
+int main(int argc, char **argv) { (void)argv; return grow(argc) + 3; }
 `;
   const files = { "main.c": object.replace("INSERT ", "") };
   const fixed = { "main.c": object.replace("INSERT", "int depth;") };

@@ -150,6 +150,8 @@ async function showInProcess(one: NativeCase, file: string, { desk, artifacts, s
   if (control !== undefined) return { ...control, state: "failed" };
   const target = await startTarget(one, artifacts);
   try {
+    // The first answer may tell of what a program does once, such as memory that it keeps from then on.
+    await target.ask("benign");
     const before = await target.ask("benign");
     const steps: (() => Promise<Shown | undefined>)[] = [
       () => command("apply", target),

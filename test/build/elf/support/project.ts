@@ -111,7 +111,7 @@ function symbolAddresses(file: string): Map<string, number> {
   const lines = execFileSync("nm", [file], { encoding: "utf8" }).split("\n");
   return new Map(
     lines.flatMap((line) => {
-      const [, address, name] = /^([0-9a-f]+) \w (\S+)$/.exec(line) ?? [];
+      const [, address, name] = /^([0-9a-f]+) [^i] (\S+)$/.exec(line) ?? [];
       return address === undefined || name === undefined ? [] : [[name, Number.parseInt(address, 16)] as const];
     }),
   );
