@@ -157,15 +157,20 @@ function stands(source: Source): boolean {
 
 /** A source that the build compiles in two ways (for a shared and a static library) stands in the binary in one of them: the one that more is found of. */
 function withoutTwins(sources: readonly Source[]): Source[] {
-  const taken = new Map<number, Source>();
+  const taken: { start: number; end: number; source: Source }[] = [];
   const kept = new Set<Source>();
   for (const source of sources.toSorted((one, other) => foundShare(other) - foundShare(one))) {
-    const addresses = replacedSections(source.comparison).flatMap(({ before }) => {
+    const ranges = replacedSections(source.comparison).flatMap(({ before }) => {
       const found = ofSection(source.match, before);
-      return found?.kind === "address" ? [found.address] : [];
+      return found?.kind === "address" ? [{ start: found.address, end: found.address + sizeOf(before), source }] : [];
     });
-    if (addresses.some((address) => taken.get(address)?.unit.unit.source === source.unit.unit.source)) continue;
-    for (const address of addresses) taken.set(address, source);
+    const isTwin = ranges.some(({ start, end }) =>
+      taken.some(
+        (one) => one.source.unit.unit.source === source.unit.unit.source && start < one.end && one.start < end,
+      ),
+    );
+    if (isTwin) continue;
+    taken.push(...ranges);
     kept.add(source);
   }
   return sources.filter((source) => kept.has(source));
