@@ -8,7 +8,7 @@ import { type Refusal, RefusalError } from "../base/refusal.ts";
 import { type RehearsalResult, rehearse } from "../engine/node/rehearsal.ts";
 import { wireHotpatch } from "../engine/node/wire.ts";
 import type { Hotpatch } from "../hotpatch/hotpatch.ts";
-import type { EditWay, NodeFile } from "../hotpatch/manifest.ts";
+import { type EditWay, type NodeFile, nodeChangeOf } from "../hotpatch/manifest.ts";
 import { analyseBindings } from "../javascript/bindings.ts";
 import { buildFunctionTree } from "../javascript/function-tree.ts";
 import { loadHelpers } from "../javascript/load-helpers.ts";
@@ -69,7 +69,7 @@ export async function buildUntilCurrent(
 
 /** The same hotpatch with the ways filled in; throws `build/rehearsal` or `build/unreachable-change` where a loaded package would not be fixed. */
 async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace): Promise<RehearsedHotpatch> {
-  let files = hotpatch.manifest.node.files;
+  let files = nodeChangeOf(hotpatch.manifest).files;
   for (let attempt = 1; attempt <= attemptLimit; attempt++) {
     place.progress(`Rehearsing in a sacrificial process (attempt ${attempt})`);
     const current = withFiles(hotpatch, files);
@@ -88,8 +88,8 @@ async function rehearseHotpatch(hotpatch: Hotpatch, place: RehearsalPlace): Prom
 }
 
 function rehearsalInput(hotpatch: Hotpatch, { base, packageName, packageFolder }: RehearsalPlace) {
-  const files = hotpatch.manifest.node.files
-    .filter(({ path, live, delta }) => (live !== undefined || delta !== undefined) && !asidePattern.test(path))
+  const files = nodeChangeOf(hotpatch.manifest)
+    .files.filter(({ path, live, delta }) => (live !== undefined || delta !== undefined) && !asidePattern.test(path))
     .map(({ path, format }) => ({ filename: `${packageFolder}/${path}`, path, format }));
   return { hotpatch: wireHotpatch(hotpatch, "rehearsal"), base, entries: [packageName], files, ballastMb: 0 };
 }
@@ -133,7 +133,7 @@ function helperNames(filename: string, format: "commonjs" | "module"): ReadonlyS
 
 /** A hotpatch that would only fix what loads later closes no hole in a running process. */
 function refuseIdle({ manifest }: Hotpatch, packageName: string): void {
-  const { files } = manifest.node;
+  const { files } = nodeChangeOf(manifest);
   if (files.some(({ live, delta, unreachable }) => live || delta || unreachable.length === 0)) return;
   const reasons = files.flatMap(({ path, unreachable }) => unreachable.map(({ reason }) => `${path}: ${reason}`));
   throw new RefusalError({
@@ -207,12 +207,12 @@ function withFiles(hotpatch: Hotpatch, files: readonly NodeFile[]): Hotpatch {
   const { manifest, payloads } = hotpatch;
   const used = new Set([
     ...files.flatMap(({ after, live, delta }) => [after, live, delta?.text]),
-    ...manifest.node.added.map(({ text }) => text),
+    ...nodeChangeOf(manifest).added.map(({ text }) => text),
   ]);
   return {
     manifest: {
       ...manifest,
-      node: { ...manifest.node, files: [...files] },
+      node: { ...nodeChangeOf(manifest), files: [...files] },
       payloads: manifest.payloads.filter(({ name }) => used.has(name)),
     },
     payloads: new Map([...payloads].filter(([name]) => used.has(name))),

@@ -211,10 +211,12 @@ function checkPayload(payload: Payload, bytes: Uint8Array): void {
   }
 }
 
-/** Every text must be UTF-8, and every place in a text must lie inside it, so that no engine has to ask again. */
+/** Every text must be UTF-8, and every place in a text must lie inside it, so that no engine has to ask again. Payloads of native hotpatches are no texts. */
 function checkTexts(hotpatch: Hotpatch): void {
+  const { node } = hotpatch.manifest;
+  if (node === undefined) return;
   const lengths = textLengths(hotpatch);
-  for (const [index, file] of hotpatch.manifest.node.files.entries()) {
+  for (const [index, file] of node.files.entries()) {
     const field = `/node/files/${index}`;
     const liveLength = file.live === undefined ? 0 : (lengths.get(file.live) ?? 0);
     for (const [place, found] of file.functions.entries()) {

@@ -6,7 +6,8 @@
  */
 import { limits } from "../base/limits.ts";
 import { refuse } from "../base/refusal.ts";
-import { Manifest } from "./manifest.ts";
+import type { ElfChange } from "./elf-manifest.ts";
+import { Manifest, type NodeChange } from "./manifest.ts";
 import { quoted } from "./printable.ts";
 import { checkSchema, type SchemaFault } from "./schema-check.ts";
 
@@ -17,6 +18,7 @@ const knownSchema = `${schemaFamily}1`;
 export function checkManifest(value: unknown): Manifest {
   checkSchemaVersion(value);
   const manifest = checkSchema(Manifest, value, failSchema);
+  checkSections(manifest);
   checkPaths(manifest);
   checkPayloadUse(manifest);
   mustBeUnique(
@@ -94,8 +96,49 @@ function failSchema(fault: SchemaFault): never {
   manifestInvalid(fault.field, fault.problem);
 }
 
+function checkSections({ node, elf, target }: Manifest): void {
+  if ((node === undefined) === (elf === undefined)) {
+    manifestInvalid("", "must have exactly one of the sections node and elf");
+  }
+  if ((elf !== undefined) !== (target.kind === "elf")) {
+    manifestInvalid("/target/kind", `must be ${elf === undefined ? '"npm" or "files"' : '"elf"'} here`);
+  }
+  if (elf !== undefined) checkElf(elf);
+}
+
+/** What the section for native programs refers to is there, and nothing in it is said twice. */
+function checkElf({ binaries, hooks }: ElfChange): void {
+  const names = binaries.map(({ name }) => name);
+  mustBeUnique("/elf/binaries", names);
+  mustBeUnique(
+    "/elf/binaries",
+    binaries.map(({ buildId }) => buildId),
+  );
+  const mustBeListed = (field: string, name: string): void => {
+    if (!names.includes(name)) manifestInvalid(field, `names the binary ${quoted(name)}, which is not in the list`);
+  };
+  for (const [index, { functions, symbols }] of binaries.entries()) {
+    const field = `/elf/binaries/${index}`;
+    mustBeUnique(
+      `${field}/symbols`,
+      symbols.map(({ name }) => name),
+    );
+    for (const [place, symbol] of symbols.entries()) {
+      if (symbol.kind === "binary") mustBeListed(`${field}/symbols/${place}/binary`, symbol.binary);
+    }
+    const byAddress = functions.toSorted((left, right) => left.address - right.address);
+    for (const [place, found] of byAddress.entries()) {
+      const next = byAddress[place + 1];
+      if (next !== undefined && found.address + found.sizeBytes > next.address) {
+        manifestInvalid(`${field}/functions`, `has ${quoted(found.name)} and ${quoted(next.name)} overlap`);
+      }
+    }
+  }
+  for (const [moment, hook] of Object.entries(hooks)) mustBeListed(`/elf/hooks/${moment}/binary`, hook.binary);
+}
+
 function checkPaths(manifest: Manifest): void {
-  const { files, added } = manifest.node;
+  const { files, added } = manifest.node ?? { files: [], added: [] };
   const paths = [
     ...files.map((file, index) => ({ field: `/node/files/${index}/path`, path: file.path })),
     ...added.map((file, index) => ({ field: `/node/added/${index}/path`, path: file.path })),
@@ -130,7 +173,19 @@ function checkPayloadUse(manifest: Manifest): void {
     }
     used.add(name);
   };
-  for (const [index, file] of manifest.node.files.entries()) {
+  for (const [index, binary] of (manifest.elf?.binaries ?? []).entries()) {
+    use(`/elf/binaries/${index}/object`, binary.object);
+  }
+  if (manifest.node !== undefined) useNodePayloads(manifest.node, use);
+  for (const [index, { name }] of manifest.payloads.entries()) {
+    if (!used.has(name)) {
+      manifestInvalid(`/payloads/${index}`, `${quoted(name)} is used by nothing`);
+    }
+  }
+}
+
+function useNodePayloads(node: NodeChange, use: (field: string, name: string) => void): void {
+  for (const [index, file] of node.files.entries()) {
     use(`/node/files/${index}/after`, file.after);
     if (file.live !== undefined) {
       use(`/node/files/${index}/live`, file.live);
@@ -141,13 +196,8 @@ function checkPayloadUse(manifest: Manifest): void {
       use(`/node/files/${index}/delta/text`, file.delta.text);
     }
   }
-  for (const [index, file] of manifest.node.added.entries()) {
+  for (const [index, file] of node.added.entries()) {
     use(`/node/added/${index}/text`, file.text);
-  }
-  for (const [index, { name }] of manifest.payloads.entries()) {
-    if (!used.has(name)) {
-      manifestInvalid(`/payloads/${index}`, `${quoted(name)} is used by nothing`);
-    }
   }
 }
 

@@ -6,15 +6,14 @@
  */
 import { type Static, Type } from "typebox";
 import { limits } from "../base/limits.ts";
+import { refuse } from "../base/refusal.ts";
+import { ElfChange } from "./elf-manifest.ts";
+import { closed, PayloadName, Sentence, Sha256 } from "./manifest-fields.ts";
 
-const closed = { additionalProperties: false } as const;
 const Name = Type.String({ minLength: 1, maxLength: 214 });
 const Version = Type.String({ minLength: 1, maxLength: 64, pattern: "^[0-9A-Za-z.+~:_-]+$" });
-const Sentence = Type.String({ maxLength: 2000 });
-const Sha256 = Type.String({ pattern: "^[0-9a-f]{64}$" });
 /** A relative path with `/`; manifest-check.ts checks besides that it stays in its folder. */
 export const RelativePath = Type.String({ minLength: 1, maxLength: limits.pathUnits });
-const PayloadName = Type.String({ minLength: 1, maxLength: 200, pattern: "^[0-9A-Za-z][0-9A-Za-z._/@+-]*$" });
 /** An offset or a length in UTF-16 code units, as JavaScript counts them. */
 const CodeUnits = Type.Integer({ minimum: 0, maximum: 0x3fff_ffff });
 
@@ -34,6 +33,8 @@ export type Advisory = Static<typeof Advisory>;
 export const Target = Type.Union([
   Type.Object({ kind: Type.Literal("npm"), name: Name, version: Version, fixedVersion: Version }, closed),
   Type.Object({ kind: Type.Literal("files"), name: Name }, closed),
+  /** A native program or library; `version` is that of its package, for people. */
+  Type.Object({ kind: Type.Literal("elf"), name: Name, version: Type.Optional(Version) }, closed),
 ]);
 export type Target = Static<typeof Target>;
 
@@ -173,10 +174,21 @@ export const Manifest = Type.Object(
     target: Target,
     supersedes: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 1000 }),
     requirements: Type.Object({ node: Type.Optional(Type.String({ maxLength: 64 })) }, closed),
-    /** One section for each engine that has work to do; schema version 1 knows `node`. */
-    node: NodeChange,
+    /** Exactly one section: the engine that has work to do. */
+    node: Type.Optional(NodeChange),
+    elf: Type.Optional(ElfChange),
     payloads: Type.Array(Payload, { maxItems: limits.payloads }),
   },
   closed,
 );
 export type Manifest = Static<typeof Manifest>;
+
+/** The section for Node.js; refuses with `target/not-this-runtime` when the hotpatch is for another runtime. */
+export function nodeChangeOf({ id, node }: Manifest): NodeChange {
+  return node ?? refuse("target/not-this-runtime", `${id} is not for Node.js programs.`);
+}
+
+/** The section for native programs; refuses with `target/not-this-runtime` when the hotpatch is for another runtime. */
+export function elfChangeOf({ id, elf }: Manifest): ElfChange {
+  return elf ?? refuse("target/not-this-runtime", `${id} is not for native programs.`);
+}

@@ -7,6 +7,7 @@ import { after, test } from "node:test";
 import { RefusalError } from "../../src/base/refusal.ts";
 import { buildNpmHotpatch } from "../../src/build/hotpatch-build.ts";
 import type { Hotpatch } from "../../src/hotpatch/hotpatch.ts";
+import { nodeChangeOf } from "../../src/hotpatch/manifest.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "rebootless-build-test-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -44,7 +45,7 @@ async function refusal(before: Files, afterwards: Files): Promise<string> {
 }
 
 const deltaText = ({ manifest, payloads }: Hotpatch, path: string): string => {
-  const name = manifest.node.files.find((file) => file.path === path)?.delta?.text;
+  const name = nodeChangeOf(manifest).files.find((file) => file.path === path)?.delta?.text;
   return name === undefined ? "" : Buffer.from(payloads.get(name) ?? []).toString("utf8");
 };
 
@@ -63,7 +64,12 @@ test("a list that another file computed from a changed table is computed again",
     "index.js": `exports.keys = require("./keys").keys;\nexports.check = (key) => require("./keys").keys.includes(key);\n`,
   };
   const hotpatch = await build({ "table.js": table("a: 1"), ...rest }, { "table.js": table("a: 1, b: 2"), ...rest });
-  assert.deepEqual(hotpatch.manifest.node.files.map(({ path }) => path).sort(), ["index.js", "keys.js", "table.js"]);
+  assert.deepEqual(
+    nodeChangeOf(hotpatch.manifest)
+      .files.map(({ path }) => path)
+      .sort(),
+    ["index.js", "keys.js", "table.js"],
+  );
 });
 
 test("an exported function that a changed argument made is refused, since whoever took it keeps it", async () => {

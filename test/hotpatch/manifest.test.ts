@@ -8,6 +8,7 @@ import {
   bentContainer,
   containerOf,
   type Json,
+  payloadEntry,
   refusalOf,
   sampleManifest,
   sampleTexts,
@@ -31,7 +32,7 @@ describe("a manifest that is wrong is refused with the field that is", () => {
     ],
     ["a wrong type", (m) => (m.sequence = "1"), "hotpatch/manifest-invalid", /\/sequence must be integer/],
     ["a fraction", (m) => (m.sequence = 1.5), "hotpatch/manifest-invalid", /\/sequence/],
-    ["a target of no kind", (m) => (m.target = { kind: "elf" }), "hotpatch/manifest-invalid", /\/target must match/],
+    ["a target of no kind", (m) => (m.target = { kind: "java" }), "hotpatch/manifest-invalid", /\/target must match/],
     [
       "a target of one kind, not whole",
       (m) => (m.target = { kind: "files" }),
@@ -245,7 +246,7 @@ describe("a path that leads out of its folder is refused", () => {
   test("names that only look like it are fine", () => {
     for (const path of ["lib/..x.js", "lib/x..js", "lib/...", "@scope/x.js", "ab:c.js", "grüße.js"]) {
       const { hotpatch } = decodeHotpatch(bentContainer((m) => (m.node.added[0].path = path)));
-      assert.equal(hotpatch.manifest.node.added[0]?.path, path);
+      assert.equal(hotpatch.manifest.node?.added[0]?.path, path);
     }
   });
 });
@@ -287,6 +288,82 @@ describe("the manifest has one spelling", () => {
   for (const [what, text, message] of rows) {
     test(what, () => {
       const refusal = refusalForText(text);
+      assert.equal(refusal.code, "hotpatch/manifest-invalid");
+      assert.match(refusal.message, message);
+    });
+  }
+});
+
+describe("a hotpatch for native programs", () => {
+  const object = utf8("an object");
+  const manifest = (): Json => ({
+    ...sampleManifest(),
+    id: "elf-sample",
+    target: { kind: "elf", name: "libsample", version: "1.0-1" },
+    node: undefined,
+    elf: {
+      binaries: [
+        {
+          name: "libsample.so.1",
+          buildId: "00112233445566778899aabbccddeeff00112233",
+          type: "library",
+          object: "libsample.o",
+          functions: [
+            {
+              name: "parse",
+              address: 0x1000,
+              sizeBytes: 64,
+              sha256: "b".repeat(64),
+              replacement: "parse",
+              policy: "quiescent",
+            },
+          ],
+          symbols: [
+            { kind: "address", name: "cache", address: 0x4000 },
+            { kind: "import", name: "memcpy", version: "GLIBC_2.14", library: "libc.so.6" },
+            { kind: "tls", name: "depth", offset: 8 },
+          ],
+        },
+      ],
+      hooks: { afterApply: { binary: "libsample.so.1", symbol: "mend" } },
+      afterApply: [{ kind: "signal", signal: "SIGHUP" }],
+      notices: [],
+    },
+    payloads: [payloadEntry("libsample.o", object)],
+  });
+  const read = (change: (manifest: Json) => void) => {
+    const changed = manifest();
+    change(changed);
+    return decodeHotpatch(containerOf(utf8(canonicalJson(JSON.parse(JSON.stringify(changed)))), object));
+  };
+
+  test("reads back", () => {
+    assert.equal(read(() => undefined).hotpatch.manifest.elf?.binaries[0]?.functions[0]?.name, "parse");
+  });
+
+  const rows: [what: string, change: (manifest: Json) => void, message: RegExp][] = [
+    ["no section", (m) => delete m.elf, /exactly one of the sections node and elf/],
+    ["two sections", (m) => (m.node = sampleManifest().node), /exactly one of the sections node and elf/],
+    ["another kind of target", (m) => (m.target = { kind: "files", name: "x" }), /\/target\/kind must be "elf"/],
+    ["a build-id that is none", (m) => (m.elf.binaries[0].buildId = "xyz"), /\/elf\/binaries\/0\/buildId/],
+    ["an address above user space", (m) => (m.elf.binaries[0].functions[0].address = 2 ** 47), /address/],
+    ["a symbol twice", (m) => m.elf.binaries[0].symbols.push(m.elf.binaries[0].symbols[0]), /"cache" twice/],
+    [
+      "functions that overlap",
+      (m) => m.elf.binaries[0].functions.push({ ...m.elf.binaries[0].functions[0], name: "next", address: 0x103f }),
+      /"parse" and "next" overlap/,
+    ],
+    ["a hook elsewhere", (m) => (m.elf.hooks.afterApply.binary = "libc.so.6"), /names the binary "libc.so.6"/],
+    [
+      "a symbol elsewhere",
+      (m) => m.elf.binaries[0].symbols.push({ kind: "binary", name: "x", binary: "y", address: 1 }),
+      /\/elf\/binaries\/0\/symbols\/3\/binary names the binary "y"/,
+    ],
+    ["an object nobody listed", (m) => (m.elf.binaries[0].object = "x"), /names the payload "x"/],
+  ];
+  for (const [what, change, message] of rows) {
+    test(what, () => {
+      const refusal = refusalOf(() => read(change));
       assert.equal(refusal.code, "hotpatch/manifest-invalid");
       assert.match(refusal.message, message);
     });

@@ -9,7 +9,7 @@ import { encodeHotpatch } from "../../hotpatch/container.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { writeHotpatchFile } from "../../hotpatch/hotpatch-file.ts";
 import { loadSigner } from "../../hotpatch/key.ts";
-import type { Advisory } from "../../hotpatch/manifest.ts";
+import { type Advisory, nodeChangeOf } from "../../hotpatch/manifest.ts";
 import { openHotpatch } from "../../hotpatch/open-hotpatch.ts";
 import type { Signer, TrustStore } from "../../hotpatch/signature.ts";
 import { defaultSigningKey } from "../../hotpatch/trust-store.ts";
@@ -128,7 +128,8 @@ async function finish(hotpatch: Hotpatch, output: string, signers: readonly Sign
   // Opened as any reader would, so that nothing is written that would be refused later.
   const { digest, claimedBy } = openHotpatch(bytes, nobodyTrusted, { allowUnsigned: true });
   await writeHotpatchFile(output, bytes);
-  const { id, node } = hotpatch.manifest;
+  const { id } = hotpatch.manifest;
+  const node = nodeChangeOf(hotpatch.manifest);
   const files = node.files.map(({ path, functions, unreachable }) => ({
     path,
     functions: functions.map(({ name }) => name),

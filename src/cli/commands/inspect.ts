@@ -5,7 +5,9 @@
  * Every string of the file is printed escaped, since it may be hostile.
  */
 import { RebootlessError } from "../../base/errors.ts";
-import type { Manifest, NodeFile, Target } from "../../hotpatch/manifest.ts";
+import type { ElfBinary } from "../../hotpatch/elf-manifest.ts";
+import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
+import type { Manifest, NodeChange, NodeFile, Target } from "../../hotpatch/manifest.ts";
 import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
 import { printable } from "../../hotpatch/printable.ts";
 import type { TrustStore } from "../../hotpatch/signature.ts";
@@ -62,7 +64,7 @@ function inspectionData(opened: OpenedHotpatch, trust: TrustStore): unknown {
     },
     digest: opened.digest,
     file: { sha256: opened.fileDigest, sizeBytes: opened.fileSizeBytes },
-    files: manifest.node.files.map((file) => ({
+    files: (manifest.node?.files ?? []).map((file) => ({
       path: file.path,
       format: file.format,
       before: file.before,
@@ -72,10 +74,11 @@ function inspectionData(opened: OpenedHotpatch, trust: TrustStore): unknown {
       imports: file.delta?.imports ?? [],
       unreachable: file.unreachable,
     })),
-    added: manifest.node.added.map((file) => ({
+    added: (manifest.node?.added ?? []).map((file) => ({
       path: file.path,
       sizeBytes: opened.hotpatch.payloads.get(file.text)?.length ?? 0,
     })),
+    elf: manifest.elf ?? null,
     payloads: manifest.payloads,
   };
 }
@@ -105,15 +108,17 @@ function inspectionText(opened: OpenedHotpatch, trust: TrustStore): string {
     "",
     ...rows.map(([label, value]) => `${label.padEnd(12)}${value}`),
     "",
-    `Changes ${count(manifest.node.files.length, "file")}:`,
-    ...manifest.node.files.flatMap(describeFile),
-    ...describeAdded(opened),
+    ...describeChange(opened),
   ].join("\n");
 }
 
 function describeTarget(target: Target): string {
   if (target.kind === "npm") {
     return `npm package ${printable(target.name)} ${printable(target.version)}, made to behave as ${printable(target.fixedVersion)}`;
+  }
+  if (target.kind === "elf") {
+    const version = target.version === undefined ? "" : ` ${printable(target.version)}`;
+    return `native program or library ${printable(target.name)}${version}, recognised by build-id`;
   }
   return `files of ${printable(target.name)}`;
 }
@@ -168,8 +173,25 @@ function describeFile(file: NodeFile): string[] {
   ];
 }
 
-function describeAdded({ hotpatch }: OpenedHotpatch): string[] {
-  const { added } = hotpatch.manifest.node;
+function describeChange({ hotpatch }: OpenedHotpatch): string[] {
+  const { node, elf } = hotpatch.manifest;
+  if (elf !== undefined) return elf.binaries.flatMap(describeBinary);
+  if (node === undefined) return [];
+  return [
+    `Changes ${count(node.files.length, "file")}:`,
+    ...node.files.flatMap(describeFile),
+    ...describeAdded(node, hotpatch),
+  ];
+}
+
+function describeBinary({ name, type, buildId, functions }: ElfBinary): string[] {
+  return [
+    `Changes ${count(functions.length, "function")} of the ${type} ${printable(name)} (build-id ${buildId}):`,
+    ...functions.map((found) => `  ${printable(found.name)} (${bytesText(found.sizeBytes)}; ${found.policy})`),
+  ];
+}
+
+function describeAdded({ added }: NodeChange, hotpatch: Hotpatch): string[] {
   if (added.length === 0) {
     return [];
   }

@@ -6,6 +6,7 @@
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
+import { nodeChangeOf } from "../../hotpatch/manifest.ts";
 import { readProcess } from "../../process/process.ts";
 import type { Engine, Finding, Outcome, PlanPolicy, PlanSummary, ProcessReference, Verdict } from "../engine.ts";
 import type { AgentConnection } from "./attach/agent-connection.ts";
@@ -353,7 +354,7 @@ function checkCopies({ copies, mismatched, conflicts, target, rehearsal }: NodeP
     );
   }
   const loaded = new Set(copies.map(({ path }) => path));
-  const gap = manifest.node.files.find(({ path, unreachable }) => loaded.has(path) && unreachable.length > 0);
+  const gap = nodeChangeOf(manifest).files.find(({ path, unreachable }) => loaded.has(path) && unreachable.length > 0);
   const [first] = gap?.unreachable ?? [];
   if (gap && first)
     refuse(
@@ -377,12 +378,14 @@ function checkCopies({ copies, mismatched, conflicts, target, rehearsal }: NodeP
 function modelFor({ rehearsal, copies }: NodeProbe, { manifest }: Hotpatch): PauseModel {
   if (rehearsal?.applied && rehearsal.heavier) return modelFromRehearsal(rehearsal, rehearsal.heavier);
   const loaded = new Set(copies.map(({ path }) => path));
-  return cautiousModel(manifest.node.files.filter(({ path, live }) => loaded.has(path) && live !== undefined).length);
+  return cautiousModel(
+    nodeChangeOf(manifest).files.filter(({ path, live }) => loaded.has(path) && live !== undefined).length,
+  );
 }
 
 function describeSteps({ copies }: NodeProbe, { manifest }: Hotpatch): string[] {
   return copies.map(({ filename, path }) => {
-    const file = manifest.node.files.find((candidate) => candidate.path === path);
+    const file = nodeChangeOf(manifest).files.find((candidate) => candidate.path === path);
     const names = file?.functions.map(({ name }) => name) ?? [];
     const parts = [
       ...(names.length > 0

@@ -1,6 +1,6 @@
 /** A hotpatch in the form in which the agent takes it: the manifest's files with their texts in place of payload names. */
 import { type Hotpatch, payloadText } from "../../hotpatch/hotpatch.ts";
-import type { NodeFile } from "../../hotpatch/manifest.ts";
+import { type NodeFile, nodeChangeOf } from "../../hotpatch/manifest.ts";
 
 export interface WireFile extends Omit<NodeFile, "delta"> {
   readonly delta?: Omit<NonNullable<NodeFile["delta"]>, "text"> & { readonly text: string };
@@ -14,7 +14,8 @@ export interface WireHotpatch {
 }
 
 export function wireHotpatch(hotpatch: Hotpatch, digest: string): WireHotpatch {
-  const { id, node } = hotpatch.manifest;
+  const { id } = hotpatch.manifest;
+  const node = nodeChangeOf(hotpatch.manifest);
   const text = (name: string): string => payloadText(hotpatch, name);
   const files = node.files.map(({ delta, live, after, ...file }) => ({
     ...file,

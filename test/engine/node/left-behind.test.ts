@@ -1,6 +1,7 @@
 /** Functions that V8 loses in silence: what a factory made for the application alone, with several changes in one file. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { nodeChangeOf } from "../../../src/hotpatch/manifest.ts";
 import { nodeMajors } from "../../support/node-versions.ts";
 import { startApplication, temporaryFolder } from "./application.ts";
 import { type BuiltFix, buildFix, Patching, refusalsOf } from "./patching.ts";
@@ -24,8 +25,11 @@ answer(() => [kept.second("x"), make().second("x")]);`;
 /** As the build would have it if one edit of the file were enough. */
 function inOneEdit(fix: BuiltFix): BuiltFix {
   const { manifest } = fix.hotpatch;
-  const files = manifest.node.files.map((file) => ({ ...file, ways: { there: "direct" as const } }));
-  return { ...fix, hotpatch: { ...fix.hotpatch, manifest: { ...manifest, node: { ...manifest.node, files } } } };
+  const files = nodeChangeOf(manifest).files.map((file) => ({ ...file, ways: { there: "direct" as const } }));
+  return {
+    ...fix,
+    hotpatch: { ...fix.hotpatch, manifest: { ...manifest, node: { ...nodeChangeOf(manifest), files } } },
+  };
 }
 
 for (const major of nodeMajors) {
