@@ -30,11 +30,13 @@ export interface Gadgets {
   readonly systemCall: number;
   /** `mov $15, %eax; syscall` */
   readonly signalReturn: number;
+  /** All places like `signalReturn`. */
+  readonly signalReturns: readonly number[];
 }
 
 const systemCallReturn = Buffer.from([0x0f, 0x05, 0xc3]);
 /** In glibc's and musl's `__restore_rt`, which every program with a signal handler has, and in Go's. */
-const signalReturns = [
+const signalReturnPatterns = [
   Buffer.from([0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05]),
   Buffer.from([0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05]),
 ];
@@ -44,19 +46,19 @@ const searchedBytes = 64 * 1024 * 1024;
 /** Undefined when the target's code has them nowhere. */
 export function findGadgets(memory: ProcessMemory, mappings: readonly Mapping[]): Gadgets | undefined {
   let systemCall: number | undefined;
-  let signalReturn: number | undefined;
+  const signalReturns: number[] = [];
   for (const { start, end } of mappings.filter(({ permissions }) => /^r.x/.test(permissions))) {
     const bytes = memory.readSome(start, Math.min(end - start, searchedBytes));
-    systemCall ??= addressIn(bytes, systemCallReturn, start);
-    for (const pattern of signalReturns) signalReturn ??= addressIn(bytes, pattern, start);
-    if (systemCall !== undefined && signalReturn !== undefined) return { systemCall, signalReturn };
+    const at = bytes.indexOf(systemCallReturn);
+    if (at >= 0) systemCall ??= start + at;
+    for (const pattern of signalReturnPatterns) {
+      for (let found = bytes.indexOf(pattern); found >= 0; found = bytes.indexOf(pattern, found + 1))
+        signalReturns.push(start + found);
+    }
   }
-  return undefined;
-}
-
-function addressIn(bytes: Buffer, pattern: Buffer, start: number): number | undefined {
-  const at = bytes.indexOf(pattern);
-  return at < 0 ? undefined : start + at;
+  const [signalReturn] = signalReturns;
+  if (systemCall === undefined || signalReturn === undefined) return undefined;
+  return { systemCall, signalReturn, signalReturns };
 }
 
 export interface SystemCall {

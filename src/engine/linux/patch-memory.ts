@@ -1,0 +1,117 @@
+/**
+ * Patch memory: mapped and unmapped by a thread of the target, never writable and executable at once, named by the record at its beginning.
+ */
+import { RebootlessError } from "../../base/errors.ts";
+import { refuse } from "../../base/refusal.ts";
+import type { AreaKind } from "./link-object.ts";
+import type { Mapping } from "./memory-map.ts";
+import type { ProcessMemory } from "./process-memory.ts";
+import { decodeRecord, type PatchRecord, recordHeaderBytes, recordLength, startsLikeRecord } from "./record.ts";
+import { type Gadgets, RemoteCaller, type SystemCall } from "./remote-call.ts";
+import { yieldProcessor } from "./system-calls.ts";
+import { refuseSeize, settle, threadIds } from "./thread-stop.ts";
+import { Tracee } from "./tracee.ts";
+
+/** PROT_READ 1, PROT_WRITE 2, PROT_EXEC 4. */
+const protections: Readonly<Record<AreaKind, number>> = { constant: 1, code: 5, data: 3 };
+/** MAP_PRIVATE, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE. */
+const mapFlags = 0x02 | 0x20 | 0x10_0000;
+
+export interface Area {
+  readonly kind: AreaKind;
+  readonly address: number;
+  readonly sizeBytes: number;
+}
+
+export function mapCall({ kind, address, sizeBytes }: Area): SystemCall {
+  return { name: "mmap", number: 9, arguments: [address, sizeBytes, protections[kind], mapFlags, -1, 0] };
+}
+
+export function unmapCall({ address, sizeBytes }: Area): SystemCall {
+  return { name: "munmap", number: 11, arguments: [address, sizeBytes] };
+}
+
+/** The records of all hotpatches in a process, damaged ones left out: found by their magic in private read-only memory without a file. */
+export function readRecords(memory: ProcessMemory, mappings: readonly Mapping[]): PatchRecord[] {
+  const records: PatchRecord[] = [];
+  for (const { start, end, permissions, inode } of mappings) {
+    if (permissions !== "r--p" || inode !== 0) continue;
+    const header = memory.readSome(start, recordHeaderBytes);
+    if (!startsLikeRecord(header)) continue;
+    const length = recordLength(header);
+    if (length === undefined || length > end - start) continue;
+    const record = decodeRecord(memory.readSome(start, length), start);
+    if (record !== undefined) records.push(record);
+  }
+  return records;
+}
+
+/** A thread in the kernel that does not come out is passed over. */
+const patienceNs = 5_000_000n;
+
+/**
+ * Has one thread of the process make calls, one after the other; `after` may act while the thread still stands.
+ *
+ * Tries the threads in turn. Refuses with `target/no-thread`, `target/debugger-attached` or `target/not-permitted`.
+ */
+export function withRemoteThread<T>(
+  memory: ProcessMemory,
+  gadgets: Gadgets,
+  action: (call: (systemCall: SystemCall) => number) => T,
+): T {
+  const { pid } = memory;
+  for (const tid of threadIds(pid)) {
+    const thread = new Tracee(tid, 0n);
+    const errno = thread.seize();
+    if (errno !== undefined) refuseSeize(pid, tid, errno);
+    if (!stopped(thread)) continue;
+    let caller: RemoteCaller;
+    try {
+      caller = new RemoteCaller(thread, memory, gadgets, memory.maps());
+    } catch {
+      // Its stack or its mode does not allow it; another thread's may. The refusal below is for when none does.
+      letGo(thread);
+      continue;
+    }
+    try {
+      return action((systemCall) => caller.call(systemCall));
+    } finally {
+      caller.finish();
+      thread.detach();
+    }
+  }
+  return refuse("target/no-thread", `No thread of process ${pid} can make a system call for us at the moment.`);
+}
+
+function stopped(thread: Tracee): boolean {
+  thread.interrupt();
+  const deadline = process.hrtime.bigint() + patienceNs;
+  while (thread.state === "running" && !thread.poll()) {
+    if (process.hrtime.bigint() > deadline) return false;
+    yieldProcessor();
+  }
+  return thread.state === "stopped";
+}
+
+function letGo(thread: Tracee): void {
+  if (thread.readRegisters()) settle(thread);
+  thread.detach();
+}
+
+/** Throws `failure/remote-call` when the kernel does not give exactly this memory. */
+export function mapArea(call: (systemCall: SystemCall) => number, area: Area): void {
+  const result = call(mapCall(area));
+  if (result === area.address) return;
+  throw new RebootlessError(
+    "failure/remote-call",
+    `The kernel did not give the process ${area.sizeBytes} bytes of ${area.kind} memory at 0x${area.address.toString(16)}: ${result < 0 ? `error ${-result}` : "another place"}.`,
+    { details: { result } },
+  );
+}
+
+/** The record's own area last, so that a death in between leaves it readable. */
+export function unmapAreas(memory: ProcessMemory, gadgets: Gadgets, areas: readonly Area[]): void {
+  withRemoteThread(memory, gadgets, (call) => {
+    for (const area of areas.toReversed()) call(unmapCall(area));
+  });
+}
