@@ -97,7 +97,8 @@ export function planApply(
     functions.push(...gated);
     for (const kind of areaKinds) {
       const sizeBytes = pageUp(one.object.sizes[kind]);
-      if (sizeBytes > 0) areas.push({ kind, address: one.base[kind], sizeBytes, contents: padded(contents[kind], sizeBytes) });
+      if (sizeBytes > 0)
+        areas.push({ kind, address: one.base[kind], sizeBytes, contents: padded(contents[kind], sizeBytes) });
     }
   }
   const record = encodeRecord(recordBody(manifest.id, digest, now, areas, functions));

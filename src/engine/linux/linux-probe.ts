@@ -7,7 +7,6 @@ import type { ElfBinary, ElfFunction } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
 import { readProcText } from "../../process/proc-file.ts";
-import { parseStatus } from "../../process/proc-format.ts";
 import { readProcess } from "../../process/process.ts";
 import type { ProcessReference } from "../engine.ts";
 import { foreignJump, jumpBytes } from "./gate.ts";
@@ -168,8 +167,4 @@ function checkProtection(pid: number): void {
       "target/shadow-stack",
       `Process ${pid} runs with a shadow stack, which refuses the return that a call for us needs.`,
     );
-  const status = parseStatus(text);
-  const sigTrap = 1n << 4n;
-  if (status !== undefined && (status.signalsIgnored & sigTrap) !== 0n)
-    refuse("target/no-thread", `Process ${pid} ignores SIGTRAP, and a step of one of its threads would change that.`);
 }

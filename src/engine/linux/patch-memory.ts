@@ -8,7 +8,7 @@ import type { Mapping } from "./memory-map.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 import { decodeRecord, type PatchRecord, recordHeaderBytes, recordLength, startsLikeRecord } from "./record.ts";
 import { type Gadgets, RemoteCaller, type SystemCall } from "./remote-call.ts";
-import { yieldProcessor } from "./system-calls.ts";
+import { pauseBetweenLooks } from "./system-calls.ts";
 import { refuseSeize, settle, threadIds } from "./thread-stop.ts";
 import { Tracee } from "./tracee.ts";
 
@@ -47,7 +47,7 @@ export function readRecords(memory: ProcessMemory, mappings: readonly Mapping[])
 }
 
 /** A thread in the kernel that does not come out is passed over. */
-const patienceNs = 5_000_000n;
+const patienceNs = 50_000_000n;
 
 /**
  * Has one thread of the process make calls, one after the other; `after` may act while the thread still stands.
@@ -86,9 +86,9 @@ export function withRemoteThread<T>(
 function stopped(thread: Tracee): boolean {
   thread.interrupt();
   const deadline = process.hrtime.bigint() + patienceNs;
-  while (thread.state === "running" && !thread.poll()) {
+  for (let looks = 0; thread.state === "running" && !thread.poll(); looks++) {
     if (process.hrtime.bigint() > deadline) return false;
-    yieldProcessor();
+    pauseBetweenLooks(looks);
   }
   return thread.state === "stopped";
 }

@@ -12,7 +12,6 @@ import type { ProcessMemory } from "./process-memory.ts";
 import {
   interruptionOf,
   putBackOntoCall,
-  readAddress,
   readSigned,
   registerOffset,
   registersBytes,
@@ -21,7 +20,7 @@ import {
   writeSigned,
 } from "./registers.ts";
 import { buildSignalFrame, frameRoom } from "./signal-frame.ts";
-import { IoVector, lastErrno, ptraceBuffer, ptraceRequest, registerSet, yieldProcessor } from "./system-calls.ts";
+import { IoVector, lastErrno, pauseBetweenLooks, ptraceBuffer, ptraceRequest, registerSet } from "./system-calls.ts";
 import type { Tracee } from "./tracee.ts";
 
 /** Where instructions are that a remote call goes through. */
@@ -71,8 +70,7 @@ export interface SystemCall {
 const extendedStateBytes = 64 * 1024;
 const redZoneBytes = 128;
 const argumentRegisters = ["rdi", "rsi", "rdx", "r10", "r8", "r9"] as const;
-/** All but SIGTRAP, which ends our step: the kernel would take away the handler of a blocked one (kernel/signal.c, force_sig_info_to_task). */
-const allBlocked = Buffer.from([0xef, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+const allBlocked = Buffer.alloc(8, 0xff);
 
 /** A thread that is stopped and ready for calls; `finish` gives it its registers back. */
 export class RemoteCaller {
@@ -129,31 +127,32 @@ export class RemoteCaller {
     if (!tracee.writeRegisters()) this.#fail(name);
     // Only now: should we end, the frame brings the mask back as well.
     ptraceBuffer(ptraceRequest.setSignalMask, tracee.tid, 8, allBlocked);
-    this.#step(name);
+    // Stops at the beginning and at the end of a call are no signals, so that our death in between leaves none behind; a single step would leave SIGTRAP.
+    this.#runToStop(name, () => tracee.runToSystemCall());
+    this.#runToStop(name, () => tracee.runToSystemCall());
     if (!tracee.readRegisters()) this.#fail(name);
     return readSigned(registers, "rax");
   }
 
-  /** Gives the thread back what it had; it is stopped still. */
+  /** Gives the thread back what it had; it is stopped still, where the kernel restarts what our coming has interrupted. */
   finish(): void {
-    const { tid, registers } = this.#tracee;
-    ptraceBuffer(ptraceRequest.setSignalMask, tid, 8, this.#mask);
-    this.#resumed.copy(registers);
-    this.#tracee.writeRegisters();
+    const tracee = this.#tracee;
+    tracee.interrupt();
+    this.#runToStop("the way back", () => tracee.resume(), true);
+    ptraceBuffer(ptraceRequest.setSignalMask, tracee.tid, 8, this.#mask);
+    this.#resumed.copy(tracee.registers);
+    tracee.writeRegisters();
     this.#memory.write(this.#frameAddress, this.#covered);
   }
 
-  /** Over one instruction; a stop signal to the process on the way takes effect when the thread is let go. */
-  #step(name: string): void {
+  /** Until the next stop; one of a process that is being stopped as a whole is passed over, and holds when the thread is let go. */
+  #runToStop(name: string, run: () => void, wantsEvent = false): void {
     const tracee = this.#tracee;
-    const behind = this.#gadgets.systemCall + 2;
-    for (;;) {
-      tracee.singleStep();
-      while (!tracee.poll()) yieldProcessor();
-      if (tracee.state !== "stopped" || !tracee.readRegisters()) this.#fail(name);
-      tracee.pendingSignal = 0;
-      if (readAddress(tracee.registers, "rip") === behind) return;
-    }
+    do {
+      run();
+      for (let looks = 0; !tracee.poll(); looks++) pauseBetweenLooks(looks);
+      if (tracee.state !== "stopped") this.#fail(name);
+    } while (tracee.inEventStop !== wantsEvent);
   }
 
   #fail(name: string): never {
@@ -168,7 +167,7 @@ export class RemoteCaller {
 /**
  * `frame`: as the signal frame is to have it; `resumed`: as we set it ourselves.
  *
- * What we set is what was there: our step ends in a stop within get_signal, from which the kernel restarts an interrupted call or handles a signal as if nothing had been.
+ * What we set is what was there: the last stop is one within get_signal, from which the kernel restarts an interrupted call or handles a signal as if nothing had been.
  */
 function prepareResumption(frame: Buffer, resumed: Buffer, hasSignal: boolean): void {
   const interruption = interruptionOf(frame);

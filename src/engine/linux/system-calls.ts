@@ -13,13 +13,14 @@ const ptraceNumber = c.func("ptrace", "long", ["long", "int", "uintptr_t", "uint
 const ptracePointer = c.func("ptrace", "long", ["long", "int", "uintptr_t", "void *"]);
 const ptraceBoth = c.func("ptrace", "long", ["long", "int", "void *", "void *"]);
 const schedYield = c.func("sched_yield", "int", []);
+const sleepMicroseconds = c.func("usleep", "int", ["uint"]);
 const waitpidCall = c.func("waitpid", "int", ["int", "void *", "int"]);
 const processVmReadv = c.func("process_vm_readv", "long", ["int", "void *", "ulong", "void *", "ulong", "ulong"]);
 
 export const ptraceRequest = {
-  singleStep: 9,
   continue: 7,
   detach: 17,
+  systemCall: 24,
   getRegisterSet: 0x4204,
   setRegisterSet: 0x4205,
   seize: 0x4206,
@@ -128,9 +129,14 @@ export function waitStatus(): number {
   return statusBuffer.readInt32LE(0);
 }
 
-/** Gives the processor to whoever waits for it. */
-export function yieldProcessor(): void {
-  schedYield();
+/** So many looks in a row give the processor away only for a moment; then the waiting is done asleep, since the threads that are waited for may need this very processor. */
+const eagerLooks = 200;
+const napMicroseconds = 50;
+
+/** Between two looks at threads that have not stopped yet; `looks` counts them from 0. */
+export function pauseBetweenLooks(looks: number): void {
+  if (looks < eagerLooks) schedYield();
+  else sleepMicroseconds(napMicroseconds);
 }
 
 /** Reads by prepared vectors; answers the number of bytes, -1 on an error. */

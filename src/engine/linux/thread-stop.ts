@@ -10,11 +10,13 @@ import { readProcText } from "../../process/proc-file.ts";
 import { parseStatus } from "../../process/proc-format.ts";
 import { readStat } from "../../process/process.ts";
 import { interruptionOf, putBackOntoCall } from "./registers.ts";
-import { yieldProcessor } from "./system-calls.ts";
+import { pauseBetweenLooks } from "./system-calls.ts";
 import { Tracee } from "./tracee.ts";
 
 /** A thread in the kernel that does not come out (a vfork, a dead file server) is given so long before the others run again. */
-const patienceNs = 20_000_000n;
+const patienceNs = 100_000_000n;
+/** Threads that did not stop are waited for once more before they are left to the kernel, which lets them go when this program ends. */
+const lastPatienceNs = 3_000_000_000n;
 
 export function threadIds(pid: number): number[] {
   try {
@@ -91,14 +93,14 @@ export class ThreadStop {
   #abandon(): void {
     const left = () => [...this.#threads.values()].filter(({ state }) => state === "running" || state === "stopped");
     for (const thread of left()) if (thread.state === "running") thread.interrupt();
-    const deadline = process.hrtime.bigint() + patienceNs;
-    while (left().length > 0 && process.hrtime.bigint() < deadline) {
+    const deadline = process.hrtime.bigint() + lastPatienceNs;
+    for (let looks = 0; left().length > 0 && process.hrtime.bigint() < deadline; looks++) {
       for (const thread of left()) {
         if (!thread.poll() || thread.state !== "stopped") continue;
         if (thread.readRegisters()) settle(thread);
         thread.detach();
       }
-      yieldProcessor();
+      pauseBetweenLooks(looks);
     }
   }
 
@@ -121,11 +123,11 @@ export class ThreadStop {
 
 function waitForAll(threads: readonly Tracee[], deadline: bigint): boolean {
   let waiting = threads;
-  for (;;) {
+  for (let looks = 0; ; looks++) {
     waiting = waiting.filter((thread) => thread.state === "running" && !thread.poll());
     if (waiting.length === 0) return true;
     if (process.hrtime.bigint() > deadline) return false;
-    yieldProcessor();
+    pauseBetweenLooks(looks);
   }
 }
 

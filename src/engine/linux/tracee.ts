@@ -25,6 +25,9 @@ import {
 export type TraceeState = "untraced" | "running" | "stopped" | "gone";
 
 const sigTrap = 5;
+/** PTRACE_O_TRACESYSGOOD: without it our death in a stop at a system call would leave the thread a SIGTRAP (kernel/ptrace.c, ptrace_report_syscall). */
+const traceSystemCallsGood = 1;
+const systemCallStop = sigTrap | 0x80;
 
 /** Bytes of one `siginfo_t`. */
 const signalInfoBytes = 128;
@@ -37,10 +40,10 @@ const sharedQueue = 1;
 export class Tracee {
   readonly tid: number;
   state: TraceeState = "untraced";
-  /** The signal that the last stop was about to deliver; 0 for a stop of ours. */
-  pendingSignal = 0;
   /** Stopped by SIGSTOP or its like, together with its process. */
   inGroupStop = false;
+  /** The last stop was one of PTRACE_INTERRUPT, in which the kernel is ready to restart a system call. */
+  inEventStop = false;
   readonly #general = new IoVector(registersBytes);
   readonly #caughtSignals: bigint;
 
@@ -52,7 +55,7 @@ export class Tracee {
 
   /** Undefined when it worked, or the thread is gone; otherwise the errno. */
   seize(): Errno | undefined {
-    if (ptrace(ptraceRequest.seize, this.tid, 0, 0)) {
+    if (ptrace(ptraceRequest.seize, this.tid, 0, traceSystemCallsGood)) {
       this.state = "running";
       return undefined;
     }
@@ -88,18 +91,17 @@ export class Tracee {
         return true;
       }
       this.state = "stopped";
+      this.inEventStop = status >> 16 === eventStop;
       const signal = (status >> 8) & 0xff;
       const event = status >> 16;
       if (event === eventStop) {
-        this.pendingSignal = 0;
         this.inGroupStop = signal !== sigTrap;
         return true;
       }
-      if (event === 0 && signal !== sigTrap) {
+      if (event === 0 && signal !== systemCallStop) {
         this.#letThrough(signal);
         continue;
       }
-      this.pendingSignal = event === 0 ? signal : 0;
       return true;
     }
   }
@@ -123,15 +125,16 @@ export class Tracee {
     else this.state = "gone";
   }
 
-  singleStep(signal = 0): void {
-    if (ptrace(ptraceRequest.singleStep, this.tid, 0, signal)) this.state = "running";
+  /** Makes it run to where its next system call begins or ends. */
+  runToSystemCall(): void {
+    if (ptrace(ptraceRequest.systemCall, this.tid, 0, 0)) this.state = "running";
     else this.state = "gone";
   }
 
   /** Lets a stopped thread go; a process that was stopped as a whole stays so (kernel/ptrace.c, __ptrace_unlink). */
   detach(): void {
     if (this.state !== "stopped") return;
-    ptrace(ptraceRequest.detach, this.tid, 0, this.pendingSignal);
+    ptrace(ptraceRequest.detach, this.tid, 0, 0);
     this.state = "untraced";
   }
 

@@ -70,7 +70,11 @@ export function buildNativeHotpatch(fix: NativeFix): Hotpatch {
         notices: [],
       },
       payloads: [
-        { name: payload, sizeBytes: objectBytes.length, sha256: createHash("sha256").update(objectBytes).digest("hex") },
+        {
+          name: payload,
+          sizeBytes: objectBytes.length,
+          sha256: createHash("sha256").update(objectBytes).digest("hex"),
+        },
       ],
     },
     payloads: new Map([[payload, objectBytes]]),

@@ -1,12 +1,12 @@
 /** The engine driven as the command drives it: probe, plan, apply, and the way back. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { RefusalError, type Refusal } from "../../../../src/base/refusal.ts";
-import { LinuxEngine, type LinuxOutcome } from "../../../../src/engine/linux/linux-engine.ts";
+import { type Refusal, RefusalError } from "../../../../src/base/refusal.ts";
 import type { ProcessReference } from "../../../../src/engine/engine.ts";
+import { LinuxEngine, type LinuxOutcome } from "../../../../src/engine/linux/linux-engine.ts";
 import { loadedImages } from "../../../../src/engine/linux/loaded-image.ts";
 import { ProcessMemory } from "../../../../src/engine/linux/process-memory.ts";
-import { createHash } from "node:crypto";
 import type { Hotpatch } from "../../../../src/hotpatch/hotpatch.ts";
 import { readProcess } from "../../../../src/process/process.ts";
 
