@@ -4,7 +4,9 @@
  *
  * Plain JavaScript without dependencies; it must not do anything of its own but find that Node.
  */
+import module from "node:module";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   checkoutRoot,
   endLike,
@@ -20,9 +22,12 @@ if (!pinnedNodeInstalled()) {
   process.exit(1);
 }
 // `process.features.typescript` is missing or false where Node does not strip types, or was told not to.
-if (process.version === pinnedNodeVersion() && process.features.typescript) {
+const isPinned = process.version === pinnedNodeVersion();
+if (isPinned && process.features.typescript) {
+  // Halves the time to start; where the folder cannot be written, everything works as without it.
+  module.enableCompileCache(join(checkoutRoot, ".cache", "compiled"));
   const { runProcess } = await import(main);
   await runProcess();
 } else {
-  endLike(await runPinnedNode([main, ...process.argv.slice(2)]));
+  endLike(await runPinnedNode([isPinned ? main : fileURLToPath(import.meta.url), ...process.argv.slice(2)]));
 }

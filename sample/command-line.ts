@@ -5,6 +5,7 @@
  */
 import { once } from "node:events";
 import { join } from "node:path";
+import { Daemon } from "./daemon.ts";
 import type { Household } from "./household.ts";
 
 export const checkout = join(import.meta.dirname, "..");
@@ -22,10 +23,20 @@ export interface CommandAnswer {
 
 export interface CommandLineOptions {
   readonly household: Household;
-  /** Holds keys and hotpatches, temporary files of the commands as well. */
+  /** Holds keys and hotpatches. */
   readonly folder: string;
+  /** For temporary files of the commands; `folder` unless told. */
+  readonly temporaryFolder?: string;
   /** Called with each line before it runs, such as `rebootless verify json5.hotpatch --pid 42 --json`. */
   readonly onLine?: (line: string) => void;
+}
+
+/** How one line is run. */
+export interface LineOptions {
+  /** Further environment variables, such as secrets, which no command line may hold. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Nobody is told of the line. */
+  readonly silent?: boolean;
 }
 
 export class CommandLine {
@@ -45,7 +56,11 @@ export class CommandLine {
 
   /** The data of a command that is expected to end well. Throws with what the command said when it does not. */
   async run<Data>(...words: readonly string[]): Promise<Data & { commandMs: number }> {
-    const answer = await this.attempt(...words);
+    return await this.runWith<Data>({}, words);
+  }
+
+  async runWith<Data>(options: LineOptions, words: readonly string[]): Promise<Data & { commandMs: number }> {
+    const answer = await this.attempt(words, options);
     if (answer.exitCode !== 0) {
       throw new Error(`rebootless ${words[0]} ended with exit code ${answer.exitCode}: ${reasonOf(answer)}`);
     }
@@ -56,13 +71,12 @@ export class CommandLine {
   }
 
   /** The same for a command that may fail or refuse. */
-  async attempt(...words: readonly string[]): Promise<CommandAnswer> {
+  async attempt(words: readonly string[], { env, silent = false }: LineOptions = {}): Promise<CommandAnswer> {
     const line = [...words, "--json"];
-    this.#options.onLine?.(["rebootless", ...line].join(" "));
+    if (!silent) this.#options.onLine?.(["rebootless", ...line].join(" "));
     const startedMs = performance.now();
     const child = this.#options.household.start(process.execPath, [launcher, ...line], {
-      cwd: this.#options.folder,
-      env: { ...process.env, REBOOTLESS_TRUST_DIR: this.trustFolder, TMPDIR: this.#options.folder },
+      ...this.#surroundings(env),
       stdio: ["ignore", "pipe", "pipe"],
       endWholeGroup: true,
     });
@@ -77,6 +91,24 @@ export class CommandLine {
       data: parsed(out.join("")),
       errorText: error.join("").trim(),
       totalMs: performance.now() - startedMs,
+    };
+  }
+
+  /** Starts a command that goes on running, such as `server run`. */
+  startDaemon(name: string, words: readonly string[], env: NodeJS.ProcessEnv = {}): Daemon {
+    this.#options.onLine?.(["rebootless", ...words].join(" "));
+    const stdio = ["ignore", "pipe", "pipe"] as const;
+    return new Daemon(this.#options.household, [launcher, ...words], {
+      ...this.#surroundings(env),
+      ...{ name, stdio: [...stdio], endWholeGroup: true },
+    });
+  }
+
+  #surroundings(env: NodeJS.ProcessEnv = {}) {
+    const { folder, temporaryFolder = folder } = this.#options;
+    return {
+      cwd: folder,
+      env: { ...process.env, REBOOTLESS_TRUST_DIR: this.trustFolder, TMPDIR: temporaryFolder, ...env },
     };
   }
 }

@@ -2,11 +2,10 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { printable } from "../src/hotpatch/printable.ts";
+import { Daemon } from "./daemon.ts";
 import type { Household } from "./household.ts";
 
 const program = join(import.meta.dirname, "service", "main.cjs");
-const keptCharacters = 2000;
 const answerTimeoutMs = 15_000;
 
 export interface ServiceStatus {
@@ -39,48 +38,35 @@ export interface ServiceOptions {
 }
 
 export class SettingsService {
-  readonly child: ChildProcess;
   readonly pid: number;
   readonly port: number;
   /** Rejects when the service ends before `end` is called; never resolves. */
   readonly untimelyEnd: Promise<never>;
-  readonly #household: Household;
-  #ending = false;
+  readonly #daemon: Daemon;
 
-  private constructor(household: Household, started: { child: ChildProcess; port: number; lastOutput: () => string }) {
-    this.#household = household;
-    this.child = started.child;
-    this.pid = started.child.pid as number;
-    this.port = started.port;
-    this.untimelyEnd = new Promise((_, reject) => {
-      started.child.once("close", (code, signal) => {
-        if (!this.#ending) reject(new Error(endText({ code, signal }, started.lastOutput())));
-      });
-    });
-    // Whoever waits for it sees the rejection; nobody has to.
-    this.untimelyEnd.catch(() => undefined);
+  private constructor(daemon: Daemon, port: number) {
+    this.#daemon = daemon;
+    this.pid = daemon.pid;
+    this.port = port;
+    this.untimelyEnd = daemon.untimelyEnd;
   }
 
   /** Resolves when the service listens. Throws with its last output when it ends instead. */
   static async start(household: Household, options: ServiceOptions): Promise<SettingsService> {
     const words = [...(options.nodeFlags ?? []), program, "--port", String(options.port)];
-    const child = household.start(process.execPath, words, {
+    const daemon = new Daemon(household, words, {
+      name: "The settings service",
       env: { ...process.env, SETTINGS_ADMINISTRATOR_TOKEN: options.administratorToken },
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
-    let output = "";
-    const keep = (text: string) => {
-      output = (output + text).slice(-keptCharacters);
-    };
-    child.stdout?.setEncoding("utf8").on("data", keep);
-    child.stderr?.setEncoding("utf8").on("data", keep);
-    const ended = once(child, "close").then(([code, signal]) => {
-      throw new Error(endText({ code, signal }, output));
-    });
-    const [message] = (await Promise.race([once(child, "message"), ended])) as [{ listening: number }];
-    // From now on `untimelyEnd` tells of its end.
-    ended.catch(() => undefined);
-    return new SettingsService(household, { child, port: message.listening, lastOutput: () => output });
+    const [message] = (await Promise.race([once(daemon.child, "message"), daemon.untimelyEnd])) as [
+      { listening: number },
+    ];
+    return new SettingsService(daemon, message.listening);
+  }
+
+  get child(): ChildProcess {
+    return this.#daemon.child;
   }
 
   get url(): string {
@@ -105,18 +91,11 @@ export class SettingsService {
   }
 
   async end(): Promise<void> {
-    this.expectEnd();
-    await this.#household.end(this.child);
+    await this.#daemon.end();
   }
 
   /** The household is about to be closed: the end of the service is no surprise any more. */
   expectEnd(): void {
-    this.#ending = true;
+    this.#daemon.expectEnd();
   }
-}
-
-function endText(end: { code: number | null; signal: NodeJS.Signals | null }, output: string): string {
-  const how = end.signal === null ? `with exit code ${end.code}` : `by ${end.signal}`;
-  const said = output.trim().split("\n").slice(-10).map(printable).join("\n");
-  return `The settings service ended ${how}. ${said === "" ? "It had printed nothing." : `Its last output:\n${said}`}`;
 }

@@ -1,25 +1,18 @@
 /**
- * The story of `npm start`: a hole in a running service is closed in its memory, opened again, and closed again.
+ * `npm start`: the control plane, the agent of this machine, and the story of a hole in a running service that is closed in its memory, opened again, and closed again.
  *
- * Whatever ends the story (its end, a step that does not hold, a signal, a reader that went away), everything that it started ends with it, and its folder goes.
+ * Whatever ends it (its end, a step that does not hold, a signal, a reader that went away), everything that it started ends with it; the state folder stays for the next start.
  */
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { CommandLine } from "./command-line.ts";
 import { Household } from "./household.ts";
+import { defaultStateFolder, StateFolder } from "./state-folder.ts";
 import { helpText, parseStoryArguments, type StoryOptions, UsageError } from "./story/arguments.ts";
-import {
-  applyWhileServing,
-  makeHotpatch,
-  revertAndApplyAgain,
-  showHole,
-  startClient,
-  startService,
-  sumUp,
-} from "./story/chapters.ts";
+import { revertAndApplyAgain, rollOut, showHole, startClient, startService, sumUp } from "./story/chapters.ts";
+import { makeKeys, startAgent, startControlPlane } from "./story/control-plane.ts";
+import { beginToBuild, makeHotpatch } from "./story/hotpatch.ts";
 import { leaveRunning } from "./story/leave-running.ts";
 import { Stage } from "./story/stage.ts";
 import { Teller } from "./story/teller.ts";
@@ -35,19 +28,41 @@ interface Interruption {
 }
 
 async function tell(stage: Stage): Promise<End> {
+  const { teller, options } = stage;
   try {
-    stage.teller.title("Rebootless: a hole in a running service, closed while it serves");
+    if (!options.sample) {
+      teller.title("Rebootless: the control plane and the agent of this machine");
+      await setUp(stage);
+      await startAgent(stage);
+      return { kind: "told" };
+    }
+    teller.title("Rebootless: a hole in a running service, closed while it serves");
+    teller.chapter("The control plane of this machine");
+    await setUp(stage);
+    teller.chapter("A service with a hole");
     await startService(stage);
     await showHole(stage);
+    teller.chapter("The fix becomes a signed hotpatch in the catalog");
     await makeHotpatch(stage);
+    teller.chapter("A client that does not stop");
     await startClient(stage);
-    await applyWhileServing(stage);
+    teller.chapter("The hotpatch goes into the running process");
+    await startAgent(stage);
+    await rollOut(stage);
+    teller.chapter("It comes out again, and goes in again");
     await revertAndApplyAgain(stage);
+    teller.chapter("What it came to");
     await sumUp(stage);
     return { kind: "told" };
   } catch (error) {
     return { kind: "failed", error: error as Error };
   }
+}
+
+async function setUp(stage: Stage): Promise<void> {
+  await makeKeys(stage);
+  if (stage.options.sample) beginToBuild(stage);
+  await startControlPlane(stage);
 }
 
 /** Resolves at the first signal, or when nobody reads any more; a second signal ends all children at once. */
@@ -78,13 +93,16 @@ async function run(options: StoryOptions): Promise<number> {
   const household = new Household();
   const interrupted = untilInterrupted(household);
   const teller = new Teller(options.json ? process.stderr : process.stdout);
-  // mkdtemp makes it with mode 0700 whatever the umask.
-  const folder = mkdtempSync(join(realpathSync(tmpdir()), "rebootless-story-"));
+  const state = new StateFolder(resolve(options.state ?? defaultStateFolder(process.env)));
   const untimely = Promise.withResolvers<End>();
   const stage = new Stage({
     household,
     teller,
-    commandLine: new CommandLine({ household, folder, onLine: (line) => teller.command(line) }),
+    state,
+    commandLine: new CommandLine({
+      ...{ household, folder: state.root, temporaryFolder: state.temporary },
+      onLine: (line) => teller.command(line),
+    }),
     options,
     administratorToken: randomBytes(18).toString("base64url"),
     onUntimelyEnd: (error) => untimely.resolve({ kind: "failed", error }),
@@ -95,14 +113,14 @@ async function run(options: StoryOptions): Promise<number> {
     const end = first.kind === "failed" ? await rootCause(first, untimely.promise) : first;
     const exitCode = conclude(stage, end);
     if (end.kind !== "told" || options.once) return exitCode;
-    leaveRunning(stage);
+    await leaveRunning(stage);
     const later = await Promise.race(others);
     // Ctrl-C is how the story is meant to end once it has been told.
     return later.kind === "failed" ? conclude(stage, later) : 0;
   } finally {
     stage.expectEnd();
     await household.close();
-    rmSync(folder, { recursive: true, force: true });
+    state.close();
   }
 }
 

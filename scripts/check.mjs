@@ -29,6 +29,7 @@ const steps = [
     hint: "npm run check -- --fix formats",
   },
   { name: "types", args: [join(modules, "typescript", "bin", "tsc"), "--project", "."] },
+  { name: "types of the page", args: [join(modules, "typescript", "bin", "tsc"), "--project", join("src", "console")] },
   { name: "tidy", args: ["--test", "--test-reporter=dot", ...tidyTests] },
 ];
 

@@ -74,7 +74,7 @@ function npmCommand(env) {
 }
 
 async function install(root, reason, say) {
-  say(`${reason}: running npm ci (about 320 MB on disk)`);
+  say(`${reason}: running npm ci (about 790 MB on disk)`);
   const npm = npmCommand(process.env);
   // The types and the linter are needed as well, whatever NODE_ENV says.
   const args = [...npm.args, "ci", "--no-audit", "--no-fund", "--include=dev", "--include=optional"];

@@ -1,23 +1,28 @@
-/** The last words of the story: the service goes on, and here is how to look at it. */
-import { join } from "node:path";
+/** The last words of the story: everything goes on, and here is how to look at it and what to try. */
 import { attack } from "../attack.ts";
 import { checkout } from "../command-line.ts";
-import { hotpatchFile } from "./chapters.ts";
+import { tellSignIn } from "./control-plane.ts";
 import type { Stage } from "./stage.ts";
 
-export function leaveRunning({ teller, service, commandLine }: Stage): void {
-  const file = join(commandLine.folder, hotpatchFile);
+export async function leaveRunning(stage: Stage): Promise<void> {
+  const { teller, state, figures, options } = stage;
   teller.chapter("Your turn");
-  teller.say(`The service goes on at ${service.url} (PID ${service.pid}), patched. In another terminal:`);
+  await tellSignIn(stage);
+  teller.say("In another terminal:");
   teller.command(`cd ${shellWord(checkout)}`);
-  teller.command(`export REBOOTLESS_TRUST_DIR=${shellWord(commandLine.trustFolder)}`);
-  teller.command("npx rebootless ps");
-  for (const verb of ["verify", "revert", "apply"]) {
-    teller.command(`npx rebootless ${verb} ${shellWord(file)} --pid ${service.pid}`);
+  teller.command(`export REBOOTLESS_STATE=${shellWord(state.server)} REBOOTLESS_TRUST_DIR=${shellWord(state.trusted)}`);
+  for (const words of ["ps", "device list", "action list", "events"]) teller.command(`npx rebootless ${words}`);
+  teller.command(`npx rebootless agent status --state ${shellWord(state.agent)}`);
+  if (options.sample) {
+    const { pid, url } = stage.service;
+    teller.command(`npx rebootless verify ${shellWord(state.hotpatch)} --pid ${pid}`);
+    teller.command(`curl -s --data ${shellWord(attack)} ${url}/settings`);
+    teller.say(`The service goes on at ${url} (PID ${pid}), patched.`);
   }
-  teller.command(`curl -s --data ${shellWord(attack)} ${service.url}/settings`);
-  teller.command(`curl -s ${service.url}/status`);
-  teller.say("Ctrl-C ends the service and removes the folder.");
+  teller.say(
+    `Another machine joins with five lines, which README.md has; here it would find ${figures.server?.address}.`,
+  );
+  teller.say("Ctrl-C ends everything that was started here; the next start goes on from what it leaves.");
 }
 
 /** POSIX shell quoting, only where it is needed. */

@@ -36,6 +36,10 @@ export const apiLimits = {
   sessionMinutes: 12 * 60,
   /** Enrolments and sign-ins that one address may try within a minute. */
   attemptsPerMinute: 20,
+  /** Requests of one device within a minute, which only an agent that has gone wild makes. */
+  deviceRequestsPerMinute: 1_200,
+  /** Processes that one report tells of. */
+  processesPerReport: 200,
   /** Reports that are remembered for each device, so that one sent twice counts once. */
   reportsRemembered: 10_000,
 } as const;

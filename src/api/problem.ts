@@ -3,8 +3,8 @@
  */
 import type { Static } from "typebox";
 import { Type } from "typebox";
-import { errorCodes } from "../base/errors.ts";
-import { refusalCodes } from "../base/refusal.ts";
+import { type ErrorCode, errorCodes, RebootlessError } from "../base/errors.ts";
+import { type RefusalCode, RefusalError, refusalCodes } from "../base/refusal.ts";
 import { record } from "./schemas.ts";
 
 export const problemMediaType = "application/problem+json";
@@ -37,4 +37,17 @@ export function problemOf(code: string, status: number, detail: string, details?
     code: code as Problem["code"],
   };
   return details === undefined || Object.keys(details).length === 0 ? problem : { ...problem, details };
+}
+
+/** What a server declined with, as if it had been declined here; `undefined` where the answer is no problem of ours. */
+export function errorOfProblem(problem: unknown): RefusalError | RebootlessError | undefined {
+  const { code, detail, details } = (problem ?? {}) as { code?: unknown; detail?: unknown; details?: unknown };
+  if (typeof code !== "string") return undefined;
+  const message = String(detail ?? "");
+  const particulars = typeof details === "object" && details !== null ? (details as Record<string, unknown>) : {};
+  if (refusalCodes.some((known) => known === code)) {
+    return new RefusalError({ code: code as RefusalCode, message, details: particulars });
+  }
+  if (!Object.hasOwn(errorCodes, code)) return undefined;
+  return new RebootlessError(code as ErrorCode, message, { details: particulars });
 }

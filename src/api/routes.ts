@@ -117,6 +117,36 @@ const agent = {
     status: 200,
     response: s.Action,
   }),
+  trust: route({
+    method: "GET",
+    path: "/v1/agent/trust",
+    caller: "agent",
+    summary: "what a machine pins at its enrolment: the catalog's root and the authors of hotpatches",
+    status: 200,
+    response: s.Trust,
+  }),
+  catalogMetadata: route({
+    method: "GET",
+    path: "/v1/catalog/metadata/{metadataFile}",
+    caller: "agent",
+    summary: "a metadata file of the catalog (TUF), as it is; the agent verifies it",
+    params: s.record({
+      metadataFile: Type.String({ pattern: "^([1-9][0-9]{0,14}\\.)?[a-z][a-z0-9-]{0,62}\\.json$" }),
+    }),
+    status: 200,
+    mediaType: "application/octet-stream",
+  }),
+  catalogHotpatch: route({
+    method: "GET",
+    path: "/v1/catalog/targets/hotpatches/{hotpatchFile}",
+    caller: "agent",
+    summary: "a hotpatch of the catalog, as it is; the agent verifies it",
+    params: s.record({
+      hotpatchFile: Type.String({ pattern: "^[0-9a-f]{64}\\.[0-9A-Za-z][0-9A-Za-z._@+-]{0,159}\\.hotpatch$" }),
+    }),
+    status: 200,
+    mediaType: "application/octet-stream",
+  }),
 };
 
 const people = {
@@ -324,8 +354,12 @@ const events = {
     method: "GET",
     path: "/v1/events",
     caller: "administrator",
-    summary: "events, oldest first, behind a sequence number",
-    query: s.record({ after: Type.Optional(Sequence), limit: s.PageQuery.limit }),
+    summary: "events, oldest first: the first ones behind a sequence number, or the last ones `before` one",
+    query: s.record({
+      after: Type.Optional(Sequence),
+      before: Type.Optional(Sequence),
+      limit: s.PageQuery.limit,
+    }),
     status: 200,
     response: s.record({ items: Type.Array(s.Event) }),
   }),

@@ -162,6 +162,25 @@ export type AgentEvent = (typeof agentEvents)[number];
 export const administratorEvents = ["offer", "withdraw", "revert"] as const;
 export type AdministratorEvent = (typeof administratorEvents)[number];
 
+/** How it stands with an action in one process. */
+export const processStates = ["patched", "verified", "reverted", "refused", "failed"] as const;
+
+export const ProcessOutcome = record(
+  {
+    pid: Type.Integer({ minimum: 1, maximum: 0x7fff_ffff }),
+    state: words(processStates),
+    /** The beginning of its command line. */
+    command: Type.Optional(Type.String({ maxLength: 200 })),
+    /** The longest stretch for which it stood still, in milliseconds. */
+    pauseMs: Type.Optional(Type.Number({ minimum: 0, maximum: 1e9 })),
+    /** Why it refused or failed: a code of the closed lists. */
+    code: Type.Optional(Type.String({ pattern: "^[a-z]+/[a-z-]{1,60}$" })),
+  },
+  { $id: "ProcessOutcome" },
+);
+export type ProcessOutcome = Static<typeof ProcessOutcome>;
+const ProcessOutcomes = Type.Array(ProcessOutcome, { maxItems: apiLimits.processesPerReport });
+
 /** A hotpatch on a device. */
 export const Action = record(
   {
@@ -170,8 +189,10 @@ export const Action = record(
     hotpatchId: HotpatchId,
     wanted: words(["applied", "reverted"]),
     state: words(actionStates),
-    /** Why it was refused, failed or taken back, in the agent's words; empty otherwise. */
+    /** Why it was refused, failed or taken back, or what else there is to say of it, in the agent's words. */
     reason: Type.String(),
+    /** The processes that it concerns, as the agent told last. */
+    processes: ProcessOutcomes,
     createdAt: Instant,
     changedAt: Instant,
     /** When it entered each state that it has been in, the last time. */
@@ -199,6 +220,8 @@ export const Report = record(
     actionId: Uuid,
     event: words(agentEvents),
     reason: Type.Optional(Reason),
+    /** Every process that the action concerns at this moment; absent where nothing is to be said of them. */
+    processes: Type.Optional(ProcessOutcomes),
     /** By the device's own clock; kept in the event, and nothing is decided by it. */
     at: Type.Optional(Instant),
   },
@@ -267,6 +290,13 @@ export const Enrolment = record(
   { deviceId: Uuid, certificate: Type.String(), authority: Type.String(), expiresAt: Instant },
   { $id: "Enrolment" },
 );
+export type Enrolment = Static<typeof Enrolment>;
+/** What an agent pins at its enrolment: the root of the catalog (TUF metadata), and public keys of authors of hotpatches (SPKI, PEM). */
+export const Trust = record(
+  { catalogRoot: Nullable(Type.String()), authorKeys: Type.Array(Type.String()) },
+  { $id: "Trust" },
+);
+export type Trust = Static<typeof Trust>;
 export const Authority = record({ certificate: Type.String(), sha256: Type.String() }, { $id: "Authority" });
 /** `link` is shown this once, and works once. */
 export const SignInLink = record({ link: Type.String(), expiresAt: Instant }, { $id: "SignInLink" });

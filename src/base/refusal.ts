@@ -56,6 +56,9 @@ export const refusalCodes = [
   "group/permanent",
   "server/no-catalog",
   "server/busy",
+  // the agent of a machine
+  "agent/authority-unknown",
+  "agent/trust-missing",
   // building
   "build/nothing-changed",
   "build/syntax",

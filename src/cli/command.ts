@@ -23,8 +23,12 @@ export interface CommandIo {
   readonly env: NodeJS.ProcessEnv;
   /** The folder that relative paths of the user start from. */
   readonly cwd: string;
+  /** A part of an answer that goes on, at once on standard output: `data` as a line of JSON with --json, `text` without. False once nobody reads it any more. */
+  emit(data: unknown, text: string): Promise<boolean>;
   /** A line about work under way; goes to standard error, and nowhere with --json or --quiet. */
   progress(message: string): void;
+  /** A line of a log that goes on: its text for a person, and with --json the record as one line of JSON; goes to standard error. */
+  log(record: Readonly<Record<string, unknown>>, text: string): void;
   /** Something that the user must see even with --quiet; goes to standard error. */
   warn(message: string): void;
 }

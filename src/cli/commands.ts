@@ -4,6 +4,7 @@
  * To add one: write its `CommandSpec` in a file under commands/, import it here, and put it into the list; help, completion, exit codes and --json come by themselves.
  */
 import type { CommandSpec } from "./command.ts";
+import { agentCommands } from "./commands/agent.ts";
 import { buildCommands } from "./commands/build.ts";
 import { catalogCommands } from "./commands/catalog.ts";
 import { completionCommand } from "./commands/completion.ts";
@@ -27,6 +28,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...repoCommands,
   ...catalogCommands,
   ...serverCommands,
+  ...agentCommands,
   ...fleetCommands,
   ...rolloutCommands,
 ];

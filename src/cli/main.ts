@@ -27,7 +27,7 @@ export async function main(options: MainOptions): Promise<number> {
   const out = new Writer(options.stdout);
   const error = new Writer(options.stderr);
   const style = styleOf(options);
-  const report = await runToReport(options, style, error);
+  const report = await runToReport(options, style, { out, error });
   if (report.out !== "") out.write(report.out);
   if (report.error !== "") error.write(report.error);
   const failure = await out.flush();
@@ -49,11 +49,11 @@ function styleOf({ argv, env, stderr }: MainOptions): ReportStyle {
   };
 }
 
-async function runToReport(options: MainOptions, style: ReportStyle, error: Writer): Promise<Report> {
+async function runToReport(options: MainOptions, style: ReportStyle, writers: Writers): Promise<Report> {
   try {
     const parsed = parseCommandLine(options.commands, options.argv);
     if (parsed.kind !== "run") return reportWithoutRun(parsed, style);
-    return reportResult(await parsed.spec.run(parsed.input, commandIo(options, style, error)), style);
+    return reportResult(await parsed.spec.run(parsed.input, commandIo(options, style, writers)), style);
   } catch (thrown) {
     return reportThrown(thrown, style);
   }
@@ -81,15 +81,28 @@ function usageMessage(message: string): string {
   return `${line}${/[.!?)]$/.test(line) ? "" : "."} See rebootless --help.`;
 }
 
-function commandIo({ argv, env, cwd }: MainOptions, style: ReportStyle, error: Writer): CommandIo {
+interface Writers {
+  readonly out: Writer;
+  readonly error: Writer;
+}
+
+function commandIo({ argv, env, cwd }: MainOptions, style: ReportStyle, { out, error }: Writers): CommandIo {
   const end = argv.indexOf("--");
   const words = end < 0 ? argv : argv.slice(0, end);
   const quiet = style.json || words.includes("--quiet") || words.includes("-q");
   return {
     env,
     cwd,
+    async emit(data, text) {
+      out.write(style.json ? jsonLine(data) : `${printableText(text)}\n`);
+      return (await out.flush()) === undefined && !out.unread;
+    },
     progress(message) {
       if (!quiet) error.write(`${printableLine(message)}\n`);
+    },
+    log(record, text) {
+      if (style.json) error.write(jsonLine(record));
+      else if (!quiet) error.write(`${printableLine(text)}\n`);
     },
     warn(message) {
       // Each line of a long warning carries the label, so that none can pass for something else.

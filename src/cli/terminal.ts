@@ -53,10 +53,16 @@ export class Writer {
   readonly #stream: OutputStream;
   #pending: Promise<void> = Promise.resolve();
   #failure: NodeJS.ErrnoException | undefined;
+  #unread = false;
 
   constructor(stream: OutputStream) {
     this.#stream = stream;
     stream.on("error", (error) => this.#note(error));
+  }
+
+  /** Whether the reader has gone away. */
+  get unread(): boolean {
+    return this.#unread;
   }
 
   write(text: string): void {
@@ -76,6 +82,7 @@ export class Writer {
   }
 
   #note(error: NodeJS.ErrnoException): void {
-    if (error.code !== "EPIPE") this.#failure ??= error;
+    if (error.code === "EPIPE") this.#unread = true;
+    else this.#failure ??= error;
   }
 }

@@ -11,6 +11,8 @@ export interface ServerContext {
   readonly authority: Authority;
   /** Absent where the server was told of no catalog. */
   readonly catalog: Catalog | undefined;
+  /** The public keys of the authors whose hotpatches agents are to trust. */
+  readonly trustFolder: string;
   readonly signals: Signals;
   /** The present. */
   readonly clock: () => Date;

@@ -1,7 +1,7 @@
 /**
  * The control plane as one running thing: the state folder, the database, the authority, the listeners.
  *
- * The state folder (mode 0700) holds `server.sqlite`, `authority/`, `catalog/` and `local.sock`, the administrator's own way in.
+ * The state folder (mode 0700) holds `server.sqlite`, `authority/`, `catalog/`, `trusted/` and `local.sock`, the administrator's own way in.
  */
 import { chmod, readFile, rm } from "node:fs/promises";
 import path from "node:path";
@@ -11,9 +11,11 @@ import { RebootlessError } from "../base/errors.ts";
 import { createFolder } from "../hotpatch/key.ts";
 import { quoted } from "../hotpatch/printable.ts";
 import { errnoOf } from "../hotpatch/stored-file.ts";
+import { addTrustedKey } from "../hotpatch/trust-store.ts";
 import { CatalogClient } from "../repository/client/catalog-client.ts";
 import { Authority } from "./authority/authority.ts";
 import { Catalog } from "./catalog/catalog.ts";
+import { builtConsole, PageFiles } from "./console/page-files.ts";
 import { change, type ServerContext, systemClock, systemRandom } from "./context.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { buildHttp } from "./http/build-http.ts";
@@ -30,9 +32,15 @@ export interface RunOptions {
   /** Names and addresses that the server has besides those of loopback. */
   readonly names: readonly string[];
   readonly catalog?: { readonly address: URL; readonly firstRoot?: string };
+  /** Public key files of authors whose hotpatches agents are to trust; kept from then on. */
+  readonly trust?: readonly string[];
   readonly version: string;
+  /** The folder of the built web console, where it is not the one that the checkout builds. */
+  readonly consoleFolder?: string;
   readonly clock?: () => Date;
   readonly random?: (bytes: number) => Buffer;
+  /** Does work again and again, until the answered function is called; the machine's timer unless told. */
+  readonly repeat?: (everyMs: number, work: () => Promise<void>) => () => void;
   /** Told of what a person must look at; one line of JSON each. */
   log(line: Record<string, unknown>): void;
 }
@@ -63,10 +71,13 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
     const names = [...new Set([...loopbackNames, ...(isAny(options.host) ? [] : [options.host]), ...options.names])];
     const signals = new Signals();
     const catalog = await catalogOf(options, clock);
+    const trustFolder = path.join(stateFolder, "trusted");
+    for (const file of options.trust ?? []) await addTrustedKey(trustFolder, file);
     const context: ServerContext = {
       database,
       authority,
       catalog,
+      trustFolder,
       signals,
       clock,
       random,
@@ -119,22 +130,28 @@ async function networkListener(
     return { key, cert, ca: authority.certificate, minVersion: "TLSv1.3" } as const;
   };
   const tls = { ...(await secure()), requestCert: true, rejectUnauthorized: false };
-  const app = buildHttp(context, { listener: "network", tls, onBug: (...what) => logBug(options, ...what) });
-  // The certificate is new at each start and lasts for ninety days; a server that runs on gets one each month.
-  const renewal = setInterval(async () => {
+  const page = new PageFiles(options.consoleFolder ?? builtConsole);
+  const app = buildHttp(context, { listener: "network", tls, page, onBug: (...what) => logBug(options, ...what) });
+  // The certificate is new at each start and lasts for ninety days; a server that runs on gets one every twenty days.
+  const stop = (options.repeat ?? repeatByTimer)(20 * dayMs, async () => {
     try {
       (app.server as unknown as TlsServer).setSecureContext(await secure());
     } catch (error) {
       options.log({ level: "error", message: "the server's certificate could not be renewed", error: String(error) });
     }
-  }, 20 * dayMs);
-  renewal.unref();
+  });
   closing.push(async () => {
-    clearInterval(renewal);
+    stop();
     await app.close();
   });
   await listen(app, { host: options.host, port: options.port });
   return app;
+}
+
+function repeatByTimer(everyMs: number, work: () => Promise<void>): () => void {
+  const timer = setInterval(work, everyMs);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 /** A unix socket in a folder of mode 0700: whoever can open it is the owner of the state, or root. */

@@ -5,12 +5,15 @@ import { type RouteName, type RouteSpec, routes } from "../../src/api/routes.ts"
 import { type Ask, certificateRequest, openServer } from "./support/running-server.ts";
 
 const uuid = "00000000-0000-4000-8000-000000000000";
-const fill = { deviceId: uuid, groupId: "none", approvalId: uuid, actionId: uuid };
+const fill = {
+  ...{ deviceId: uuid, groupId: "none", approvalId: uuid, actionId: uuid },
+  ...{ metadataFile: "timestamp.json", hotpatchFile: `${"0".repeat(64)}.one.hotpatch` },
+};
 
 /** By hand, and apart from the table of routes: who gets through the door of each route. */
 const allowed: Readonly<Record<string, readonly RouteName[]>> = {
   everybody: ["openapi", "authority", "enrol", "signIn"],
-  agent: ["renewCertificate", "changeFacts", "poll", "report"],
+  agent: ["renewCertificate", "changeFacts", "poll", "report", "trust", "catalogMetadata", "catalogHotpatch"],
   administrator: [
     ...(["session", "signOut", "makeSignInLink", "makeToken"] as const),
     ...(["listDevices", "getDevice", "getFacts", "revokeDevice"] as const),

@@ -24,7 +24,7 @@ verifying     .             .          .         .             .          verify
 verified      .             .          .         applying      .          verifying      .           reverting      .           .       failed .       .         reverting
 reverting     .             .          .         reverting     reverting  reverting      reverting   reverting      reverted    .       failed .       .         .
 reverted      .             .          .         reverting     reverting  reverting      reverting   reverting      reverted    .       .      offered .         .
-refused       .             .          .         .             .          .              .           .              .           .       .      offered withdrawn .
+refused       .             .          .         applying      .          .              .           .              .           .       .      offered withdrawn reverting
 failed        .             .          .         reverting     reverting  reverting      reverting   reverting      reverted    .       .      offered .         reverting
 withdrawn     .             .          .         reverting     reverting  reverting      reverting   reverting      reverted    .       .      offered .         .
 `;

@@ -36,9 +36,19 @@ export const rooms: Readonly<Record<string, readonly Way[]>> = {
     // A server reads a catalog as any client does, and never writes one.
     { to: "repository", into: /^src\/repository\/(client\/|[^/]+$)/ },
   ],
+  agent: [
+    { to: "base" },
+    { to: "api" },
+    { to: "process" },
+    { to: "hotpatch" },
+    { to: "engine" },
+    { to: "repository", into: /^src\/repository\/(client\/|[^/]+$)/ },
+  ],
+  console: [{ to: "api" }],
   cli: [
     { to: "base" },
     { to: "api" },
+    { to: "agent" },
     { to: "server" },
     { to: "process" },
     { to: "hotpatch" },
@@ -58,6 +68,7 @@ export const walls: readonly (readonly [RegExp, RegExp])[] = [
 export const entryPoints: readonly RegExp[] = [
   /^src\/cli\/main\.ts$/,
   /^src\/engine\/node\/agent\/[^/]+\.cjs$/,
+  /^src\/console\/main\.tsx$/,
   /^src\/engine\/node\/attach\/helper\.ts$/,
 ];
 

@@ -35,6 +35,13 @@ const rows: readonly Row[] = [
         message: /may not import src\/hotpatch\/b.ts/,
       },
       {
+        files: {
+          "src/console/a.tsx": 'import { b } from "../server/b.ts";\nexport const a = <b />;',
+          "src/server/b.ts": "",
+        },
+        message: /may not import src\/server/,
+      },
+      {
         files: { "src/base/a.ts": 'import type { B } from "../cli/b.ts";', "src/cli/b.ts": "" },
         message: /may not import src\/cli/,
       },
@@ -61,6 +68,8 @@ const rows: readonly Row[] = [
       { files: { "src/attic/a.ts": "" }, message: /the room attic is not in the table/ },
     ],
     good: {
+      "src/console/a.tsx": 'import type { B } from "../api/b.ts";\nexport const a = <p>{"b" as B}</p>;',
+      "src/api/b.ts": "export type B = string;",
       "src/build/rehearsal.ts": 'import "../engine/node/b.ts";',
       "src/engine/node/b.ts": 'import "../../base/c.ts";',
       "src/base/c.ts": "",
@@ -111,7 +120,10 @@ const rows: readonly Row[] = [
       { files: { "src/base/a.ts": longFunction }, message: /line 1: a function of 71 lines/ },
       { files: { "test/a.ts": `test("x", async () => {\n${"  g();\n".repeat(69)}});\n` }, message: /71 lines/ },
     ],
-    good: { "test/a.ts": `describe("x", () => {\n${"  g();\n".repeat(99)}});\n` },
+    good: {
+      "src/console/a.tsx": "export const a = () => <p />;\n",
+      "test/a.ts": `describe("x", () => {\n${"  g();\n".repeat(99)}});\n`,
+    },
   },
   {
     name: "an empty catch has a reason",
@@ -119,6 +131,10 @@ const rows: readonly Row[] = [
     bad: [
       { files: { "src/base/a.ts": "try { f(); } catch {}" }, message: /line 1: an empty catch/ },
       { files: { "src/base/a.ts": "f().catch(() => {});" }, message: /line 1: an empty catch/ },
+      {
+        files: { "src/console/a.tsx": "const a = <p />;\ntry { f(a as B); } catch {}" },
+        message: /line 2: an empty catch/,
+      },
     ],
     good: { "src/base/a.ts": "try { f(); } catch {\n  // It is gone already.\n}" },
   },

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import path from "node:path";
 import { type Node, parse } from "acorn";
+import { parseSync } from "vite";
 
 /** A finding: the file, and what is wrong with it. */
 export interface Problem {
@@ -18,7 +19,7 @@ export interface Tree {
 }
 
 const unseenFolders = new Set(["node_modules", ".git", ".cache", "out", "fixtures"]);
-const seenSuffixes = [".ts", ".mjs", ".cjs", ".js", ".json", ".md"];
+const seenSuffixes = [".ts", ".tsx", ".mjs", ".cjs", ".js", ".json", ".md"];
 
 export function readTree(root: string): Tree {
   const files = new Map<string, string>();
@@ -43,7 +44,7 @@ export function treeOf(texts: Readonly<Record<string, string>>): Tree {
 }
 
 export function isCode(file: string): boolean {
-  return /\.(ts|mjs|cjs|js)$/.test(file);
+  return /\.(tsx?|mjs|cjs|js)$/.test(file);
 }
 
 /** A syntax tree's node with whatever fields its type has. */
@@ -60,12 +61,24 @@ const parsed = new Map<string, Syntax>();
 export function syntaxOf(file: string, source: string): Syntax {
   const known = parsed.get(source);
   if (known !== undefined) return known;
+  if (file.endsWith(".tsx")) return remembered(source, { text: source, root: tsxTree(file, source) });
   const text = file.endsWith(".ts") ? stripTypeScriptTypes(keepTypeImports(source)) : source;
   const sourceType = file.endsWith(".cjs") ? "commonjs" : "module";
   const root = parse(text, { ecmaVersion: "latest", sourceType, allowHashBang: true }) as unknown as SyntaxNode;
-  const syntax = { text, root };
+  return remembered(source, { text, root });
+}
+
+function remembered(source: string, syntax: Syntax): Syntax {
   parsed.set(source, syntax);
   return syntax;
+}
+
+/** Node strips no types from JSX; the bundler's parser reads it as it is, types and all. */
+function tsxTree(file: string, source: string): SyntaxNode {
+  const { program, errors } = parseSync(file, source, { lang: "tsx", sourceType: "module" });
+  const [error] = errors;
+  if (error !== undefined) throw new Error(`${file}: ${error.message}`);
+  return program as unknown as SyntaxNode;
 }
 
 /** Imports of types are imports: without the word `type`, the stripper leaves them where they are. */

@@ -4,19 +4,20 @@ import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../hotpatch/printable.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
 import { text } from "../option-values.ts";
-import { ask, askAll, pageQuery, stateFolderOf, stateOption } from "../server-client.ts";
+import { ask, askAll, pageQuery } from "../server-client.ts";
+import { type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
 import { textTable } from "../text-table.ts";
 
 const deviceArgument = { name: "<device>", description: "a device: its name, its id, or the beginning of its id" };
 const groupArgument = { name: "<group>", description: "the id of a group" };
 
-async function allDevices(state: string): Promise<Device[]> {
-  return await askAll((cursor) => ask(state, "listDevices", pageQuery(cursor)));
+async function allDevices(server: ServerTarget): Promise<Device[]> {
+  return await askAll((cursor) => ask(server, "listDevices", pageQuery(cursor)));
 }
 
 /** The one device that a word of the user names. Throws `request/not-found`, or `usage/arguments` where several fit. */
-export async function deviceNamed(state: string, word: string): Promise<Device> {
-  const devices = await allDevices(state);
+export async function deviceNamed(server: ServerTarget, word: string): Promise<Device> {
+  const devices = await allDevices(server);
   const exact = devices.filter(({ id, name }) => id === word || name === word);
   const fitting = exact.length > 0 || word.length < 4 ? exact : devices.filter(({ id }) => id.startsWith(word));
   const [device] = fitting;
@@ -50,15 +51,15 @@ function deviceTable(devices: readonly Device[]): string {
 const deviceList: CommandSpec = {
   name: "device list",
   summary: "list the devices of the server",
-  options: [stateOption, { flags: "--group <id>", description: "only those of this group" }],
+  options: [...serverOptions, { flags: "--group <id>", description: "only those of this group" }],
   examples: [{ command: "rebootless device list --group web", what: "the devices of the group web" }],
   async run(input, io) {
-    const state = stateFolderOf(input, io);
+    const server = serverOf(input, io);
     const groupId = text(input, "group");
     const devices =
       groupId === undefined
-        ? await allDevices(state)
-        : await askAll((cursor) => ask(state, "listMembers", { params: { groupId }, ...pageQuery(cursor) }));
+        ? await allDevices(server)
+        : await askAll((cursor) => ask(server, "listMembers", { params: { groupId }, ...pageQuery(cursor) }));
     return { data: { devices }, text: deviceTable(devices) };
   },
 };
@@ -67,14 +68,14 @@ const deviceShow: CommandSpec = {
   name: "device show",
   summary: "show a device with its facts and its actions",
   arguments: [deviceArgument],
-  options: [stateOption],
+  options: serverOptions,
   examples: [{ command: "rebootless device show web-1", what: "what web-1 told of itself, and what is done on it" }],
   async run(input, io) {
-    const state = stateFolderOf(input, io);
-    const device = await deviceNamed(state, input.arguments[0] ?? "");
-    const { facts } = await ask(state, "getFacts", { params: { deviceId: device.id } });
+    const server = serverOf(input, io);
+    const device = await deviceNamed(server, input.arguments[0] ?? "");
+    const { facts } = await ask(server, "getFacts", { params: { deviceId: device.id } });
     const actions = await askAll((cursor) =>
-      ask(state, "listActions", { query: { ...pageQuery(cursor).query, deviceId: device.id } }),
+      ask(server, "listActions", { query: { ...pageQuery(cursor).query, deviceId: device.id } }),
     );
     const lines = [
       deviceTable([device]),
@@ -100,12 +101,12 @@ const deviceRevoke: CommandSpec = {
   description:
     "Its certificate no longer counts. What is in place on it stays there. To let it in again, enrol it anew.",
   arguments: [deviceArgument],
-  options: [stateOption],
+  options: serverOptions,
   examples: [{ command: "rebootless device revoke web-1", what: "before a machine is thrown away" }],
   async run(input, io) {
-    const state = stateFolderOf(input, io);
-    const { id } = await deviceNamed(state, input.arguments[0] ?? "");
-    const device = await ask(state, "revokeDevice", { params: { deviceId: id } });
+    const server = serverOf(input, io);
+    const { id } = await deviceNamed(server, input.arguments[0] ?? "");
+    const device = await ask(server, "revokeDevice", { params: { deviceId: id } });
     return { data: device, text: `Revoked: ${printable(device.name)} (${device.id}).` };
   },
 };
@@ -113,11 +114,11 @@ const deviceRevoke: CommandSpec = {
 const groupList: CommandSpec = {
   name: "group list",
   summary: "list the groups of devices",
-  options: [stateOption],
+  options: serverOptions,
   examples: [{ command: "rebootless group list", what: "groups, and how many devices are in each" }],
   async run(input, io) {
-    const state = stateFolderOf(input, io);
-    const groups = await askAll((cursor) => ask(state, "listGroups", pageQuery(cursor)));
+    const server = serverOf(input, io);
+    const groups = await askAll((cursor) => ask(server, "listGroups", pageQuery(cursor)));
     const rows = groups.map(({ id, devices, title }) => [id, String(devices), title]);
     return { data: { groups }, text: textTable(["GROUP", "DEVICES", "TITLE"], rows) };
   },
@@ -127,13 +128,13 @@ const groupMake: CommandSpec = {
   name: "group make",
   summary: "make a group",
   arguments: [groupArgument],
-  options: [stateOption, { flags: "--title <title>", description: "what people read" }],
+  options: [...serverOptions, { flags: "--title <title>", description: "what people read" }],
   examples: [{ command: "rebootless group make web --title 'Web servers'", what: "a group to approve hotpatches for" }],
   async run(input, io) {
     const [id = ""] = input.arguments;
     const title = text(input, "title");
     const body = title === undefined ? { id } : { id, title };
-    const group = await ask(stateFolderOf(input, io), "makeGroup", { body });
+    const group = await ask(serverOf(input, io), "makeGroup", { body });
     return { data: group, text: `Made: ${group.id}.` };
   },
 };
@@ -144,20 +145,20 @@ const groupRemove: CommandSpec = {
   description:
     "What has not begun on its devices is withdrawn, unless another group approves it; what is in place stays.",
   arguments: [groupArgument],
-  options: [stateOption],
+  options: serverOptions,
   examples: [{ command: "rebootless group remove web", what: "remove the group, and leave its devices" }],
   async run(input, io) {
     const [groupId = ""] = input.arguments;
-    await ask(stateFolderOf(input, io), "removeGroup", { params: { groupId } });
+    await ask(serverOf(input, io), "removeGroup", { params: { groupId } });
     return { data: { groupId, removed: true }, text: `Removed: ${printable(groupId)}.` };
   },
 };
 
 async function membership(input: CommandInput, io: CommandIo) {
-  const state = stateFolderOf(input, io);
+  const server = serverOf(input, io);
   const [groupId = "", word = ""] = input.arguments;
-  const device = await deviceNamed(state, word);
-  return { state, device, params: { groupId, deviceId: device.id } };
+  const device = await deviceNamed(server, word);
+  return { server, device, params: { groupId, deviceId: device.id } };
 }
 
 const groupAdd: CommandSpec = {
@@ -165,11 +166,11 @@ const groupAdd: CommandSpec = {
   summary: "put a device into a group",
   description: "It is offered what is approved for the group.",
   arguments: [groupArgument, deviceArgument],
-  options: [stateOption],
+  options: serverOptions,
   examples: [{ command: "rebootless group add web web-1", what: "put web-1 into the group web" }],
   async run(input, io) {
-    const { state, device, params } = await membership(input, io);
-    await ask(state, "addMember", { params });
+    const { server, device, params } = await membership(input, io);
+    await ask(server, "addMember", { params });
     return { data: params, text: `${printable(device.name)} is in ${printable(params.groupId)}.` };
   },
 };
@@ -179,11 +180,11 @@ const groupDrop: CommandSpec = {
   summary: "take a device out of a group",
   description: "What has not begun on it is withdrawn, unless another group approves it; what is in place stays.",
   arguments: [groupArgument, deviceArgument],
-  options: [stateOption],
+  options: serverOptions,
   examples: [{ command: "rebootless group drop web web-1", what: "take web-1 out of the group web" }],
   async run(input, io) {
-    const { state, device, params } = await membership(input, io);
-    await ask(state, "removeMember", { params });
+    const { server, device, params } = await membership(input, io);
+    await ask(server, "removeMember", { params });
     return { data: params, text: `${printable(device.name)} is not in ${printable(params.groupId)}.` };
   },
 };

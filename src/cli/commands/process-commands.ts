@@ -5,11 +5,12 @@ import { RebootlessError } from "../../base/errors.ts";
 import type { Refusal } from "../../base/refusal.ts";
 import type { Finding, Outcome, Verdict } from "../../engine/engine.ts";
 import { NodeEngine, type NodeOutcome, type NodePlan } from "../../engine/node/node-engine.ts";
+import type { Failure } from "../../engine/sweep.ts";
 import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
 import type { CommandInput, CommandIo, CommandOption, CommandResult, CommandSpec } from "../command.ts";
 import { trustDirectoryOption } from "./key.ts";
 import { openHotpatchFile } from "./open-file.ts";
-import { eachTarget, type Failure, findTargets, type Swept, targetOptions } from "./targets.ts";
+import { eachTarget, findTargets, type Swept, targetOptions } from "./targets.ts";
 
 const fileArgument = { name: "<file>", description: "the hotpatch" };
 const openOptions: readonly CommandOption[] = [

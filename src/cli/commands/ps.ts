@@ -3,37 +3,16 @@
  *
  * A process is only read, through /proc; one that carries our agent already is asked for more. None is signalled.
  */
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import { RefusalError } from "../../base/refusal.ts";
-import { checkRunning, checkSignal } from "../../engine/node/attach/checks.ts";
-import { openExistingAgent } from "../../engine/node/attach/open-agent.ts";
-import type { AgentStatus } from "../../engine/node/node-engine.ts";
+import { describeProcess, type ListedProcess } from "../../engine/process-inventory.ts";
+import { mayTouch } from "../../engine/sweep.ts";
 import type { Manifest } from "../../hotpatch/manifest.ts";
 import { classifyNode } from "../../process/node-executable.ts";
-import { listProcesses, type ProcessInfo } from "../../process/process.ts";
+import { listProcesses } from "../../process/process.ts";
 import type { CommandInput, CommandIo, CommandResult, CommandSpec } from "../command.ts";
 import { trustDirectoryOption } from "./key.ts";
 import { openWithTrust } from "./open-file.ts";
 
-interface ListedPackage {
-  readonly name: string;
-  readonly version: string;
-  readonly path: string;
-  /** `loaded`: the agent says so; `installed`: it lies in a node_modules folder that the process looks in. */
-  readonly seen: "loaded" | "installed";
-}
-
-interface ListedProcess {
-  readonly pid: number;
-  readonly uid: number;
-  readonly node: string;
-  readonly command: string;
-  /** Whether the agent is in it, could get into it, or why it could not. */
-  readonly reachable: "agent" | "yes" | "no";
-  readonly reason?: string;
-  readonly hotpatches: AgentStatus["applied"];
-  readonly packages: readonly ListedPackage[];
+interface Listed extends ListedProcess {
   /** With --for: whether it has the version of the package that the hotpatch is for, and not the hotpatch. */
   readonly couldTake?: boolean;
 }
@@ -55,14 +34,10 @@ export const psCommand: CommandSpec = {
   ],
   async run(input, io): Promise<CommandResult> {
     const wanted = await manifestOf(input, io);
-    const user = process.geteuid?.() ?? 0;
-    const candidates = listProcesses().filter(
-      ({ pid, uid }) => pid !== process.pid && (user === 0 || uid.effective === user),
-    );
     const processes: ListedProcess[] = [];
-    for (const info of candidates) {
+    for (const info of listProcesses().filter(mayTouch)) {
       const kind = classifyNode(info);
-      if (kind.kind === "node") processes.push(await describe(info, kind.version));
+      if (kind.kind === "node") processes.push(await describeProcess(info, kind.version));
     }
     const answered =
       wanted === undefined ? processes : processes.map((found) => ({ ...found, couldTake: couldTake(found, wanted) }));
@@ -84,109 +59,7 @@ function couldTake({ reachable, hotpatches, packages }: ListedProcess, { id, tar
   return packages.some(({ name, version }) => name === target.name && version === target.version);
 }
 
-async function describe(info: ProcessInfo, node: string): Promise<ListedProcess> {
-  const common = { pid: info.pid, uid: info.uid.effective, node, command: info.commandLine.join(" ").slice(0, 200) };
-  const reason = obstacle(info);
-  const installed = installedPackages(info);
-  if (reason !== undefined) return { ...common, reachable: "no", reason, hotpatches: [], packages: installed };
-  const agent = await openExistingAgent(info).catch(() => undefined);
-  if (agent === undefined) return { ...common, reachable: "yes", hotpatches: [], packages: installed };
-  try {
-    const status = (await agent.call("status")) as AgentStatus;
-    const files = (await agent.call("modules")) as readonly string[];
-    return { ...common, reachable: "agent", hotpatches: status.applied, packages: packagesOf(info.pid, files) };
-  } finally {
-    agent.close();
-  }
-}
-
-function obstacle(info: ProcessInfo): string | undefined {
-  try {
-    checkRunning(info);
-    checkSignal(info);
-    return undefined;
-  } catch (error) {
-    if (error instanceof RefusalError) return error.message;
-    throw error;
-  }
-}
-
-/** The packages around the loaded files, by the nearest package.json with a name, in the process's own file system. */
-function packagesOf(pid: number, files: readonly string[]): ListedPackage[] {
-  const byFolder = new Map<string, ListedPackage | undefined>();
-  for (const file of files) {
-    for (let folder = dirname(file); folder !== "/" && !byFolder.has(folder); folder = dirname(folder)) {
-      const manifest = join(`/proc/${pid}/root`, folder, "package.json");
-      if (!existsSync(manifest)) continue;
-      byFolder.set(folder, readPackage(manifest, folder, "loaded"));
-      if (byFolder.get(folder)) break;
-    }
-  }
-  return [...byFolder.values()].filter((found) => found !== undefined).sort((a, b) => a.path.localeCompare(b.path));
-}
-
-const installedLimit = 2000;
-
-/** What lies in the node_modules folders above the program's main file, in the process's own file system. */
-function installedPackages({ pid, commandLine }: ProcessInfo): ListedPackage[] {
-  const script = commandLine.slice(1).find((word) => !word.startsWith("-"));
-  const found: ListedPackage[] = [];
-  if (script === undefined) return found;
-  const root = `/proc/${pid}/root`;
-  for (
-    let folder = dirname(resolve(workingFolder(pid), script));
-    found.length < installedLimit;
-    folder = dirname(folder)
-  ) {
-    const modules = join(folder, "node_modules");
-    for (const name of packageNames(join(root, modules)).slice(0, installedLimit)) {
-      const read = readPackage(join(root, modules, name, "package.json"), join(modules, name), "installed");
-      if (read) found.push(read);
-    }
-    if (folder === "/") break;
-  }
-  return found;
-}
-
-function workingFolder(pid: number): string {
-  try {
-    return readlinkSync(`/proc/${pid}/cwd`);
-  } catch {
-    // The process has ended or belongs to somebody else; relative names cannot be followed then.
-    return "/";
-  }
-}
-
-function packageNames(folder: string): string[] {
-  return namesIn(folder).flatMap((name) =>
-    name.startsWith("@")
-      ? namesIn(join(folder, name)).map((inner) => `${name}/${inner}`)
-      : name.startsWith(".")
-        ? []
-        : [name],
-  );
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    // Absent, somebody else's, or a file: there are no packages that this user could see.
-    return [];
-  }
-}
-
-function readPackage(manifest: string, path: string, seen: ListedPackage["seen"]): ListedPackage | undefined {
-  try {
-    const { name, version } = JSON.parse(readFileSync(manifest, "utf8")) as { name?: unknown; version?: unknown };
-    return typeof name === "string" && typeof version === "string" ? { name, version, path, seen } : undefined;
-  } catch {
-    // Somebody else's file: one that cannot be read names no package.
-    return undefined;
-  }
-}
-
-function table(processes: readonly ListedProcess[], withPackages: boolean): string {
+function table(processes: readonly Listed[], withPackages: boolean): string {
   if (processes.length === 0) return "No Node.js process that this user may touch is running.";
   const rows = processes.flatMap((found) => [
     `${String(found.pid).padStart(8)}  ${found.node.padEnd(9)}  ${found.reachable.padEnd(6)}  ${patchesOf(found).padEnd(30)}  ${found.command}`,

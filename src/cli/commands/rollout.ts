@@ -1,10 +1,12 @@
 /** `rebootless hotpatch|approval|action|events …`: what a server does on its devices. */
-import type { Action } from "../../api/schemas.ts";
+import type { Action, Event } from "../../api/schemas.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../hotpatch/printable.ts";
-import type { CommandSpec } from "../command.ts";
+import type { CommandIo, CommandResult, CommandSpec } from "../command.ts";
+import { eventStream } from "../event-stream.ts";
 import { text, wholeNumber } from "../option-values.ts";
-import { ask, askAll, pageQuery, stateFolderOf, stateOption } from "../server-client.ts";
+import { ask, askAll, pageQuery } from "../server-client.ts";
+import { type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
 import { textTable } from "../text-table.ts";
 import { deviceNamed } from "./fleet.ts";
 
@@ -12,11 +14,11 @@ const hotpatchList: CommandSpec = {
   name: "hotpatch list",
   summary: "list the hotpatches that can be approved",
   description: "They are those of the catalog that the server follows, verified.",
-  options: [stateOption],
+  options: serverOptions,
   examples: [{ command: "rebootless hotpatch list", what: "what the catalog has to offer" }],
   async run(input, io) {
-    const state = stateFolderOf(input, io);
-    const hotpatches = await askAll((cursor) => ask(state, "listHotpatches", pageQuery(cursor)));
+    const server = serverOf(input, io);
+    const hotpatches = await askAll((cursor) => ask(server, "listHotpatches", pageQuery(cursor)));
     const rows = hotpatches.map(({ id, advisories, title }) => [id, advisories.map((a) => a.id).join(","), title]);
     const table = textTable(["HOTPATCH", "ADVISORIES", "TITLE"], rows);
     return { data: { hotpatches }, text: rows.length === 0 ? "The catalog lists no hotpatch." : table };
@@ -26,11 +28,11 @@ const hotpatchList: CommandSpec = {
 const approvalList: CommandSpec = {
   name: "approval list",
   summary: "list what is approved, and for which groups",
-  options: [stateOption],
+  options: serverOptions,
   examples: [{ command: "rebootless approval list", what: "approvals with their ids" }],
   async run(input, io) {
-    const state = stateFolderOf(input, io);
-    const approvals = await askAll((cursor) => ask(state, "listApprovals", pageQuery(cursor)));
+    const server = serverOf(input, io);
+    const approvals = await askAll((cursor) => ask(server, "listApprovals", pageQuery(cursor)));
     const rows = approvals.map((a) => [a.hotpatchId, a.groupId, a.createdAt, a.createdBy, a.id]);
     const table = textTable(["HOTPATCH", "GROUP", "SINCE", "BY", "ID"], rows);
     return { data: { approvals }, text: rows.length === 0 ? "Nothing is approved." : table };
@@ -42,12 +44,12 @@ const approvalAdd: CommandSpec = {
   summary: "approve a hotpatch for a group",
   description: "It is offered to every device of the group, now and when others join.",
   arguments: [{ name: "<hotpatch>", description: "its id, as `rebootless hotpatch list` shows it" }],
-  options: [stateOption, { flags: "--group <id>", description: "the group", default: "all" }],
+  options: [...serverOptions, { flags: "--group <id>", description: "the group", default: "all" }],
   examples: [{ command: "rebootless approval add npm-json5-2.2.1-to-2.2.2 --group web", what: "for the group web" }],
   async run(input, io) {
     const [hotpatchId = ""] = input.arguments;
     const body = { hotpatchId, groupId: text(input, "group") ?? "all" };
-    const approval = await ask(stateFolderOf(input, io), "approve", { body });
+    const approval = await ask(serverOf(input, io), "approve", { body });
     return { data: approval, text: `Approved for ${approval.groupId}: ${approval.hotpatchId} (${approval.id}).` };
   },
 };
@@ -58,11 +60,11 @@ const approvalRemove: CommandSpec = {
   description:
     "What has not begun is withdrawn, unless another group approves it. What is in place stays; `rebootless action revert` takes it back.",
   arguments: [{ name: "<id>", description: "the id of the approval" }],
-  options: [stateOption],
+  options: serverOptions,
   examples: [{ command: "rebootless approval remove 5f0c1d5e-8f4b-4c8e-9c53-0a6d3a6f7c21", what: "stop a rollout" }],
   async run(input, io) {
     const [approvalId = ""] = input.arguments;
-    await ask(stateFolderOf(input, io), "removeApproval", { params: { approvalId } });
+    await ask(serverOf(input, io), "removeApproval", { params: { approvalId } });
     return { data: { approvalId, removed: true }, text: `Removed: ${printable(approvalId)}.` };
   },
 };
@@ -71,21 +73,21 @@ const actionList: CommandSpec = {
   name: "action list",
   summary: "list what is to be done on devices, and how far it is",
   options: [
-    stateOption,
+    ...serverOptions,
     { flags: "--device <device>", description: "only on this device" },
     { flags: "--hotpatch <id>", description: "only of this hotpatch" },
   ],
   examples: [{ command: "rebootless action list --device web-1", what: "what is done on web-1" }],
   async run(input, io) {
-    const state = stateFolderOf(input, io);
+    const server = serverOf(input, io);
     const device = text(input, "device");
     const hotpatchId = text(input, "hotpatch");
     const wanted = {
-      ...(device === undefined ? {} : { deviceId: (await deviceNamed(state, device)).id }),
+      ...(device === undefined ? {} : { deviceId: (await deviceNamed(server, device)).id }),
       ...(hotpatchId === undefined ? {} : { hotpatchId }),
     };
     const actions = await askAll((cursor) =>
-      ask(state, "listActions", { query: { ...pageQuery(cursor).query, ...wanted } }),
+      ask(server, "listActions", { query: { ...pageQuery(cursor).query, ...wanted } }),
     );
     const rows = actions.map((a) => [a.hotpatchId, a.deviceId.slice(0, 8), a.state, a.changedAt, a.id, a.reason]);
     const table = textTable(["HOTPATCH", "DEVICE", "STATE", "SINCE", "ID", "REASON"], rows);
@@ -98,42 +100,62 @@ function requestCommand(event: "offer" | "withdraw" | "revert", summary: string,
     name: `action ${event}`,
     summary,
     arguments: [{ name: "<id>", description: "the id of the action" }],
-    options: [stateOption],
+    options: serverOptions,
     examples: [{ command: `rebootless action ${event} 5f0c1d5e-8f4b-4c8e-9c53-0a6d3a6f7c21`, what }],
     async run(input, io) {
       const [actionId = ""] = input.arguments;
       const params = { actionId };
-      const action: Action = await ask(stateFolderOf(input, io), "requestAction", { params, body: { event } });
+      const action: Action = await ask(serverOf(input, io), "requestAction", { params, body: { event } });
       return { data: action, text: `${action.hotpatchId} on ${action.deviceId} is ${action.state}.` };
     },
   };
+}
+
+function eventRow({ sequence, at, kind, subject, data }: Event): string[] {
+  const more = Object.entries(data)
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(" ");
+  return [String(sequence), at, kind, subject, more];
+}
+
+/** Ends where nobody reads any more; Ctrl-C ends it as it ends every command. */
+async function followEvents(server: ServerTarget, after: number, io: CommandIo): Promise<CommandResult> {
+  const onBreak = () => io.progress("The connection to the server is broken; going on once it answers.");
+  let last = after;
+  for await (const event of eventStream(server, { after, onBreak })) {
+    last = event.sequence;
+    if (!(await io.emit(event, eventRow(event).map(printable).join("  ")))) break;
+  }
+  return { data: { last }, text: "" };
 }
 
 const events: CommandSpec = {
   name: "events",
   summary: "show what has happened, oldest first",
   options: [
-    stateOption,
+    ...serverOptions,
     { flags: "--after <number>", description: "only behind this sequence number" },
-    { flags: "--limit <number>", description: "how many at most, up to 200", default: "50" },
+    { flags: "--limit <number>", description: "how many at most, up to 200 (by default 50)" },
+    { flags: "--follow", description: "go on with each event as it happens, until Ctrl-C" },
   ],
-  examples: [{ command: "rebootless events --after 120 --json", what: "what came after the event 120" }],
+  examples: [
+    { command: "rebootless events --after 120 --json", what: "what came after the event 120" },
+    { command: "rebootless events --follow --json", what: "a line of JSON for each event, with none missing" },
+  ],
   async run(input, io) {
     const given = text(input, "after") ?? "0";
     if (!/^\d{1,15}$/.test(given)) {
       throw new RebootlessError("usage/arguments", `--after takes a whole number, not ${quoted(given)}.`);
     }
-    const query = { after: Number(given), limit: wholeNumber(input, "limit", "--limit") ?? 50 };
-    const { items } = await ask(stateFolderOf(input, io), "listEvents", { query });
-    const rows = items.map(({ sequence, at, kind, subject, data }) => [
-      String(sequence),
-      at,
-      kind,
-      subject,
-      Object.entries(data)
-        .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
-        .join(" "),
-    ]);
+    const limit = wholeNumber(input, "limit", "--limit");
+    const after = Number(given);
+    if (input.options.follow === true) {
+      if (limit !== undefined) throw new RebootlessError("usage/arguments", "--follow has no --limit.");
+      return await followEvents(serverOf(input, io), after, io);
+    }
+    const query = { after, limit: limit ?? 50 };
+    const { items } = await ask(serverOf(input, io), "listEvents", { query });
+    const rows = items.map(eventRow);
     const table = textTable(["NO", "AT", "WHAT", "OF", "MORE"], rows);
     return { data: { events: items }, text: rows.length === 0 ? "Nothing has happened since." : table };
   },

@@ -7,7 +7,10 @@ import { catalogAddress } from "../../repository/client/catalog-client.ts";
 import type { RunningServer, RunOptions } from "../../server/run-server.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
 import { paths, text, texts, wholeNumber } from "../option-values.ts";
-import { ask, stateFolderOf, stateOption } from "../server-client.ts";
+import { ask } from "../server-client.ts";
+import { serverOf, serverOptions, stateFolderOf, stateOption } from "../server-target.ts";
+import { linkForCommand } from "../sign-in-link.ts";
+import { namedServerCommands } from "./named-servers.ts";
 
 const serverRun: CommandSpec = {
   name: "server run",
@@ -27,6 +30,11 @@ const serverRun: CommandSpec = {
     {
       flags: "--catalog-root <file>",
       description: "the catalog's root metadata file, which its owner handed over; needed the first time",
+    },
+    {
+      flags: "--trust <file>",
+      description: "a public key whose hotpatches machines that enrol are to trust; kept from then on",
+      repeatable: true,
     },
   ],
   examples: [
@@ -72,6 +80,7 @@ function runOptions(input: CommandInput, io: CommandIo): RunOptions {
     host: text(input, "host") ?? "127.0.0.1",
     port: portOf(text(input, "port") ?? "8443"),
     names: texts(input, "name"),
+    trust: paths(input, "trust", io),
     version: ownVersion(),
     log: (line: Record<string, unknown>) => io.warn(JSON.stringify(line)),
   };
@@ -97,7 +106,7 @@ const serverToken: CommandSpec = {
   summary: "make a token that enrols one machine",
   description: "The token is shown this once. It works once, and expires.",
   options: [
-    stateOption,
+    ...serverOptions,
     { flags: "--minutes <number>", description: "for how long it is good (by default 60)" },
     { flags: "--group <id>", description: "a group that the machine joins, besides `all`" },
   ],
@@ -106,7 +115,7 @@ const serverToken: CommandSpec = {
     const minutes = wholeNumber(input, "minutes", "--minutes");
     const groupId = text(input, "group");
     const body = { ...(minutes === undefined ? {} : { minutes }), ...(groupId === undefined ? {} : { groupId }) };
-    const data = await ask(stateFolderOf(input, io), "makeToken", { body });
+    const data = await ask(serverOf(input, io), "makeToken", { body });
     return { data, text: `${data.token}\nWorks once, until ${data.expiresAt}.` };
   },
 };
@@ -114,12 +123,29 @@ const serverToken: CommandSpec = {
 const serverSignInLink: CommandSpec = {
   name: "server sign-in-link",
   summary: "make a link that signs an administrator in, once",
-  options: [stateOption],
-  examples: [{ command: "rebootless server sign-in-link", what: "print a link to open in a browser" }],
+  options: [
+    ...serverOptions,
+    {
+      flags: "--for-command",
+      description: "for `rebootless server add` on another machine, rather than for a browser",
+    },
+  ],
+  examples: [
+    { command: "rebootless server sign-in-link", what: "print a link to open in a browser" },
+    { command: "rebootless server sign-in-link --for-command", what: "print one that carries the authority's SHA-256" },
+  ],
   async run(input, io) {
-    const data = await ask(stateFolderOf(input, io), "makeSignInLink");
+    const server = serverOf(input, io);
+    const made = await ask(server, "makeSignInLink");
+    const { sha256 } = await ask(server, "authority");
+    const data = input.options.forCommand === true ? { ...made, link: linkForCommand(made.link, sha256) } : made;
     return { data, text: `${data.link}\nWorks once, until ${data.expiresAt}.` };
   },
 };
 
-export const serverCommands: readonly CommandSpec[] = [serverRun, serverToken, serverSignInLink];
+export const serverCommands: readonly CommandSpec[] = [
+  serverRun,
+  serverToken,
+  serverSignInLink,
+  ...namedServerCommands,
+];

@@ -1,11 +1,11 @@
 /**
  * Naming of processes on the command line: `--pid N`, or `--all` for every Node.js process that this user may touch.
  */
-import { type ErrorCode, RebootlessError } from "../../base/errors.ts";
+import { RebootlessError } from "../../base/errors.ts";
 import { type Refusal, RefusalError } from "../../base/refusal.ts";
 import type { ProcessReference } from "../../engine/engine.ts";
-import { classifyNode } from "../../process/node-executable.ts";
-import { listProcesses, readProcess } from "../../process/process.ts";
+import { type Failure, isUnconcerned, nodeProcesses, treatEach } from "../../engine/sweep.ts";
+import { readProcess } from "../../process/process.ts";
 import type { CommandInput, CommandOption } from "../command.ts";
 
 export const targetOptions: readonly CommandOption[] = [
@@ -29,7 +29,7 @@ export function findTargets(input: CommandInput): Targets {
       "Say which processes: either --pid N (more than once if need be) or --all.",
     );
   }
-  if (isSweep) return { processes: ownNodeProcesses(), isSweep };
+  if (isSweep) return { processes: nodeProcesses(), isSweep };
   return { processes: (given ?? []).map(findProcess), isSweep };
 }
 
@@ -42,29 +42,12 @@ function findProcess(text: string): ProcessReference {
   return { pid, startTicks: found.startTicks };
 }
 
-function ownNodeProcesses(): ProcessReference[] {
-  const user = process.geteuid?.() ?? 0;
-  return listProcesses()
-    .filter(({ pid, uid }) => pid !== process.pid && (user === 0 || uid.effective === user))
-    .filter((info) => classifyNode(info).kind === "node")
-    .map(({ pid, startTicks }) => ({ pid, startTicks }));
-}
-
 export interface Swept<T> {
   readonly results: readonly T[];
   readonly refused: readonly Refusal[];
   /** What went wrong in one process does not keep the others from being served. */
   readonly failed: readonly Failure[];
 }
-
-export interface Failure {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly details: Readonly<Record<string, unknown>>;
-}
-
-/** Codes that say that a process is not concerned at all. */
-const unconcerned = new Set(["target/package-absent", "target/not-node", "target/gone", "target/not-applied"]);
 
 /**
  * One process after the other, since they share the debugging port.
@@ -74,25 +57,13 @@ export async function eachTarget<T>(
   { processes, isSweep }: Targets,
   action: (target: ProcessReference) => Promise<T>,
 ): Promise<Swept<T>> {
-  const results: T[] = [];
-  const refused: Refusal[] = [];
-  const failures: RebootlessError[] = [];
-  const failed: Failure[] = [];
-  for (const target of processes) {
-    try {
-      results.push(await action(target));
-    } catch (error) {
-      if (error instanceof RebootlessError) {
-        failures.push(error);
-        failed.push({ code: error.code, message: error.message, details: { ...error.details, pid: target.pid } });
-        continue;
-      }
-      if (!(error instanceof RefusalError)) throw error;
-      const named = error.refusals.map((refusal) => ({ ...refusal, details: { ...refusal.details, pid: target.pid } }));
-      refused.push(...named.filter(({ code }) => !isSweep || !unconcerned.has(code)));
-    }
-  }
-  if (results.length === 0 && failures[0] !== undefined) throw failures[0];
+  const treated = await treatEach(processes, action);
+  const results = treated.flatMap((entry) => (entry.kind === "done" ? [entry.result] : []));
+  const failures = treated.flatMap((entry) => (entry.kind === "failed" ? [entry] : []));
+  const refused = treated
+    .flatMap((entry) => (entry.kind === "refused" ? entry.refusals : []))
+    .filter((refusal) => !isSweep || !isUnconcerned(refusal));
+  if (results.length === 0 && failures[0] !== undefined) throw failures[0].error;
   if (results.length === 0 && refused.length > 0) throw new RefusalError(refused);
   if (results.length === 0) {
     throw new RefusalError({
@@ -100,5 +71,5 @@ export async function eachTarget<T>(
       message: "No Node.js process that this user may touch has loaded what the hotpatch changes.",
     });
   }
-  return { results, refused, failed };
+  return { results, refused, failed: failures.map(({ failure }) => failure) };
 }

@@ -9,6 +9,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { Metadata, MetadataKind, type TargetFile } from "@tufjs/models";
 import { Updater } from "tuf-js";
+import tufErrors from "tuf-js/dist/error.js";
 import { RebootlessError } from "../../base/errors.ts";
 import { limits as hotpatchLimits } from "../../base/limits.ts";
 import { RefusalError, refuse } from "../../base/refusal.ts";
@@ -19,7 +20,7 @@ import { type CatalogLimits, catalogLimits } from "../catalog-limits.ts";
 import { withLock } from "../folder-lock.ts";
 import { catalogFolders, hotpatchFolder, hotpatchPath } from "../layout.ts";
 import { readFacts, type TargetFacts } from "../target-facts.ts";
-import { CatalogFetcher } from "./catalog-fetcher.ts";
+import { type CatalogFetch, CatalogFetcher } from "./catalog-fetcher.ts";
 import { altered, explain, missing } from "./explain.ts";
 import { checkMetadataBytes } from "./metadata-check.ts";
 
@@ -31,6 +32,8 @@ export interface CatalogOptions {
   /** A root metadata file that its owner handed over another way; needed once, and not looked at afterwards. */
   readonly firstRoot?: Uint8Array;
   readonly limits?: Partial<CatalogLimits>;
+  /** In the place of fetch(), for a catalog behind certificates. */
+  readonly fetch?: CatalogFetch;
 }
 
 /** A hotpatch that publishers list. */
@@ -130,6 +133,35 @@ export class CatalogClient {
     });
   }
 
+  /** The root that this machine trusts now: the newest that it has seen, or the first one. */
+  async trustedRoot(): Promise<Uint8Array | undefined> {
+    const newest = await bytesIfThere(path.join(this.#trusted, "root.json"));
+    return newest.length > 0 ? newest : this.#options.firstRoot;
+  }
+
+  /**
+   * A file of the catalog as it is served, for others who verify it themselves; `undefined` where there is none.
+   * `name` is a path inside the catalog that the caller has checked. Throws `failure/catalog-unreachable`; refuses with `catalog/too-large` or `catalog/too-slow`, the latter ones while the pieces are read.
+   */
+  async publicFile(name: string, maxBytes: number): Promise<AsyncGenerator<Uint8Array> | undefined> {
+    const pieces = this.#fetcher(this.#options.stateFolder).stream(name, maxBytes);
+    try {
+      const first = await pieces.next();
+      return (async function* () {
+        if (first.done !== true) yield first.value;
+        yield* pieces;
+      })();
+    } catch (error) {
+      if (error instanceof tufErrors.DownloadHTTPError) return undefined;
+      throw error;
+    }
+  }
+
+  #fetcher(workFolder: string): CatalogFetcher {
+    const { address, fetch } = this.#options;
+    return new CatalogFetcher({ base: address, workFolder, limits: this.#limits, fetch });
+  }
+
   async #visit<Result>(work: (visit: Visit) => Promise<Result>): Promise<Result> {
     const { stateFolder } = this.#options;
     await createFolder(this.#trusted, 0o700);
@@ -146,7 +178,7 @@ export class CatalogClient {
 
   async #visitIn<Result>(workFolder: string, work: (visit: Visit) => Promise<Result>): Promise<Result> {
     const followed = await this.#begin(workFolder);
-    const fetcher = new CatalogFetcher({ base: this.#options.address, workFolder, limits: this.#limits });
+    const fetcher = this.#fetcher(workFolder);
     const updater = this.#updater(workFolder, fetcher, followed);
     const visit = { updater, fetcher, folder: workFolder };
     try {

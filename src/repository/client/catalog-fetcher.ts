@@ -26,17 +26,30 @@ export interface LastFetch {
 
 const chunkBytes = 64 * 1024;
 
+/** The part of fetch() that is used; whoever needs certificates of his own gives another. */
+export type CatalogFetch = (
+  address: URL,
+  init: { readonly headers: Record<string, string>; readonly signal: AbortSignal },
+) => Promise<{ readonly status: number; readonly ok: boolean; readonly body: AsyncIterable<Uint8Array> | null }>;
+
 export class CatalogFetcher implements Fetcher {
   readonly #base: URL;
   readonly #workFolder: string;
   readonly #limits: CatalogLimits;
+  readonly #fetch: CatalogFetch;
   #last: LastFetch | undefined;
   #stopped: RefusalError | RebootlessError | undefined;
 
-  constructor(options: { readonly base: URL; readonly workFolder: string; readonly limits: CatalogLimits }) {
+  constructor(options: {
+    readonly base: URL;
+    readonly workFolder: string;
+    readonly limits: CatalogLimits;
+    readonly fetch?: CatalogFetch | undefined;
+  }) {
     this.#base = options.base;
     this.#workFolder = options.workFolder;
     this.#limits = options.limits;
+    this.#fetch = options.fetch ?? fetch;
   }
 
   get last(): LastFetch | undefined {
@@ -86,6 +99,11 @@ export class CatalogFetcher implements Fetcher {
     } finally {
       await rm(file, { force: true });
     }
+  }
+
+  /** A file as it is, for somebody who verifies it himself. Throws `DownloadHTTPError` where there is none. */
+  stream(name: string, maxBytes: number): AsyncGenerator<Uint8Array> {
+    return this.#pieces(new URL(name, this.#base).href, { maxBytes, maxMs: this.#limits.hotpatchMs });
   }
 
   #nameOf(url: string): string {
@@ -148,7 +166,7 @@ export class CatalogFetcher implements Fetcher {
   async *#httpPieces(address: URL, { maxMs }: Bounds): AsyncGenerator<Uint8Array> {
     const patience = new Patience(this.#limits.silenceMs, maxMs);
     try {
-      const response = await fetch(address, {
+      const response = await this.#fetch(address, {
         headers: { "user-agent": "rebootless", "cache-control": "no-cache" },
         signal: patience.signal,
       });

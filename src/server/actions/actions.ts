@@ -7,7 +7,14 @@ import { createHash } from "node:crypto";
 import type { Static } from "typebox";
 import { apiLimits } from "../../api/api-limits.ts";
 import type { routes } from "../../api/routes.ts";
-import { type Action, type ActionState, type Assignment, actionStates, type Report } from "../../api/schemas.ts";
+import {
+  type Action,
+  type ActionState,
+  type Assignment,
+  actionStates,
+  type ProcessOutcome,
+  type Report,
+} from "../../api/schemas.ts";
 import { canonicalJson } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { RefusalError, refuse } from "../../base/refusal.ts";
@@ -27,6 +34,7 @@ function shown(row: Row): Action {
     wanted: row.wanted,
     state: row.state,
     reason: row.reason,
+    processes: JSON.parse(row.processes_json),
     createdAt: instant(row.created_at),
     changedAt: instant(row.changed_at),
     times: JSON.parse(row.times_json),
@@ -59,12 +67,17 @@ async function requireAction(db: Database, actionId: string, deviceId?: string):
   return row;
 }
 
+interface Step {
+  readonly event: ActionEvent;
+  readonly reason: string;
+  /** Goes into the event of the record. */
+  readonly told?: Record<string, unknown>;
+  /** Takes the place of what was known of them before. */
+  readonly processes?: readonly ProcessOutcome[] | undefined;
+}
+
 /** Moves an action by an event. Refuses with `action/transition`. */
-async function step(
-  under: Change,
-  row: Row,
-  { event, reason, told }: { event: ActionEvent; reason: string; told?: Record<string, unknown> },
-): Promise<Row> {
+async function step(under: Change, row: Row, { event, reason, told, processes }: Step): Promise<Row> {
   const transition = next(row.state, event);
   if (transition.kind === "refused") throw new RefusalError(transition.refusal);
   const { state } = transition;
@@ -73,6 +86,7 @@ async function step(
     state,
     reason,
     wanted: wantedAfter[event] ?? (state === "reverting" ? "reverted" : row.wanted),
+    processes_json: processes === undefined ? row.processes_json : JSON.stringify(processes),
     changed_at: under.now,
     times_json: JSON.stringify({ ...JSON.parse(row.times_json), [state]: instant(under.now) }),
   };
@@ -108,7 +122,7 @@ export async function requestAction(
  * Refuses with `action/transition`, or `report/key-reused` for another report under a known key; throws `request/not-found`.
  */
 export async function takeReport(context: ServerContext, deviceId: string, report: Report): Promise<Action> {
-  const { key, actionId, event, reason, at } = report;
+  const { key, actionId, event, reason, processes, at } = report;
   const digest = createHash("sha256").update(canonicalJson(report)).digest();
   return await change(context, async (under) => {
     const { db } = under;
@@ -124,7 +138,7 @@ export async function takeReport(context: ServerContext, deviceId: string, repor
       refuse("report/key-reused", "Another report came under this key before; give each report a key of its own.");
     }
     const told = at === undefined ? {} : { deviceTime: at };
-    const changed = await step(under, row, { event, reason: reason ?? "", told });
+    const changed = await step(under, row, { event, reason: reason ?? "", told, processes });
     await remember(db, deviceId, { key, digest });
     // What the agent did may be more work for it, as when it applied what had been withdrawn.
     if (settledStates.has(row.state) && !settledStates.has(changed.state)) await under.reassign(deviceId);
@@ -235,7 +249,7 @@ export async function offerApproved(
       const row = { id, device_id: device, hotpatch_id: hotpatch, wanted: "applied", state: "offered" } as const;
       await db
         .insertInto("actions")
-        .values({ ...row, reason: "", created_at: now, changed_at: now, times_json })
+        .values({ ...row, reason: "", created_at: now, changed_at: now, times_json, processes_json: "[]" })
         .execute();
       await under.note("action-offered", `action:${id}`, { deviceId: device, hotpatchId: hotpatch });
     }

@@ -49,7 +49,8 @@ export const actionTable: Readonly<Record<ActionState, Row>> = {
   verified: { ...inPlace, "apply-started": "applying", "verify-started": "verifying" },
   reverting: { ...late, fail: "failed" },
   reverted: { ...late, offer: "offered" },
-  refused: { offer: "offered", withdraw: "withdrawn" },
+  // Where some processes were patched and others refused, the agent goes on by itself once nothing is in the way any more.
+  refused: { "apply-started": "applying", offer: "offered", withdraw: "withdrawn", revert: "reverting" },
   failed: { ...late, offer: "offered", revert: "reverting" },
   withdrawn: { ...late, offer: "offered" },
 };

@@ -1,7 +1,13 @@
 /** The hotpatches that can be approved: those that the catalog lists, verified as any client verifies them. */
-import type { Hotpatch } from "../../api/schemas.ts";
+import type { Hotpatch, Trust } from "../../api/schemas.ts";
+import { RebootlessError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import { refuse } from "../../base/refusal.ts";
+import { publicKeyPem } from "../../hotpatch/key.ts";
+import { loadTrustStore } from "../../hotpatch/trust-store.ts";
+import { catalogLimits } from "../../repository/catalog-limits.ts";
 import type { CatalogClient, CatalogHotpatch } from "../../repository/client/catalog-client.ts";
+import { catalogFolders, hotpatchFolder } from "../../repository/layout.ts";
 import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/page.ts";
 
 /** For how long a verified list is shown again without another look, in milliseconds. */
@@ -31,6 +37,17 @@ export class Catalog {
     return await this.#list.hotpatches;
   }
 
+  /** As CatalogClient.trustedRoot. */
+  async trustedRoot(): Promise<string | undefined> {
+    const bytes = await this.#client.trustedRoot();
+    return bytes === undefined ? undefined : Buffer.from(bytes).toString("utf8");
+  }
+
+  /** As CatalogClient.publicFile. */
+  async publicFile(name: string, maxBytes: number): Promise<AsyncGenerator<Uint8Array> | undefined> {
+    return await this.#client.publicFile(name, maxBytes);
+  }
+
   async #read(): Promise<Hotpatch[]> {
     const listed = await this.#client.hotpatches();
     return listed.flatMap(shown).sort((left, right) => (left.id < right.id ? -1 : 1));
@@ -55,6 +72,38 @@ export async function listHotpatches(catalog: Catalog | undefined, asked: PageAs
   const { after, rows } = pageBounds(asked);
   const all = await required(catalog).hotpatches();
   return pageFrom(all.filter(({ id }) => id > after).slice(0, rows), asked, (hotpatch) => hotpatch);
+}
+
+/**
+ * What a machine pins at its enrolment.
+ * The authors' keys are those that the administrator entrusted when he started the server; a hotpatch of anybody else is refused on the machine.
+ */
+export async function trustFor(catalog: Catalog | undefined, trustFolder: string): Promise<Trust> {
+  const store = await loadTrustStore(trustFolder);
+  const authorKeys = [...store.keys.values()].map(({ publicKey }) => publicKeyPem(publicKey));
+  return { catalogRoot: (await catalog?.trustedRoot()) ?? null, authorKeys };
+}
+
+/** A metadata file of the catalog, for an agent. Refuses as `required`; throws `request/not-found`, and as CatalogClient.publicFile. */
+export async function metadataFile(catalog: Catalog | undefined, file: string): Promise<AsyncGenerator<Uint8Array>> {
+  const role = file.replace(/^\d+\./, "").replace(/\.json$/, "");
+  const bounds: Readonly<Record<string, number>> = {
+    root: catalogLimits.rootBytes,
+    timestamp: catalogLimits.timestampBytes,
+    snapshot: catalogLimits.snapshotBytes,
+  };
+  return await fileOf(catalog, `${catalogFolders.metadata}/${file}`, bounds[role] ?? catalogLimits.targetsBytes);
+}
+
+/** A hotpatch of the catalog, for an agent; as `metadataFile`. */
+export async function hotpatchFile(catalog: Catalog | undefined, file: string): Promise<AsyncGenerator<Uint8Array>> {
+  return await fileOf(catalog, `${catalogFolders.targets}/${hotpatchFolder}/${file}`, limits.hotpatchBytes);
+}
+
+async function fileOf(catalog: Catalog | undefined, name: string, maxBytes: number) {
+  const pieces = await required(catalog).publicFile(name, maxBytes);
+  if (pieces === undefined) throw new RebootlessError("request/not-found", `The catalog has no file ${name}.`);
+  return pieces;
 }
 
 /** Refuses with `catalog/hotpatch-unknown`, and as `hotpatches`. */

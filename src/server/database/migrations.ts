@@ -88,4 +88,7 @@ export const migrations: readonly string[] = [
     expires_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE actions ADD COLUMN processes_json TEXT NOT NULL DEFAULT '[]';
+  `,
 ];

@@ -27,6 +27,7 @@ export interface Tables {
     created_at: number;
     changed_at: number;
     times_json: string;
+    processes_json: string;
   };
   reports: { sequence: Generated<number>; device_id: string; key: string; digest: Uint8Array };
   events: { sequence: Generated<number>; at: number; kind: EventKind; subject: string; data_json: string };

@@ -1,9 +1,10 @@
 /** What has happened, in order and without gaps. */
 
+import type { Selectable } from "kysely";
 import { apiLimits } from "../../api/api-limits.ts";
 import type { Event } from "../../api/schemas.ts";
 import { instant, type ServerContext } from "../context.ts";
-import type { Database } from "../database/tables.ts";
+import type { Database, Tables } from "../database/tables.ts";
 
 const heartbeatMs = 15_000;
 
@@ -15,13 +16,27 @@ export async function eventsAfter(db: Database, after: number, limit: number): P
     .orderBy("sequence")
     .limit(limit)
     .execute();
-  return rows.map(({ sequence, at, kind, subject, data_json }) => ({
-    sequence,
-    at: instant(at),
-    kind,
-    subject,
-    data: JSON.parse(data_json),
-  }));
+  return rows.map(shown);
+}
+
+/** The last events before `before`, and still oldest first. */
+export async function eventsBefore(
+  db: Database,
+  { after, before, limit }: { after: number; before: number; limit: number },
+): Promise<Event[]> {
+  const rows = await db
+    .selectFrom("events")
+    .selectAll()
+    .where("sequence", ">", after)
+    .where("sequence", "<", before)
+    .orderBy("sequence", "desc")
+    .limit(limit)
+    .execute();
+  return rows.reverse().map(shown);
+}
+
+function shown({ sequence, at, kind, subject, data_json }: Selectable<Tables["events"]>): Event {
+  return { sequence, at: instant(at), kind, subject, data: JSON.parse(data_json) };
 }
 
 /**

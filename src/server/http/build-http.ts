@@ -16,9 +16,12 @@ import { checkJsonBounds } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { checkSchema } from "../../hotpatch/schema-check.ts";
+import { hotpatchFile, metadataFile } from "../catalog/catalog.ts";
+import type { PageFiles } from "../console/page-files.ts";
 import type { Principal, ServerContext } from "../context.ts";
 import { followEvents } from "../events/events.ts";
 import { sessionByDigest, signIn } from "../sign-in/sign-in.ts";
+import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
 import { handlers, type PlainRouteName } from "./handlers.ts";
 import { admit, type Listener, sessionCookie } from "./principal.ts";
 import { problemFor } from "./problems.ts";
@@ -42,6 +45,8 @@ export interface HttpOptions {
   readonly listener: Listener;
   /** For the network listener. */
   readonly tls?: ServerOptions;
+  /** The web console, for the network listener. */
+  readonly page?: PageFiles;
   /** Told of every bug, with what was thrown. */
   onBug(thrown: unknown, route: string): void;
 }
@@ -70,14 +75,19 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
   });
   app.setErrorHandler(async (thrown, request, reply) => {
     const problem = problemFor(thrown);
+    // The page explains a link that no longer works, where a person opened it.
+    const pageInstead = problem.code === "access/token-invalid" && request.method === "GET" && wantsPage(request);
+    if (pageInstead && options.page !== undefined) return sendIndex(options.page, request, reply.code(problem.status));
     if (problem.status === 500) options.onBug(thrown, request.routeOptions.url ?? "");
-    await sendProblem(reply, problem);
+    return await sendProblem(reply, problem);
   });
   app.setNotFoundHandler(async (_request, reply) => {
     const problem = problemOf("request/not-found", 404, "There is nothing here; /v1/openapi.json lists what there is.");
     await sendProblem(reply, problem);
   });
+  if (options.page !== undefined) registerConsole(app, options.page);
   const attempts = new RateLimit(apiLimits.attemptsPerMinute, context.clock);
+  const agents = new RateLimit(apiLimits.deviceRequestsPerMinute, context.clock);
   for (const [name, spec] of Object.entries(routes) as [RouteName, RouteSpec][]) {
     app.route({
       method: spec.method,
@@ -87,7 +97,11 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
         if (spec.limited && options.listener === "network" && !attempts.allows(request.ip)) {
           refuse("access/rate-limited", "Too many attempts came from this address; try again in a minute.");
         }
-        principals.set(request, await admit(context, spec, request, options.listener));
+        const principal = await admit(context, spec, request, options.listener);
+        if (principal.kind === "agent" && !agents.allows(principal.deviceId)) {
+          refuse("access/rate-limited", "This device asks too often; it should wait a minute.");
+        }
+        principals.set(request, principal);
       },
       handler: (request, reply) => serve(context, name, spec, request, reply),
     });
@@ -141,6 +155,7 @@ async function serve(
   reply.code(spec.status);
   if (name === "signIn") return await answerSignIn(context, asked as Asked<"signIn">, reply);
   const gone = goneOf(reply);
+  if (name === "catalogMetadata" || name === "catalogHotpatch") return await answerFile(context, name, asked, reply);
   if (name === "streamEvents") return answerStream(context, asked as Asked<"streamEvents">, { request, reply, gone });
   const principal = principals.get(request) ?? { kind: "nobody" };
   const handler = handlers[name as PlainRouteName] as (...given: unknown[]) => Promise<unknown>;
@@ -194,6 +209,20 @@ async function answerSignIn(
   return reply.header("set-cookie", cookie(secret, seconds)).header("location", "/").send();
 }
 
+/** Piece by piece; where the catalog breaks off, so does the answer, and the agent refuses what it got. */
+async function answerFile(
+  { catalog }: ServerContext,
+  name: "catalogMetadata" | "catalogHotpatch",
+  { params }: { params: unknown },
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const pieces =
+    name === "catalogMetadata"
+      ? await metadataFile(catalog, (params as Asked<typeof name>["params"]).metadataFile)
+      : await hotpatchFile(catalog, (params as Asked<typeof name>["params"]).hotpatchFile);
+  return reply.type("application/octet-stream").send(Readable.from(pieces, { objectMode: false }));
+}
+
 function answerStream(
   context: ServerContext,
   { query }: Asked<"streamEvents">,
@@ -213,7 +242,8 @@ function answerStream(
 
 /** Server-sent events (HTML section 9.2.5); a comment where nothing happens. */
 async function* streamed(events: AsyncGenerator<Event | undefined>): AsyncGenerator<string> {
-  yield ": this is the stream of events\n\n";
+  // A browser whose connection broke tries again after so many milliseconds.
+  yield "retry: 1000\n\n";
   for await (const event of events) {
     yield event === undefined ? ":\n\n" : `id: ${event.sequence}\ndata: ${JSON.stringify(event)}\n\n`;
   }

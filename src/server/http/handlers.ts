@@ -5,16 +5,16 @@ import type { Answered, Asked, RouteName } from "../../api/routes.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import * as actions from "../actions/actions.ts";
 import * as approvals from "../approvals/approvals.ts";
-import { listHotpatches } from "../catalog/catalog.ts";
+import { listHotpatches, trustFor } from "../catalog/catalog.ts";
 import { instant, type Principal, type ServerContext } from "../context.ts";
 import * as devices from "../devices/devices.ts";
 import * as enrolment from "../enrolment/enrolment.ts";
-import { eventsAfter } from "../events/events.ts";
+import { eventsAfter, eventsBefore } from "../events/events.ts";
 import * as groups from "../groups/groups.ts";
 import { makeSignInLink, signOut } from "../sign-in/sign-in.ts";
 
-/** These are about cookies and streams, and live in build-http.ts. */
-export type PlainRouteName = Exclude<RouteName, "signIn" | "streamEvents">;
+/** The others are about cookies and streams, and live in build-http.ts. */
+export type PlainRouteName = Exclude<RouteName, "signIn" | "streamEvents" | "catalogMetadata" | "catalogHotpatch">;
 
 interface Caller {
   readonly principal: Principal;
@@ -51,6 +51,7 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   poll: (context, { query }, caller) =>
     actions.poll(context, deviceIdOf(caller), { after: query.after, waitMs: query.waitMs ?? 0, gone: caller.gone }),
   report: (context, { body }, caller) => actions.takeReport(context, deviceIdOf(caller), body),
+  trust: ({ catalog, trustFolder }) => trustFor(catalog, trustFolder),
 
   session: async (_context, _asked, { principal }) => {
     if (principal.kind !== "administrator") return { administrator: principal.kind };
@@ -101,7 +102,10 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   getAction: ({ database }, { params }) => actions.getAction(database, params.actionId),
   requestAction: (context, { params, body }) => actions.requestAction(context, params.actionId, body.event),
 
-  listEvents: async ({ database }, { query }) => ({
-    items: await eventsAfter(database, query.after ?? 0, query.limit ?? apiLimits.pageItemsByDefault),
+  listEvents: async ({ database }, { query: { after = 0, before, limit = apiLimits.pageItemsByDefault } }) => ({
+    items:
+      before === undefined
+        ? await eventsAfter(database, after, limit)
+        : await eventsBefore(database, { after, before, limit }),
   }),
 };

@@ -21,6 +21,8 @@ export function newDesk(env: NodeJS.ProcessEnv = {}): Desk {
   const io: CommandIo = {
     env: { HOME: folder, REBOOTLESS_TRUST_DIR: path.join(folder, "trusted"), ...env },
     cwd: folder,
+    log: () => undefined,
+    emit: async () => true,
     progress: () => {},
     warn: (message) => warnings.push(message),
   };

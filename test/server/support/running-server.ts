@@ -25,6 +25,8 @@ export interface Ask {
   /** A body as it is, instead. */
   readonly raw?: string | Buffer;
   readonly headers?: Record<string, string>;
+  /** The path as it goes over the wire, instead of the tidied one of the address. */
+  readonly rawPath?: string;
   readonly tls?: { readonly key?: string; readonly cert?: string; readonly maxVersion?: "TLSv1.2" };
 }
 
@@ -148,14 +150,18 @@ export async function certificateRequest(namedCurve = "P-256"): Promise<{ key: s
   return { key: x509.PemConverter.encode(der, "PRIVATE KEY"), request: request.toString("pem") };
 }
 
-type Exchange = Ask & { readonly ca: string };
+export type Exchange = Ask & { readonly ca: string };
 
-function exchange(url: URL, { method = "GET", body, raw, headers = {}, tls, ca }: Exchange): Promise<Answer> {
+export function exchange(
+  url: URL,
+  { method = "GET", body, raw, headers = {}, rawPath, tls, ca }: Exchange,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const typed = payload === undefined ? headers : { "content-type": "application/json", ...headers };
     const settings = {
       ...{ method, headers: typed, ca, agent: false, ...tls },
+      ...(rawPath === undefined ? {} : { path: rawPath }),
       // A test may lie in the Host header; the server is checked for where it really is.
       checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(url.hostname, certificate),
     };

@@ -1,0 +1,202 @@
+/**
+ * What an action does in the processes of this machine, through the engine, as the commands `apply`, `verify` and `revert` with `--all` do.
+ *
+ * Each process is entirely on the old code or entirely on the new; the rule for several of them is in `judge`.
+ */
+import type { ProcessOutcome } from "../api/schemas.ts";
+import { RebootlessError } from "../base/errors.ts";
+import { type RefusalCode, RefusalError } from "../base/refusal.ts";
+import type { Outcome, ProcessReference } from "../engine/engine.ts";
+import { mayLoad } from "../engine/installed-packages.ts";
+import { NodeEngine, type NodePlan } from "../engine/node/node-engine.ts";
+import { isUnconcerned, type Treated, treat, treatEach } from "../engine/sweep.ts";
+import type { OpenedHotpatch } from "../hotpatch/open-hotpatch.ts";
+import { printable } from "../hotpatch/printable.ts";
+import type { CourseOutcome, KnownProcess } from "./course.ts";
+import { keyOf, type SeenProcess } from "./process-scanner.ts";
+
+export interface TreatmentOptions {
+  /** The longest that a process may stand still at a stretch, in milliseconds. */
+  readonly maxPauseMs: number;
+  /** How long to wait for calls of changed functions to end, in milliseconds. */
+  readonly waitMs: number;
+  progress(message: string): void;
+  onPoint(point: string): void;
+}
+
+/** A process that has just started is left to the look a second later. */
+const tooEarly: ReadonlySet<string> = new Set<RefusalCode>(["target/starting"]);
+
+/** What came of one process; `undefined` where the hotpatch has nothing to do there (now). */
+export type ProcessResult = ProcessOutcome & { readonly message?: string };
+
+/** One hotpatch in processes. Plans are kept between the plan and the apply of one life of the agent. */
+export class Treatment {
+  readonly #opened: OpenedHotpatch;
+  readonly #engine: NodeEngine;
+  readonly #options: TreatmentOptions;
+  readonly #plans = new Map<string, NodePlan>();
+
+  constructor(opened: OpenedHotpatch, options: TreatmentOptions) {
+    const { maxPauseMs, waitMs, progress } = options;
+    this.#opened = opened;
+    this.#options = options;
+    this.#engine = new NodeEngine({ maxPauseMs, waitMs, rehearse: true, progress }, opened.digest);
+  }
+
+  async plan(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
+    this.#plans.clear();
+    const treated = await this.#each(seen.filter(this.#mayConcern), async (target) => {
+      this.#plans.set(keyOf(target), await this.#planFor(target));
+    });
+    return this.#results(treated, seen, () => ({ state: "patched" }));
+  }
+
+  /** A process that has it already is counted among those that have it, after another look at it. */
+  async apply(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
+    const treated = await this.#each(seen.filter(this.#mayConcern), async (target) => await this.#applyTo(target));
+    return this.#results(treated, seen, ({ pauseMs }) => ({ state: "patched", pauseMs }));
+  }
+
+  /** Applies and verifies in one process that started later. */
+  async protect(seen: SeenProcess): Promise<ProcessResult | undefined> {
+    const [applied] = await this.apply([seen]);
+    if (applied?.state !== "patched") return applied;
+    const [verified] = await this.verify([seen], [known(seen.reference)]);
+    return verified === undefined ? undefined : { ...applied, ...verified };
+  }
+
+  /** Whether nothing stands in the way of a process any more. */
+  async isClear(seen: SeenProcess): Promise<boolean> {
+    const { kind } = await this.#treat(seen.reference, async (target) => await this.#planFor(target));
+    return kind === "done";
+  }
+
+  /** Where it is not in place as a whole it is taken out again, and the process counts as failed. `patched` are those that must have it. */
+  async verify(seen: readonly SeenProcess[], patched: readonly KnownProcess[]): Promise<ProcessResult[]> {
+    const expected = new Set(patched.map(keyOf));
+    const found: ProcessResult[] = [];
+    for (const process of seen) {
+      const { reference } = process;
+      const treated = await this.#treat(reference, async (target) => {
+        const { state, findings } = await this.#engine.verify(target, this.#opened.hotpatch);
+        if (state === "in-place") return true;
+        if (state === "absent" && !expected.has(process.key)) return false;
+        if (state === "broken") await this.#engine.revert(target, this.#opened.hotpatch);
+        const bad = findings.find((finding) => finding.state === "broken");
+        const why = bad === undefined ? "it is not there any more" : `${bad.subject}: ${bad.evidence}`;
+        throw new RebootlessError("failure/verify", `It did not hold, and was taken out again: ${why}.`);
+      });
+      if (treated.kind === "done" && !treated.result) continue;
+      found.push(...this.#results([treated], [process], () => ({ state: "verified" })));
+    }
+    return found;
+  }
+
+  async revert(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
+    const treated = await this.#each(seen, async (target) => await this.#engine.revert(target, this.#opened.hotpatch));
+    return this.#results(treated, seen, ({ pauseMs }) => ({ state: "reverted", pauseMs }));
+  }
+
+  /** A process is entered only where the package lies within its reach: the way in opens its debugging port. */
+  readonly #mayConcern = ({ info }: SeenProcess): boolean => {
+    const { target } = this.#opened.hotpatch.manifest;
+    return target.kind !== "npm" || mayLoad(info, target);
+  };
+
+  async #planFor(target: ProcessReference): Promise<NodePlan> {
+    const { hotpatch } = this.#opened;
+    const { maxPauseMs } = this.#options;
+    return this.#engine.plan(await this.#engine.probe(target, hotpatch), hotpatch, { maxPauseMs });
+  }
+
+  async #applyTo(target: ProcessReference): Promise<Outcome> {
+    const key = keyOf(target);
+    const plan = this.#plans.get(key) ?? (await this.#planFor(target));
+    this.#plans.delete(key);
+    this.#options.onPoint("before process apply");
+    const outcome = await this.#applyOrMend(plan, target);
+    this.#options.onPoint("after process apply");
+    return outcome;
+  }
+
+  /** What was put there before and is not whole any more is taken out, and put in once more. */
+  async #applyOrMend(plan: NodePlan, target: ProcessReference): Promise<Outcome> {
+    const { hotpatch } = this.#opened;
+    try {
+      return await this.#engine.apply(plan, hotpatch);
+    } catch (error) {
+      if (!plan.alreadyApplied || !(error instanceof RebootlessError) || error.code !== "failure/verify") throw error;
+    }
+    await this.#engine.revert(target, hotpatch);
+    return await this.#engine.apply(await this.#planFor(target), hotpatch);
+  }
+
+  async #each<Result>(
+    seen: readonly SeenProcess[],
+    action: (target: ProcessReference) => Promise<Result>,
+  ): Promise<Treated<Result>[]> {
+    return await treatEach(
+      seen.map(({ reference }) => reference),
+      action,
+    );
+  }
+
+  #results<Result>(
+    treated: readonly Treated<Result>[],
+    seen: readonly SeenProcess[],
+    done: (result: Result) => Pick<ProcessOutcome, "state" | "pauseMs">,
+  ): ProcessResult[] {
+    const infos = new Map(seen.map(({ key, info }) => [key, info]));
+    return treated.flatMap((entry): ProcessResult[] => {
+      const { pid } = entry.target;
+      const info = infos.get(keyOf(entry.target));
+      const command = (info?.commandLine ?? []).join(" ").slice(0, commandCharacters);
+      const common = { pid, command: printable(command).slice(0, 200) };
+      if (entry.kind === "done") return [{ ...common, ...done(entry.result) }];
+      if (entry.kind === "failed") {
+        const { code, message } = entry.failure;
+        return [{ ...common, state: "failed", code, message }];
+      }
+      const [refusal] = entry.refusals.filter((given) => !isUnconcerned(given) && !tooEarly.has(given.code));
+      if (refusal === undefined) return [];
+      return [{ ...common, state: "refused", code: refusal.code, message: refusal.message }];
+    });
+  }
+
+  async #treat<Result>(target: ProcessReference, action: (target: ProcessReference) => Promise<Result>) {
+    return await treat(target, action);
+  }
+}
+
+export function known({ pid, startTicks }: ProcessReference): KnownProcess {
+  return { pid, startTicks: String(startTicks) };
+}
+
+const commandCharacters = 120;
+
+/**
+ * What comes of an action whose processes did not all fare alike.
+ * It is done when every process that it concerns is: one that failed makes it failed, else one that refused makes it refused. What is in place in the others stays.
+ */
+export function judge(results: readonly ProcessResult[]): CourseOutcome {
+  if (results.some(({ state }) => state === "failed")) return "failed";
+  return results.some(({ state }) => state === "refused") ? "refused" : "done";
+}
+
+const reasonCharacters = 2000;
+const namedInReason = 5;
+
+/** Which processes are in the way, and why. */
+export function reasonOf(results: readonly ProcessResult[]): string {
+  const bad = results.filter(({ state }) => state === "failed" || state === "refused");
+  const more = bad.length > namedInReason ? ` And ${bad.length - namedInReason} more processes.` : "";
+  const named = bad.slice(0, namedInReason).map(({ pid, code, message }) => `${pid}: ${code}: ${message}`);
+  return `${named.join(" ").slice(0, reasonCharacters - 100)}${more}`;
+}
+
+/** Why something went wrong that is about no single process. */
+export function reasonOfError(error: RefusalError | RebootlessError): string {
+  const [first] = error instanceof RefusalError ? error.refusals : [error];
+  return `${first?.code}: ${first?.message}`.slice(0, reasonCharacters);
+}

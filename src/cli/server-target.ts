@@ -1,0 +1,112 @@
+/**
+ * Which server a command asks: the one on this machine, by its state folder, or one that `rebootless server add` gave a name.
+ *
+ * A named server is kept in a file of mode 0600, since the session in it is a credential.
+ */
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import path from "node:path";
+import { RebootlessError } from "../base/errors.ts";
+import { createFolder } from "../hotpatch/key.ts";
+import { quoted } from "../hotpatch/printable.ts";
+import { errnoOf, writeFileAtomically } from "../hotpatch/stored-file.ts";
+import type { CommandInput, CommandIo, CommandOption } from "./command.ts";
+
+export const stateOption: CommandOption = {
+  flags: "--state <folder>",
+  description:
+    "the server's state folder (or REBOOTLESS_STATE; by default /var/lib/rebootless/server for root, ~/.local/state/rebootless/server for others)",
+};
+
+/** For every command that asks a server. */
+export const serverOptions: readonly CommandOption[] = [
+  stateOption,
+  {
+    flags: "--server <name>",
+    description: "a server elsewhere, by the name that `rebootless server add` gave it (or REBOOTLESS_SERVER)",
+  },
+];
+
+export interface NamedServer {
+  readonly name: string;
+  /** Such as `https://patches.example:8443`. */
+  readonly address: string;
+  /** The certificate of its authority (PEM), which alone is believed. */
+  readonly authority: string;
+  /** The secret of the session. */
+  readonly session: string;
+  readonly expiresAt: string;
+}
+
+/** A state folder, or a named server. */
+export type ServerTarget = string | NamedServer;
+
+function stateHome(io: CommandIo): string {
+  const home = io.env.XDG_STATE_HOME;
+  // XDG Base Directory Specification: relative paths there are to be ignored.
+  return home !== undefined && path.isAbsolute(home) ? home : path.join(homedir(), ".local", "state");
+}
+
+export function stateFolderOf(input: CommandInput, io: CommandIo): string {
+  const given = input.options.state ?? io.env.REBOOTLESS_STATE;
+  if (typeof given === "string" && given !== "") return path.resolve(io.cwd, given);
+  if (process.getuid?.() === 0) return "/var/lib/rebootless/server";
+  return path.join(stateHome(io), "rebootless", "server");
+}
+
+/** Throws `usage/arguments`, or `server/unknown-name`. */
+export function serverOf(input: CommandInput, io: CommandIo): ServerTarget {
+  const { state, server } = input.options;
+  if (state !== undefined && server !== undefined) {
+    throw new RebootlessError("usage/arguments", "--state and --server name two servers; give one of them.");
+  }
+  // What the command line says goes before what the environment says.
+  const name = server ?? (state === undefined ? io.env.REBOOTLESS_SERVER : undefined);
+  return typeof name === "string" && name !== "" ? readServer(name, io) : stateFolderOf(input, io);
+}
+
+function folderOf(io: CommandIo): string {
+  return path.join(stateHome(io), "rebootless", "servers");
+}
+
+/** Throws `usage/arguments` for what cannot be a name, and so cannot become a path either. */
+export function checkName(name: string): string {
+  if (/^[a-z0-9][a-z0-9-]{0,62}$/.test(name)) return name;
+  throw new RebootlessError(
+    "usage/arguments",
+    `The name of a server has small letters, digits and hyphens, not ${quoted(name)}.`,
+  );
+}
+
+export function readServer(name: string, io: CommandIo): NamedServer {
+  const file = path.join(folderOf(io), `${checkName(name)}.json`);
+  try {
+    return { ...(JSON.parse(readFileSync(file, "utf8")) as NamedServer), name };
+  } catch (error) {
+    const why = errnoOf(error) === "ENOENT" ? `There is no server ${quoted(name)}` : `${quoted(file)} cannot be read`;
+    throw new RebootlessError("server/unknown-name", `${why}; \`rebootless server add ${name}\` adds it.`, {
+      cause: error,
+    });
+  }
+}
+
+export async function writeServer({ name, ...rest }: NamedServer, io: CommandIo): Promise<void> {
+  await createFolder(folderOf(io), 0o700);
+  const file = path.join(folderOf(io), `${checkName(name)}.json`);
+  await writeFileAtomically(file, `${JSON.stringify(rest)}\n`, { mode: 0o600, replace: true });
+}
+
+export function forgetServer(name: string, io: CommandIo): void {
+  rmSync(path.join(folderOf(io), `${checkName(name)}.json`), { force: true });
+}
+
+/** By name. */
+export function listServers(io: CommandIo): readonly NamedServer[] {
+  try {
+    const names = readdirSync(folderOf(io)).filter((file) => file.endsWith(".json"));
+    return names.sort().map((file) => readServer(file.slice(0, -".json".length), io));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,103 @@
+/** Events as sentences that a person reads. Pure; whatever a name holds stays text. */
+import type { ActionState, Event } from "../api/schemas.ts";
+import { type Standing, stateWords } from "./action-words.ts";
+
+/** What ids stand for; the id itself where nothing better is known. */
+export interface Names {
+  device(id: string): string;
+  hotpatch(id: string): string;
+}
+
+export interface Sentence {
+  readonly text: string;
+  /** The agent's or server's reason, where there is one. */
+  readonly reason?: string;
+  readonly tone: Standing | "plain";
+  /** A step on the way rather than a result; hidden unless every step is asked for. */
+  readonly step: boolean;
+}
+
+const steps: ReadonlySet<ActionState> = new Set(["fetching", "fetched", "planned", "applying", "applied", "verifying"]);
+
+const phrases: Readonly<Record<ActionState, (hotpatch: string, device: string) => string>> = {
+  offered: (hotpatch, device) => `${hotpatch} was offered again to ${device}`,
+  fetching: (hotpatch, device) => `${device} fetches ${hotpatch}`,
+  fetched: (hotpatch, device) => `${device} has fetched ${hotpatch}`,
+  planned: (hotpatch, device) => `${device} has planned ${hotpatch}`,
+  applying: (hotpatch, device) => `${device} applies ${hotpatch}`,
+  applied: (hotpatch, device) => `${hotpatch} was applied on ${device}`,
+  verifying: (hotpatch, device) => `${device} verifies ${hotpatch} in memory`,
+  verified: (hotpatch, device) => `${hotpatch} is verified in memory on ${device}`,
+  reverting: (hotpatch, device) => `${hotpatch} is being taken back on ${device}`,
+  reverted: (hotpatch, device) => `${hotpatch} was taken back on ${device}`,
+  refused: (hotpatch, device) => `${device} refused ${hotpatch}`,
+  failed: (hotpatch, device) => `${hotpatch} failed on ${device}`,
+  withdrawn: (hotpatch, device) => `${hotpatch} was withdrawn from ${device} before it began`,
+};
+
+function people(name: string): string {
+  return name === "local" ? "the command on the server" : `the ${name}`;
+}
+
+function actionSentence(data: Record<string, string>, names: Names): Sentence {
+  const state = data.to as ActionState;
+  const reason = data.reason === undefined ? {} : { reason: data.reason };
+  const words = stateWords[state];
+  if (words === undefined) return { text: `An action is ${data.to}`, tone: "plain", step: false, ...reason };
+  const text = phrases[state](names.hotpatch(data.hotpatchId ?? ""), names.device(data.deviceId ?? ""));
+  const tone = words.standing === "off" ? "plain" : words.standing;
+  return { text, tone, step: steps.has(state), ...reason };
+}
+
+export function eventSentence({ kind, subject, data }: Event, names: Names): Sentence {
+  const given = Object.fromEntries(Object.entries(data).map(([name, value]) => [name, String(value)]));
+  const id = subject.slice(subject.indexOf(":") + 1);
+  const said = (text: string, step = false): Sentence => ({ text, tone: "plain", step });
+  const hotpatch = () => names.hotpatch(given.hotpatchId ?? "");
+  const device = () => names.device(given.deviceId ?? id);
+  switch (kind) {
+    case "action-changed":
+      return actionSentence(given, names);
+    case "action-offered":
+      return said(`${hotpatch()} was offered to ${device()}`);
+    case "approval-made":
+      return said(`${hotpatch()} was approved for ${given.groupId} by ${people(given.by ?? "")}`);
+    case "approval-removed":
+      return given.hotpatchId === undefined
+        ? said(`An approval for ${given.groupId} was taken back`)
+        : said(`The approval of ${hotpatch()} for ${given.groupId} was taken back`);
+    case "device-enrolled":
+      return said(`${given.name} was enrolled`);
+    case "device-renewed":
+      return said(`${device()} renewed its certificate`, true);
+    case "device-revoked":
+      return { text: `${given.name} was cut off`, tone: "person", step: false };
+    case "facts-changed":
+      return said(`${device()} told of changes on it`, true);
+    case "device-joined":
+      return said(`${device()} joined ${id}`, true);
+    case "device-left":
+      return said(`${device()} left ${id}`);
+    case "group-made":
+      return said(`The group ${id} was made`);
+    case "group-removed":
+      return said(`The group ${id} was removed`);
+    case "server-started":
+      return said("The server started");
+    case "token-made":
+      return said("A token for enrolling a machine was made", true);
+    case "sign-in-link-made":
+      return said("A sign-in link was made", true);
+    case "signed-in":
+      return said(`${sentenceCase(people(given.administrator ?? ""))} signed in`);
+    case "signed-out":
+      return said(`${sentenceCase(people(given.administrator ?? ""))} signed out`);
+    default:
+      // A newer server may tell of more than this page knows.
+      return said(`${kind} (${subject})`);
+  }
+}
+
+function sentenceCase(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}

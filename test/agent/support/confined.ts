@@ -1,0 +1,54 @@
+/**
+ * An agent looks into every Node.js process that it may touch, so its tests run where there are no others: in namespaces of processes, mounts and network of their own.
+ *
+ * The hotpatch is built outside, since that needs the registry.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import path from "node:path";
+import { type TestContext, test } from "node:test";
+import { openDesk } from "../../cli/desk.ts";
+import { runProgram } from "../../cli/run-program.ts";
+
+const root = process.geteuid?.() === 0;
+const unshare = [
+  ...(root ? [] : ["--user", "--map-root-user"]),
+  ...["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"],
+];
+const setUp = 'ip link set lo up && exec "$@"';
+
+export const isConfined = process.env.REBOOTLESS_TEST_CONFINED === "1";
+
+/** What was made outside: the hotpatch for json5 2.2.1, its author's public key. */
+export function made(): { readonly hotpatch: string; readonly author: string } {
+  return JSON.parse(process.env.REBOOTLESS_TEST_MADE ?? "{}");
+}
+
+/** Runs a file of tests in there, as one test; the file registers its own where `isConfined`. */
+export function confine(name: string, file: string, timeoutMs = 540_000): void {
+  if (isConfined) return;
+  const possible = spawnSync("unshare", [...unshare, "sh", "-c", setUp, "sh", "true"], { encoding: "utf8" });
+  const skip =
+    possible.status === 0 ? false : `no namespaces can be made here: ${possible.stderr ?? String(possible.error)}`;
+  test(name, { timeout: timeoutMs + 60_000, skip }, async (t) => {
+    const env = { REBOOTLESS_TEST_CONFINED: "1", REBOOTLESS_TEST_MADE: JSON.stringify(await make(t)) };
+    const words = [...unshare, "sh", "-c", setUp, "sh", process.execPath, file];
+    const { code, out, error } = await runProgram(words, { command: "unshare", env, timeoutMs });
+    t.diagnostic(
+      out
+        .split("\n")
+        .filter((line) => /^\s*# /.test(line))
+        .join("\n"),
+    );
+    assert.equal(code, 0, out + error);
+  });
+}
+
+async function make(t: TestContext) {
+  const desk = await openDesk(t);
+  const hotpatch = path.join(desk.folder, "json5.hotpatch");
+  const words = ["--to", "2.2.2", "-o", hotpatch, "--key", desk.key, "--advisory", "CVE-2022-46175:high"];
+  const built = await desk.say("build", "npm", "json5@2.2.1", ...words);
+  assert.equal(built.code, 0, built.error);
+  return { hotpatch, author: desk.key.replace(/\.key$/, ".pub") };
+}

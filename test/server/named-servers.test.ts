@@ -1,0 +1,191 @@
+/** Commands against a server that has a name, and events that follow. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { type TestContext, test } from "node:test";
+import type { Event } from "../../src/api/schemas.ts";
+import { ask } from "../../src/cli/server-client.ts";
+import { runProgram } from "../cli/run-program.ts";
+import { ServerProcess } from "../console/support/server-process.ts";
+
+const main = path.resolve(import.meta.dirname, "../../src/cli/main.ts");
+const options = { timeout: 120_000 };
+
+interface Desk {
+  readonly folder: string;
+  readonly server: ServerProcess;
+  readonly env: NodeJS.ProcessEnv;
+  say(line: string, env?: NodeJS.ProcessEnv): ReturnType<typeof runProgram>;
+  link(): Promise<string>;
+}
+
+async function openDesk(t: TestContext): Promise<Desk> {
+  const folder = mkdtempSync(path.join(tmpdir(), "rebootless-named-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const server = new ServerProcess(path.join(folder, "state"));
+  t.after(() => server.end("SIGKILL"));
+  await server.start();
+  const env = { XDG_STATE_HOME: path.join(folder, "home"), REBOOTLESS_STATE: "/nonexistent" };
+  const say: Desk["say"] = (line, more = {}) =>
+    runProgram([main, ...line.split(" ")], { env: { ...env, ...more }, cwd: folder });
+  const link = async () => {
+    const { code, out, error } = await say(`server sign-in-link --for-command --state ${server.state} --json`);
+    assert.deepEqual([code, error], [0, ""]);
+    return JSON.parse(out).link;
+  };
+  return { folder, server, env, say, link };
+}
+
+async function add(desk: Desk): Promise<void> {
+  const added = await desk.say("server add prod", { REBOOTLESS_SIGN_IN_LINK: await desk.link() });
+  assert.deepEqual([added.code, added.error], [0, ""]);
+}
+
+test("a server is added by a link, asked by its name, and forgotten", options, async (t) => {
+  const desk = await openDesk(t);
+  const link = await desk.link();
+  writeFileSync(path.join(desk.folder, "link"), `${link}\n`, { mode: 0o600 });
+  const added = await desk.say("server add prod --link-file link");
+  assert.deepEqual([added.code, added.error], [0, ""]);
+  assert.match(added.out, /^Signed in to prod \(https:\/\/127\.0\.0\.1:\d+\), until /);
+  const again = await desk.say("server add prod --link-file link");
+  assert.equal(again.code, 3, "the link worked once");
+  const folder = path.join(desk.folder, "home", "rebootless", "servers");
+  assert.deepEqual(readdirSync(folder), ["prod.json"]);
+  assert.equal(statSync(path.join(folder, "prod.json")).mode & 0o777, 0o600);
+  assert.equal(statSync(folder).mode & 0o777, 0o700);
+  const { session } = JSON.parse(readFileSync(path.join(folder, "prod.json"), "utf8"));
+  const listed = await desk.say("server list");
+  assert.match(listed.out, /^NAME +ADDRESS +SIGNED IN UNTIL\nprod +https:/);
+  assert.ok(!listed.out.includes(session), "the session is shown nowhere");
+  for (const [line, env] of [
+    ["group make web --server prod", {}],
+    ["group make db", { REBOOTLESS_SERVER: "prod" }],
+  ] as const) {
+    const made = await desk.say(line, env);
+    assert.deepEqual([made.code, made.error], [0, ""], line);
+  }
+  assert.match((await desk.say("group list --server prod")).out, /db +0 +db\nweb +0 +web\n/);
+  assert.equal((await desk.say("group list --server prod --state /x")).code, 2);
+  const removed = await desk.say("server remove prod");
+  assert.deepEqual([removed.code, removed.out], [0, "Removed: prod.\n"]);
+  const events = await ask(desk.server.state, "listEvents", { query: {} });
+  assert.equal(events.items.at(-1)?.kind, "signed-out");
+  const gone = await desk.say("device list --server prod");
+  assert.equal(gone.code, 1);
+  assert.match(gone.error, /There is no server "prod".*rebootless server add prod/);
+  assert.equal((await desk.say("device list --server ../prod")).code, 2, "a name is no path");
+});
+
+test("another server at the address is refused, before anything is sent to it", options, async (t) => {
+  const desk = await openDesk(t);
+  const link = await desk.link();
+  await add(desk);
+  await desk.server.end();
+  // The same address with another authority: a state folder of its own on the same port.
+  rmSync(desk.server.state, { recursive: true });
+  await desk.server.start();
+  const refused = await desk.say("device list --server prod --json");
+  assert.equal(refused.code, 1);
+  assert.equal(JSON.parse(refused.out).error.code, "server/wrong-authority");
+  const added = await desk.say("server add other --json", { REBOOTLESS_SIGN_IN_LINK: link });
+  assert.equal(JSON.parse(added.out).error.code, "server/wrong-authority");
+  const { items } = await ask(desk.server.state, "listEvents", { query: {} });
+  assert.deepEqual(
+    items.map(({ kind }) => kind),
+    ["server-started", "sign-in-link-made"],
+  );
+});
+
+test("a session that has ended says how to get another", options, async (t) => {
+  const desk = await openDesk(t);
+  await add(desk);
+  await desk.server.end();
+  const database = new DatabaseSync(path.join(desk.server.state, "server.sqlite"));
+  database.exec("UPDATE sessions SET expires_at = 1");
+  database.close();
+  await desk.server.start();
+  const ended = await desk.say("device list --server prod");
+  assert.equal(ended.code, 3);
+  assert.match(ended.error, /Your session with the server prod has ended; .*rebootless server add prod/);
+  assert.equal((await desk.say("server remove prod")).code, 0);
+});
+
+test("a link is taken from nowhere that others can read, and a wrong one is named", options, async (t) => {
+  const desk = await openDesk(t);
+  assert.match((await desk.say("server add prod")).error, /--link-file, where - is standard input/);
+  const plain = (await ask(desk.server.state, "makeSignInLink")).link;
+  const wrong = await desk.say("server add prod", { REBOOTLESS_SIGN_IN_LINK: plain });
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.error, /--for-command/);
+  assert.ok(!wrong.error.includes("token="), "a link is a secret");
+});
+
+interface Following {
+  readonly child: ChildProcess;
+  readonly events: Event[];
+  until(count: number): Promise<void>;
+}
+
+function follow(t: TestContext, desk: Desk, words: readonly string[]): Following {
+  const child = spawn(process.execPath, [main, "events", "--follow", "--json", ...words], {
+    env: { ...process.env, ...desk.env },
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  t.after(() => child.kill("SIGKILL"));
+  const events: Event[] = [];
+  let rest = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    events.push(...lines.map((line) => JSON.parse(line)));
+    child.emit("told");
+  });
+  const until = async (count: number) => {
+    while (events.length < count) await once(child, "told");
+  };
+  return { child, events, until };
+}
+
+test("events follow over the death of the server, locally and from elsewhere, with no gap", options, async (t) => {
+  const desk = await openDesk(t);
+  await add(desk);
+  const local = follow(t, desk, ["--state", desk.server.state]);
+  const remote = follow(t, desk, ["--server", "prod", "--after", "2"]);
+  await Promise.all([local.until(3), remote.until(1)]);
+  for (const round of [1, 2]) {
+    await ask(desk.server.state, "makeGroup", { body: { id: `before-${round}` } });
+    await desk.server.end("SIGKILL");
+    await desk.server.start();
+    await ask(desk.server.state, "makeGroup", { body: { id: `after-${round}` } });
+  }
+  const { items } = await ask(desk.server.state, "listEvents", { query: { limit: 200 } });
+  await Promise.all([local.until(items.length), remote.until(items.length - 2)]);
+  assert.deepEqual(local.events, items);
+  assert.deepEqual(remote.events, items.slice(2));
+  const exited = once(local.child, "exit");
+  local.child.kill("SIGINT");
+  assert.deepEqual(await exited, [130, null]);
+});
+
+test(
+  "who follows is let go when the session ends, and a server that is not there is told at once",
+  options,
+  async (t) => {
+    const desk = await openDesk(t);
+    await add(desk);
+    const remote = follow(t, desk, ["--server", "prod"]);
+    await remote.until(3);
+    const exited = once(remote.child, "exit");
+    assert.equal((await desk.say("server remove prod")).code, 0);
+    assert.deepEqual(await exited, [3, null]);
+    await desk.server.end();
+    const nobody = await desk.say(`events --follow --state ${desk.server.state}`);
+    assert.equal(nobody.code, 1);
+    assert.match(nobody.error, /No server answers/);
+  },
+);
