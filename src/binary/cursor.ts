@@ -28,7 +28,8 @@ export class Cursor {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#offset = 0;
     this.end = bytes.length;
-    if (!(Number.isInteger(end) && end >= 0 && end <= bytes.length)) this.fail("binary/out-of-bounds", `ends at ${end}`);
+    if (!(Number.isInteger(end) && end >= 0 && end <= bytes.length))
+      this.fail("binary/out-of-bounds", `ends at ${end}`);
     this.end = end;
     this.seek(offset);
   }
@@ -189,9 +190,12 @@ export function byteString(bytes: Uint8Array, start: number, end: number): strin
  * Throws `binary/string` where there is no such string within `maxBytes`.
  */
 export function stringAt(bytes: Uint8Array, offset: number, what: string, maxBytes = 65_536): string {
-  const end = offset >= 0 && offset < bytes.length ? nulAfter(bytes, offset, Math.min(bytes.length, offset + maxBytes)) : -1;
+  const end =
+    offset >= 0 && offset < bytes.length ? nulAfter(bytes, offset, Math.min(bytes.length, offset + maxBytes)) : -1;
   if (end < 0) {
-    throw new RebootlessError("binary/string", `${what} has no string at offset ${offset}`, { details: { what, offset } });
+    throw new RebootlessError("binary/string", `${what} has no string at offset ${offset}`, {
+      details: { what, offset },
+    });
   }
   return byteString(bytes, offset, end);
 }

@@ -46,7 +46,13 @@ export const sectionFlag = {
 } as const;
 
 /** Special section indices, gABI figure 4-8. */
-export const sectionIndex = { undefined: 0, reserved: 0xff00, absolute: 0xfff1, common: 0xfff2, extended: 0xffff } as const;
+export const sectionIndex = {
+  undefined: 0,
+  reserved: 0xff00,
+  absolute: 0xfff1,
+  common: 0xfff2,
+  extended: 0xffff,
+} as const;
 
 /** `p_type`, gABI figure 5-2. */
 export const segmentType = {

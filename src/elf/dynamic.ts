@@ -9,10 +9,10 @@ import { damaged } from "./damaged.ts";
 import { findSegment } from "./elf-file.ts";
 import { gnuHashSymbolCount, type HashTables, readGnuHash, readSysvHash } from "./hash-tables.ts";
 import type { Image } from "./image.ts";
-import { readRelativePlaces, readRelocations, type Relocation } from "./relocations.ts";
-import { type ElfSymbol, readSymbol, readSymbols } from "./symbols.ts";
+import { type Relocation, readRelativePlaces, readRelocations } from "./relocations.ts";
 import { StringTable } from "./string-table.ts";
 import { symbolTable } from "./structs.ts";
+import { type ElfSymbol, readSymbol, readSymbols } from "./symbols.ts";
 import { readVersionDefinitions, readVersionNeeds, type Versions, versionsOf } from "./versions.ts";
 
 export interface DynamicEntry {
@@ -74,7 +74,8 @@ export function readDynamic(image: Image): DynamicObject | undefined {
     initArray: table.range("initArray", "initArraySize"),
     finiArray: table.range("finiArray", "finiArraySize"),
     strings,
-    symbolBytes: table.bytes("symtab", symbolCount === 0 ? undefined : symbolCount * symbolTable.sizeBytes) ?? new Uint8Array(0),
+    symbolBytes:
+      table.bytes("symtab", symbolCount === 0 ? undefined : symbolCount * symbolTable.sizeBytes) ?? new Uint8Array(0),
     symbolCount,
     hashes,
     versions: readVersions(table, strings, symbolCount),

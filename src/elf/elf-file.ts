@@ -71,7 +71,8 @@ const types: ReadonlyMap<number, ElfType> = new Map([
 export function parseElf(bytes: Uint8Array): ElfFile {
   checkIdentification(bytes);
   const header = readStruct(bytes, 0, elfHeaderTable);
-  if (header.e_machine !== elfMachineX86) unsupported(`This ELF file is for machine ${header.e_machine}, not for x86-64`);
+  if (header.e_machine !== elfMachineX86)
+    unsupported(`This ELF file is for machine ${header.e_machine}, not for x86-64`);
   const type = types.get(header.e_type) ?? unsupported(`ELF files of type ${header.e_type} are not for patching`);
   const sections = readSections(bytes, header);
   return { bytes, type, entry: header.e_entry, header, segments: readSegments(bytes, header), sections };
@@ -82,7 +83,8 @@ function checkIdentification(bytes: Uint8Array): void {
   if (bytes.length < 16 || bytes[0] !== 0x7f || bytes[1] !== 0x45 || bytes[2] !== 0x4c || bytes[3] !== 0x46) {
     unsupported("This is not an ELF file");
   }
-  if (bytes[4] !== 2 || bytes[5] !== 1 || bytes[6] !== 1) unsupported("This ELF file is not 64-bit, little-endian, version 1");
+  if (bytes[4] !== 2 || bytes[5] !== 1 || bytes[6] !== 1)
+    unsupported("This ELF file is not 64-bit, little-endian, version 1");
 }
 
 /**
@@ -90,12 +92,16 @@ function checkIdentification(bytes: Uint8Array): void {
  *
  * A number of PN_XNUM stands in section 0 (gABI, chapter 5).
  */
-export function readSegments(bytes: Uint8Array, header: ElfFile["header"] = readStruct(bytes, 0, elfHeaderTable)): Segment[] {
+export function readSegments(
+  bytes: Uint8Array,
+  header: ElfFile["header"] = readStruct(bytes, 0, elfHeaderTable),
+): Segment[] {
   let count = header.e_phnum;
   if (count === 0) return [];
   if (count === 0xffff) count = readStruct(bytes, header.e_shoff, sectionHeaderTable).sh_info;
   if (header.e_phentsize !== programHeaderTable.sizeBytes) damaged(`e_phentsize is ${header.e_phentsize}`);
-  if (header.e_phoff + count * programHeaderTable.sizeBytes > bytes.length) damaged(`${count} program headers do not fit`);
+  if (header.e_phoff + count * programHeaderTable.sizeBytes > bytes.length)
+    damaged(`${count} program headers do not fit`);
   return Array.from({ length: count }, (_, index) => {
     const raw = readStruct(bytes, header.e_phoff + index * programHeaderTable.sizeBytes, programHeaderTable);
     return {
@@ -117,7 +123,8 @@ function readSections(bytes: Uint8Array, header: ElfFile["header"]): Section[] {
   if (header.e_shentsize !== sectionHeaderTable.sizeBytes) damaged(`e_shentsize is ${header.e_shentsize}`);
   const first = readStruct(bytes, header.e_shoff, sectionHeaderTable);
   const count = header.e_shnum === 0 ? first.sh_size : header.e_shnum;
-  if (header.e_shoff + count * sectionHeaderTable.sizeBytes > bytes.length) damaged(`${count} section headers do not fit`);
+  if (header.e_shoff + count * sectionHeaderTable.sizeBytes > bytes.length)
+    damaged(`${count} section headers do not fit`);
   const raw = Array.from({ length: count }, (_, index) =>
     readStruct(bytes, header.e_shoff + index * sectionHeaderTable.sizeBytes, sectionHeaderTable),
   );
@@ -125,7 +132,8 @@ function readSections(bytes: Uint8Array, header: ElfFile["header"]): Section[] {
   const names = namesIndex === 0 ? undefined : raw[namesIndex];
   if (namesIndex !== 0 && names === undefined) damaged(`the section names are in section ${namesIndex} of ${count}`);
   const strings =
-    names && new StringTable(fileRange(bytes, names.sh_offset, names.sh_size, "the section names"), "the section names");
+    names &&
+    new StringTable(fileRange(bytes, names.sh_offset, names.sh_size, "the section names"), "the section names");
   return raw.map((section, index) => ({
     index,
     name: strings?.at(section.sh_name) ?? "",

@@ -44,7 +44,13 @@ export function readGnuHash(bytes: Uint8Array): GnuHash {
   const bloom = words(cursor, bloomCount * 2);
   const buckets = words(cursor, bucketCount);
   const rest = cursor.take(cursor.remaining - (cursor.remaining % 4));
-  return { firstSymbol, bloomShift: bloomShift & 31, bloom, buckets, chains: new DataView(rest.buffer, rest.byteOffset, rest.byteLength) };
+  return {
+    firstSymbol,
+    bloomShift: bloomShift & 31,
+    bloom,
+    buckets,
+    chains: new DataView(rest.buffer, rest.byteOffset, rest.byteLength),
+  };
 }
 
 export function readSysvHash(bytes: Uint8Array): SysvHash {

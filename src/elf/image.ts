@@ -3,9 +3,10 @@
  *
  * What the dynamic linker reads (dynamic section, symbols, hashes, versions) is parsed through this, so that it works without section headers.
  */
-import { type ElfFile, readSegments, type Segment } from "./elf-file.ts";
-import { damaged } from "./damaged.ts";
+
 import { segmentType } from "./constants.ts";
+import { damaged } from "./damaged.ts";
+import { type ElfFile, readSegments, type Segment } from "./elf-file.ts";
 
 export interface Image {
   readonly segments: readonly Segment[];

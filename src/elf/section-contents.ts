@@ -6,9 +6,9 @@ import { readStruct } from "../binary/struct.ts";
 import { compressionType, sectionFlag, sectionType } from "./constants.ts";
 import { damaged } from "./damaged.ts";
 import { type ElfFile, linkedSection, type Section, sectionBytes } from "./elf-file.ts";
-import { readRelocations, type Relocation } from "./relocations.ts";
-import type { ElfSymbol } from "./symbols.ts";
+import { type Relocation, readRelocations } from "./relocations.ts";
 import { compressionTable } from "./structs.ts";
+import type { ElfSymbol } from "./symbols.ts";
 
 /** More than the largest debug sections in use; one that says more is refused before anything is allocated. */
 const maxInflatedBytes = 1024 * 1024 * 1024;
@@ -25,7 +25,8 @@ export function sectionContent(elf: ElfFile, section: Section, limit = maxInflat
 }
 
 function inflate(bytes: Uint8Array, type: number, size: number, name: string): Uint8Array {
-  const unpack = type === compressionType.zlib ? inflateSync : type === compressionType.zstd ? zstdDecompressSync : undefined;
+  const unpack =
+    type === compressionType.zlib ? inflateSync : type === compressionType.zstd ? zstdDecompressSync : undefined;
   if (unpack === undefined) damaged(`section ${name} is compressed in the unknown way ${type}`);
   try {
     return unpack(bytes, { maxOutputLength: Math.max(size, 1) });
@@ -97,7 +98,8 @@ export interface RelocationSection {
 /** Every SHT_RELA section; SHT_REL does not occur on x86-64 (psABI §4.4) and is refused. */
 export function relocationSections(elf: ElfFile): RelocationSection[] {
   const old = elf.sections.find(({ type }) => type === sectionType.rel);
-  if (old !== undefined) throw new RebootlessError("elf/unsupported", `section ${old.name} has relocations without addends`);
+  if (old !== undefined)
+    throw new RebootlessError("elf/unsupported", `section ${old.name} has relocations without addends`);
   return elf.sections
     .filter(({ type }) => type === sectionType.rela)
     .map((section) => ({

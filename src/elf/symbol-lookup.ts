@@ -36,7 +36,11 @@ const definingTypes: ReadonlySet<number> = new Set([
   symbolType.gnuIfunc,
 ]);
 
-const visibleBindings: ReadonlySet<number> = new Set([symbolBinding.global, symbolBinding.weak, symbolBinding.gnuUnique]);
+const visibleBindings: ReadonlySet<number> = new Set([
+  symbolBinding.global,
+  symbolBinding.weak,
+  symbolBinding.gnuUnique,
+]);
 
 /** The first object of the scope with a definition that matches; a weak one is as good as another (LD_DYNAMIC_WEAK unset). */
 export function resolveSymbol(scope: readonly DynamicObject[], reference: SymbolReference): Definition | undefined {

@@ -26,7 +26,8 @@ const two32 = 2 ** 32;
 
 /** Bytes of `Elf64_Sym`, a string table, and, for files of more than 65,279 sections, SHT_SYMTAB_SHNDX. */
 export function readSymbols(bytes: Uint8Array, strings: StringTable, extended?: Uint8Array): ElfSymbol[] {
-  if (bytes.length % symbolTable.sizeBytes !== 0) damaged(`a symbol table has ${bytes.length} bytes, no multiple of 24`);
+  if (bytes.length % symbolTable.sizeBytes !== 0)
+    damaged(`a symbol table has ${bytes.length} bytes, no multiple of 24`);
   const count = bytes.length / symbolTable.sizeBytes;
   return Array.from({ length: count }, (_, index) => readSymbol(bytes, strings, index, extended));
 }

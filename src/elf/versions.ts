@@ -54,10 +54,16 @@ export function readVersionDefinitions(bytes: Uint8Array, count: number, strings
   const budget = { left: maxEntries };
   return chain(bytes, count, budget, (at) => {
     const raw = readStruct(bytes, at, verdefTable);
-    const names = chain(bytes.subarray(at), raw.vd_cnt, budget, (offset) => {
-      const aux = readStruct(bytes, at + offset, verdauxTable);
-      return { value: strings.at(aux.vda_name), next: aux.vda_next };
-    }, raw.vd_aux);
+    const names = chain(
+      bytes.subarray(at),
+      raw.vd_cnt,
+      budget,
+      (offset) => {
+        const aux = readStruct(bytes, at + offset, verdauxTable);
+        return { value: strings.at(aux.vda_name), next: aux.vda_next };
+      },
+      raw.vd_aux,
+    );
     const [name = damaged(`version ${raw.vd_ndx} has no name`), ...parents] = names;
     const value = { index: raw.vd_ndx, name, hash: raw.vd_hash, base: (raw.vd_flags & versionBase) !== 0, parents };
     return { value, next: raw.vd_next };
@@ -70,12 +76,21 @@ export function readVersionNeeds(bytes: Uint8Array, count: number, strings: Stri
   return chain(bytes, count, budget, (at) => {
     const raw = readStruct(bytes, at, verneedTable);
     const file = strings.at(raw.vn_file);
-    const value = chain(bytes.subarray(at), raw.vn_cnt, budget, (offset) => {
-      const aux = readStruct(bytes, at + offset, vernauxTable);
-      const name = strings.at(aux.vna_name);
-      const index = aux.vna_other & versionIndexMask;
-      return { value: { index, name, hash: aux.vna_hash, file, weak: (aux.vna_flags & 2) !== 0 }, next: aux.vna_next };
-    }, raw.vn_aux);
+    const value = chain(
+      bytes.subarray(at),
+      raw.vn_cnt,
+      budget,
+      (offset) => {
+        const aux = readStruct(bytes, at + offset, vernauxTable);
+        const name = strings.at(aux.vna_name);
+        const index = aux.vna_other & versionIndexMask;
+        return {
+          value: { index, name, hash: aux.vna_hash, file, weak: (aux.vna_flags & 2) !== 0 },
+          next: aux.vna_next,
+        };
+      },
+      raw.vn_aux,
+    );
     return { value, next: raw.vn_next };
   }).flat();
 }
