@@ -35,9 +35,9 @@ export interface DynamicObject {
   readonly initArray: AddressRange | undefined;
   readonly finiArray: AddressRange | undefined;
   readonly strings: StringTable;
-  /** Elf64_Sym entries; where no hash table tells their number, all that is behind their start. */
+  /** Elf64_Sym entries, and what follows them: nothing in memory tells their number but the hash tables, which leave out undefined ones. */
   readonly symbolBytes: Uint8Array;
-  /** As the hash tables tell; 0 without one. */
+  /** So many symbols at least, as the hash tables tell; all that define something are among them. 0 without a table. */
   readonly symbolCount: number;
   readonly hashes: HashTables;
   readonly versions: Versions;
@@ -74,11 +74,10 @@ export function readDynamic(image: Image): DynamicObject | undefined {
     initArray: table.range("initArray", "initArraySize"),
     finiArray: table.range("finiArray", "finiArraySize"),
     strings,
-    symbolBytes:
-      table.bytes("symtab", symbolCount === 0 ? undefined : symbolCount * symbolTable.sizeBytes) ?? new Uint8Array(0),
+    symbolBytes: table.bytes("symtab", undefined) ?? new Uint8Array(0),
     symbolCount,
     hashes,
-    versions: readVersions(table, strings, symbolCount),
+    versions: readVersions(table, strings),
   };
 }
 
@@ -144,13 +143,13 @@ function readHashes(table: Entries): HashTables {
   };
 }
 
-function readVersions(table: Entries, strings: StringTable, symbolCount: number): Versions {
+function readVersions(table: Entries, strings: StringTable): Versions {
   const definitions = table.bytes("verdef", undefined);
   const needs = table.bytes("verneed", undefined);
   return versionsOf(
     definitions === undefined ? [] : readVersionDefinitions(definitions, table.value("verdefCount") ?? 0, strings),
     needs === undefined ? [] : readVersionNeeds(needs, table.value("verneedCount") ?? 0, strings),
-    table.bytes("versym", symbolCount * 2),
+    table.bytes("versym", undefined),
   );
 }
 

@@ -34,7 +34,7 @@ export interface Versions {
   readonly needs: readonly VersionNeed[];
   /** By index of a version: definitions other than the base, and needs. */
   readonly byIndex: ReadonlyMap<number, { readonly name: string; readonly hash: number }>;
-  /** One Elf64_Half a dynamic symbol, or undefined for an object without versions. */
+  /** One Elf64_Half a dynamic symbol, and what follows; undefined for an object without versions. */
   readonly symbolVersions: Uint8Array | undefined;
 }
 
