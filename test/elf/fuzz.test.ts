@@ -107,7 +107,9 @@ describe("any bytes", { timeout: 120_000 }, () => {
   });
 
   test("as a DWARF expression give a number or NaN", () => {
-    const registers = Float64Array.from({ length: 17 }, (_, index) => (index === 3 ? Number.NaN : 0x7fff_0000_0000 + index * 8));
+    const registers = Float64Array.from({ length: 17 }, (_, index) =>
+      index === 3 ? Number.NaN : 0x7fff_0000_0000 + index * 8,
+    );
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
         const value = evaluate(bytes, registers, { readWord: (address) => address + 1 }, 0x1000);

@@ -59,7 +59,11 @@ for (const hashStyle of ["gnu", "sysv"]) {
       let compared = 0;
       for (const [index, question] of questions.entries()) {
         const [name = "", version] = question.split(" ");
-        const found = resolveSymbol(scope, { name, newest: true, ...(version === undefined ? {} : { version, exactVersion: true }) });
+        const found = resolveSymbol(scope, {
+          name,
+          newest: true,
+          ...(version === undefined ? {} : { version, exactVersion: true }),
+        });
         const answer = answers[index];
         if (found === undefined) {
           assert.equal(answer, undefined, question);

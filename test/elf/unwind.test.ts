@@ -37,7 +37,9 @@ for (const [name, compiler, flags] of builds) {
     let space: UnwindSpace;
     before(async () => {
       if (!have(compiler) || !have("gdb")) return;
-      target = await StoppedProcess.start(workshop.compile(compiler, "stacks", ["stacks.c"], [...flags, "-pthread", "-w"]));
+      target = await StoppedProcess.start(
+        workshop.compile(compiler, "stacks", ["stacks.c"], [...flags, "-pthread", "-w"]),
+      );
       space = target.space();
     });
     after(async () => {

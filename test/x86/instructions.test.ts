@@ -24,8 +24,16 @@ function objdump(path: string): Printed[] {
     const found = /^ *([0-9a-f]+):\t(.*)$/.exec(line);
     if (found === null) return [];
     const [, address = "", text = ""] = found;
-    const target = /^(?:bnd |notrack )?(?:call|j[a-z]+|loop[a-z]*)(?:,p[nt])? +([0-9a-f]+) </.exec(text)?.[1] ?? /# ([0-9a-f]+)/.exec(text)?.[1];
-    return [{ address: Number.parseInt(address, 16), target: target === undefined ? undefined : Number.parseInt(target, 16), text }];
+    const target =
+      /^(?:bnd |notrack )?(?:call|j[a-z]+|loop[a-z]*)(?:,p[nt])? +([0-9a-f]+) </.exec(text)?.[1] ??
+      /# ([0-9a-f]+)/.exec(text)?.[1];
+    return [
+      {
+        address: Number.parseInt(address, 16),
+        target: target === undefined ? undefined : Number.parseInt(target, 16),
+        text,
+      },
+    ];
   });
 }
 
@@ -80,9 +88,18 @@ describe("instructions", () => {
     // 0: nop; 1: nop; 2: nop ×3; 5: jmp 1; 7: jmp 0; 9: jmp *%rax
     const code = Uint8Array.of(0x90, 0x90, 0x90, 0x90, 0x90, 0xeb, 0xfa, 0xeb, 0xf7, 0xff, 0xe0);
     const scan = scanJumps(code, 0x1000, { start: 0x1000, end: 0x1005 });
-    assert.deepEqual(scan.intoRange.map(({ address }) => address), [0x1005]);
-    assert.deepEqual(scan.toStart.map(({ address }) => address), [0x1007]);
-    assert.deepEqual(scan.indirectJumps.map(({ address }) => address), [0x1009]);
+    assert.deepEqual(
+      scan.intoRange.map(({ address }) => address),
+      [0x1005],
+    );
+    assert.deepEqual(
+      scan.toStart.map(({ address }) => address),
+      [0x1007],
+    );
+    assert.deepEqual(
+      scan.indirectJumps.map(({ address }) => address),
+      [0x1009],
+    );
     assert.equal(scan.complete, true);
     assert.equal(scanJumps(code.subarray(0, 10), 0x1000, { start: 0x1000, end: 0x1005 }).complete, false);
   });

@@ -4,17 +4,28 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { parseElf, sectionBytes } from "../../src/elf/elf-file.ts";
-import { staticSymbols } from "../../src/elf/symbols.ts";
 import { dynamicSymbols, readDynamic } from "../../src/elf/dynamic.ts";
+import { parseElf, sectionBytes } from "../../src/elf/elf-file.ts";
 import { fileImage } from "../../src/elf/image.ts";
+import { staticSymbols } from "../../src/elf/symbols.ts";
 import { decode } from "../../src/x86/instructions.ts";
-import { relocateInstructions, type RelocatedInstructions } from "../../src/x86/relocate.ts";
+import { type RelocatedInstructions, relocateInstructions } from "../../src/x86/relocate.ts";
 import { missing, Workshop } from "../elf/support/programs.ts";
 
 const copiesAt = 0x10000000;
 const slotBytes = 256;
-const names = ["reads_global", "writes_immediate", "branches", "loops", "calls", "recurs", "tail_calls", "divides", "jrcxz", "loop"];
+const names = [
+  "reads_global",
+  "writes_immediate",
+  "branches",
+  "loops",
+  "calls",
+  "recurs",
+  "tail_calls",
+  "divides",
+  "jrcxz",
+  "loop",
+];
 
 /** The copy with a jump back to the rest of the original. */
 function withJumpBack(moved: RelocatedInstructions, from: number, to: number): Uint8Array {
@@ -83,7 +94,10 @@ describe("moved instructions", () => {
       moved += 1;
     }
     assert.ok(moved > 1000, `${moved} moved`);
-    assert.deepEqual([...reasons.keys()].filter((reason) => reason !== "too-short" && reason !== "jump-into-the-middle"), []);
+    assert.deepEqual(
+      [...reasons.keys()].filter((reason) => reason !== "too-short" && reason !== "jump-into-the-middle"),
+      [],
+    );
   });
 
   test("that cannot be moved have a reason", () => {

@@ -2,13 +2,19 @@
 import { dynamicRelocations, dynamicSymbols, interpreter, readDynamic } from "../../../src/elf/dynamic.ts";
 import { FrameReader } from "../../../src/elf/eh-frame/frame-entries.ts";
 import { frameRows } from "../../../src/elf/eh-frame/frame-rows.ts";
-import { innermostFrame, unwindStep } from "../../../src/elf/eh-frame/unwind-step.ts";
 import { fileUnwindTable, imageUnwindTable } from "../../../src/elf/eh-frame/unwind-information.ts";
+import { innermostFrame, unwindStep } from "../../../src/elf/eh-frame/unwind-step.ts";
 import { UnwindSpace } from "../../../src/elf/eh-frame/unwind-table.ts";
 import { findSection, parseElf } from "../../../src/elf/elf-file.ts";
 import { fileImage, memoryImage } from "../../../src/elf/image.ts";
 import { buildId, controlFlowProtection, elfNotes } from "../../../src/elf/notes.ts";
-import { mergeEntries, relocationSections, sectionContent, sectionGroups, symbolsBySection } from "../../../src/elf/section-contents.ts";
+import {
+  mergeEntries,
+  relocationSections,
+  sectionContent,
+  sectionGroups,
+  symbolsBySection,
+} from "../../../src/elf/section-contents.ts";
 import { resolveSymbol } from "../../../src/elf/symbol-lookup.ts";
 import { sectionSymbols } from "../../../src/elf/symbols.ts";
 
@@ -17,13 +23,16 @@ type Step = (bytes: Uint8Array) => void;
 const steps: readonly Step[] = [
   (bytes) => {
     const elf = parseElf(bytes);
-    for (const section of elf.sections) if (section.type === 2 || section.type === 11) symbolsBySection(sectionSymbols(elf, section), elf.sections.length);
+    for (const section of elf.sections)
+      if (section.type === 2 || section.type === 11)
+        symbolsBySection(sectionSymbols(elf, section), elf.sections.length);
   },
   (bytes) => void relocationSections(parseElf(bytes)),
   (bytes) => void sectionGroups(parseElf(bytes)),
   (bytes) => {
     const elf = parseElf(bytes);
-    for (const section of elf.sections) if ((section.flags & 0x10) !== 0) mergeEntries(sectionContent(elf, section), section);
+    for (const section of elf.sections)
+      if ((section.flags & 0x10) !== 0) mergeEntries(sectionContent(elf, section), section);
   },
   (bytes) => {
     const notes = elfNotes(parseElf(bytes));
@@ -44,7 +53,8 @@ const steps: readonly Step[] = [
     const elf = parseElf(bytes);
     const section = findSection(elf, ".eh_frame");
     if (section === undefined) return;
-    for (const fde of new FrameReader({ bytes: sectionContent(elf, section), address: section.address }).fdes()) frameRows(fde);
+    for (const fde of new FrameReader({ bytes: sectionContent(elf, section), address: section.address }).fdes())
+      frameRows(fde);
   },
   (bytes) => {
     const elf = parseElf(bytes);
@@ -52,7 +62,9 @@ const steps: readonly Step[] = [
       if (table === undefined) continue;
       const space = new UnwindSpace([{ start: 0, end: 2 ** 40, bias: 0, table }]);
       for (let address = 0; address < 0x8000; address += 13) {
-        const frame = innermostFrame(Float64Array.from({ length: 17 }, (_, index) => (index === 16 ? address : 0x7000 + index)));
+        const frame = innermostFrame(
+          Float64Array.from({ length: 17 }, (_, index) => (index === 16 ? address : 0x7000 + index)),
+        );
         unwindStep(frame, { readWord: (place) => place * 7 }, space);
       }
     }

@@ -105,7 +105,8 @@ export class StoppedProcess {
   space(): UnwindSpace {
     const extents = new Map<string, { start: number; end: number }>();
     for (const line of readFileSync(`/proc/${this.pid}/maps`, "utf8").split("\n")) {
-      const [, from = "", to = "", path = ""] = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ +(\/.*|\[vdso\])$/.exec(line) ?? [];
+      const [, from = "", to = "", path = ""] =
+        /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ +(\/.*|\[vdso\])$/.exec(line) ?? [];
       if (path === "") continue;
       const known = extents.get(path);
       const end = Number.parseInt(to, 16);
