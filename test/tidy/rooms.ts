@@ -74,7 +74,7 @@ export const entryPoints: readonly RegExp[] = [
   /^src\/console\/main\.tsx$/,
   /^src\/engine\/node\/attach\/helper\.ts$/,
   // What an engine for native programs stands on: whole by itself, and entered by its tests and its bench.
-  /^src\/elf\/(symbol-lookup|section-contents|notes|eh-frame\/unwind-(step|information))\.ts$/,
+  /^src\/elf\/(symbol-lookup|section-contents|notes|write-elf|eh-frame\/unwind-(step|information))\.ts$/,
   /^src\/x86\/(relocate|jump-targets)\.ts$/,
 ];
 
