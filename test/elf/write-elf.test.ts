@@ -29,7 +29,14 @@ function frameBytes(): Uint8Array {
 const code = sectionFlag.alloc | sectionFlag.execute;
 const sections: readonly SectionDescription[] = [
   { name: ".text", type: sectionType.nobits, flags: code, address: textAt, content: { sizeBytes: 64 }, align: 16 },
-  { name: ".eh_frame", type: sectionType.progbits, flags: sectionFlag.alloc, address: frameAt, content: frameBytes(), align: 8 },
+  {
+    name: ".eh_frame",
+    type: sectionType.progbits,
+    flags: sectionFlag.alloc,
+    address: frameAt,
+    content: frameBytes(),
+    align: 8,
+  },
 ];
 
 const functions = { size: 32, type: symbolType.function, section: ".text" };
@@ -48,10 +55,18 @@ describe("an image for debuggers", () => {
 
   test("is read back as it was described, and is the same each time", () => {
     const elf = parseElf(bytes);
-    assert.deepEqual(elf.sections.map(({ name }) => name), ["", ".text", ".eh_frame", ".symtab", ".strtab", ".shstrtab"]);
+    assert.deepEqual(
+      elf.sections.map(({ name }) => name),
+      ["", ".text", ".eh_frame", ".symtab", ".strtab", ".shstrtab"],
+    );
     assert.equal(findSection(elf, ".text")?.address, textAt);
     const found = staticSymbols(elf).map(({ name, value, size, section }) => [name, value, size, section]);
-    assert.deepEqual(found, [["", 0, 0, 0], ["helper", textAt + 32, 32, 1], ["patched", textAt, 32, 1], ["flag", 77, 0, 0xfff1]]);
+    assert.deepEqual(found, [
+      ["", 0, 0, 0],
+      ["helper", textAt + 32, 32, 1],
+      ["patched", textAt, 32, 1],
+      ["flag", 77, 0, 0xfff1],
+    ]);
     const row = fileUnwindTable(elf)?.row(textAt + 4);
     assert.deepEqual([row?.cfaRegister, row?.cfaOffset], [7, 24]);
     assert.deepEqual(writeElf(sections, symbols), bytes);
@@ -72,6 +87,9 @@ describe("an image for debuggers", () => {
 
   test("refuses a symbol in a section that is not there", () => {
     const lost = { ...functions, name: "lost", address: 0, binding: symbolBinding.local, section: ".data" };
-    assert.throws(() => writeElf(sections, [lost]), (error) => error instanceof RebootlessError && error.code === "elf/damaged");
+    assert.throws(
+      () => writeElf(sections, [lost]),
+      (error) => error instanceof RebootlessError && error.code === "elf/damaged",
+    );
   });
 });
