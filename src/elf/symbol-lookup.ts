@@ -14,6 +14,8 @@ export interface SymbolReference {
   readonly name: string;
   /** As .gnu.version_r has it; without one, the base version counts, as for objects linked before there were versions. */
   readonly version?: string;
+  /** dlvsym's way: a definition without a version does not do for one that is asked for by version. */
+  readonly exactVersion?: boolean;
   /** For a call or TLS: an undefined symbol with a value (the executable's own PLT entry) is no definition then. */
   readonly forCall?: boolean;
   /** dlsym's way where there is no version: the default version counts. */
@@ -23,8 +25,8 @@ export interface SymbolReference {
 export interface Definition {
   readonly object: DynamicObject;
   readonly symbol: ElfSymbol;
-  /** Where it is at link time: nothing has been added for the place that the object was loaded at. */
-  readonly kind: "plain" | "ifunc" | "tls";
+  /** `plain` and `ifunc` values get the load bias of their object added, `absolute` ones and offsets into TLS do not. */
+  readonly kind: "plain" | "absolute" | "ifunc" | "tls";
 }
 
 const definingTypes: ReadonlySet<number> = new Set([
@@ -47,10 +49,15 @@ export function resolveSymbol(scope: readonly DynamicObject[], reference: Symbol
   for (const object of scope) {
     const symbol = lookUpSymbol(object, reference);
     if (symbol === undefined) continue;
-    const kind = symbol.type === symbolType.gnuIfunc ? "ifunc" : symbol.type === symbolType.tls ? "tls" : "plain";
-    return { object, symbol, kind };
+    return { object, symbol, kind: kindOf(symbol) };
   }
   return undefined;
+}
+
+function kindOf(symbol: ElfSymbol): Definition["kind"] {
+  if (symbol.type === symbolType.gnuIfunc) return "ifunc";
+  if (symbol.type === symbolType.tls) return "tls";
+  return symbol.section === sectionIndex.absolute ? "absolute" : "plain";
 }
 
 /** The definition in one object. Throws `elf/damaged` or `binary/string` if its tables lead nowhere. */
@@ -91,7 +98,7 @@ function matchVersion(object: DynamicObject, index: number, reference: SymbolRef
   }
   const own = object.versions.byIndex.get(versionIndex);
   if (own !== undefined && own.name === reference.version && own.hash === sysvHash(reference.version)) return "yes";
-  return own === undefined && !hidden ? "yes" : "no";
+  return own === undefined && !hidden && reference.exactVersion !== true ? "yes" : "no";
 }
 
 /** Symbols of hidden or internal visibility and local binding are nobody else's. */

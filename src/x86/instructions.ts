@@ -88,8 +88,10 @@ function plain(decoder: Decoder, raw: IcedInstruction, offset: number, address: 
   const constants = decoder.getConstantOffsets(raw);
   const displacement = { offset: constants.displacementOffset, sizeBytes: constants.displacementSize };
   const immediates: Field[] = [];
-  if (constants.hasImmediate) immediates.push({ offset: constants.immediateOffset, sizeBytes: constants.immediateSize });
-  if (constants.hasImmediate2) immediates.push({ offset: constants.immediateOffset2, sizeBytes: constants.immediateSize2 });
+  if (constants.hasImmediate)
+    immediates.push({ offset: constants.immediateOffset, sizeBytes: constants.immediateSize });
+  if (constants.hasImmediate2)
+    immediates.push({ offset: constants.immediateOffset2, sizeBytes: constants.immediateSize2 });
   constants.free();
   const relative = raw.opCount > 0 && relativeOperands.has(raw.op0Kind);
   // iced counts the distance of a branch as an immediate.
@@ -100,7 +102,9 @@ function plain(decoder: Decoder, raw: IcedInstruction, offset: number, address: 
     length: raw.length,
     flow: flows[raw.flowControl],
     branch: distance && { target: Number(raw.nearBranchTarget), field: distance },
-    ripRelative: raw.isIpRelMemoryOperand ? { address: Number(raw.ipRelMemoryAddress), field: displacement } : undefined,
+    ripRelative: raw.isIpRelMemoryOperand
+      ? { address: Number(raw.ipRelMemoryAddress), field: displacement }
+      : undefined,
     immediates,
     kind: kindOf(raw.mnemonic),
   };

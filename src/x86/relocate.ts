@@ -50,7 +50,12 @@ interface Form {
 const neverFallsThrough: ReadonlySet<Instruction["flow"]> = new Set(["jump", "indirect-jump", "return", "exception"]);
 
 /** Copies whole instructions that cover at least `minBytes`. Pure; the original bytes stay as they are. */
-export function relocateInstructions({ bytes, from, to, minBytes }: RelocationRequest): RelocatedInstructions | NotRelocated {
+export function relocateInstructions({
+  bytes,
+  from,
+  to,
+  minBytes,
+}: RelocationRequest): RelocatedInstructions | NotRelocated {
   const all = decode(bytes.subarray(0, minBytes + 15), from);
   const count = all.findIndex(({ offset, length }) => offset + length >= minBytes) + 1;
   if (count === 0) {
@@ -88,7 +93,11 @@ export function relocateInstructions({ bytes, from, to, minBytes }: RelocationRe
     ok: true,
     bytes: Uint8Array.from(copy),
     coveredBytes,
-    places: moved.map(({ offset }, index) => ({ from: offset, to: starts[index]!, sizeBytes: forms[index]!.bytes.length })),
+    places: moved.map(({ offset }, index) => ({
+      from: offset,
+      to: starts[index]!,
+      sizeBytes: forms[index]!.bytes.length,
+    })),
     calls: moved.some(({ flow }) => flow === "call" || flow === "indirect-call"),
     fallsThrough: !neverFallsThrough.has(moved.at(-1)?.flow ?? "next"),
   };

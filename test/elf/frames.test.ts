@@ -12,7 +12,25 @@ import { machineFiles } from "./support/files.ts";
 import { compileAll, missing, Workshop } from "./support/programs.ts";
 import { type FrameTable, frameTables } from "./support/readelf.ts";
 
-const names = ["rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "ra"];
+const names = [
+  "rax",
+  "rdx",
+  "rcx",
+  "rbx",
+  "rsi",
+  "rdi",
+  "rbp",
+  "rsp",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+  "ra",
+];
 
 function cell(row: FrameRow, register: number): string {
   const index = row.registers.indexOf(register);
@@ -37,7 +55,10 @@ function cell(row: FrameRow, register: number): string {
 }
 
 function cells(row: FrameRow, columns: readonly string[]): string[] {
-  const cfa = row.cfaExpression === undefined ? `${names[row.cfaRegister]}${row.cfaOffset < 0 ? "" : "+"}${row.cfaOffset}` : "exp";
+  const cfa =
+    row.cfaExpression === undefined
+      ? `${names[row.cfaRegister]}${row.cfaOffset < 0 ? "" : "+"}${row.cfaOffset}`
+      : "exp";
   return [cfa, ...columns.map((column) => cell(row, names.indexOf(column)))];
 }
 

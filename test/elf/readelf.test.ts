@@ -15,10 +15,23 @@ import { machineFiles } from "./support/files.ts";
 import { compileAll, missing, Workshop } from "./support/programs.ts";
 import { dynamicRows, readelf, relocationRows, sectionRows, segmentRows, symbolRows } from "./support/readelf.ts";
 
-const types: Record<number, string> = { 0: "NOTYPE", 1: "OBJECT", 2: "FUNC", 3: "SECTION", 4: "FILE", 5: "COMMON", 6: "TLS", 10: "IFUNC" };
+const types: Record<number, string> = {
+  0: "NOTYPE",
+  1: "OBJECT",
+  2: "FUNC",
+  3: "SECTION",
+  4: "FILE",
+  5: "COMMON",
+  6: "TLS",
+  10: "IFUNC",
+};
 const bindings: Record<number, string> = { 0: "LOCAL", 1: "GLOBAL", 2: "WEAK", 10: "UNIQUE" };
 const visibilities = ["DEFAULT", "INTERNAL", "HIDDEN", "PROTECTED"];
-const special = new Map<number, string>([[0, "UND"], [sectionIndex.absolute, "ABS"], [sectionIndex.common, "COM"]]);
+const special = new Map<number, string>([
+  [0, "UND"],
+  [sectionIndex.absolute, "ABS"],
+  [sectionIndex.common, "COM"],
+]);
 
 /** Like deepEqual, but the message has the first difference alone: tables have thousands of rows. */
 function sameRows(found: readonly unknown[], expected: readonly unknown[], what: string): void {
@@ -42,7 +55,11 @@ function checkHeaders(path: string, elf: ElfFile): void {
     section.align,
   ]);
   // The null section's line has an empty name and type.
-  sameRows(sections.slice(1), sectionRows(path).filter(([index]) => index !== 0), `sections of ${path}`);
+  sameRows(
+    sections.slice(1),
+    sectionRows(path).filter(([index]) => index !== 0),
+    `sections of ${path}`,
+  );
   const segments = elf.segments.map(({ offset, address, fileSize, memorySize, flags, align }) => [
     offset,
     address,
@@ -97,21 +114,35 @@ function checkSymbols(path: string, elf: ElfFile, object: DynamicObject | undefi
 function checkRelocations(path: string, elf: ElfFile, object: DynamicObject | undefined): number {
   const expected = relocationRows(path);
   const found = relocationSections(elf).flatMap(({ relocations }) =>
-    relocations.map(({ offset, type, symbol, addend }) => [offset, relocationTypes.get(type)?.name ?? "?", symbol, addend]),
+    relocations.map(({ offset, type, symbol, addend }) => [
+      offset,
+      relocationTypes.get(type)?.name ?? "?",
+      symbol,
+      addend,
+    ]),
   );
   sameRows(found, expected.rela, `relocations of ${path}`);
   if (object === undefined) return found.length;
   const { rela, plt, relative } = dynamicRelocations(object);
   sameRows(relative, expected.relative, `relative relocations of ${path}`);
   const named = [...rela, ...plt].map(({ offset, type }) => `${offset} ${relocationTypes.get(type)?.name}`);
-  sameRows(named, found.map(([offset, type]) => `${offset} ${type}`), `dynamic relocations of ${path}`);
+  sameRows(
+    named,
+    found.map(([offset, type]) => `${offset} ${type}`),
+    `dynamic relocations of ${path}`,
+  );
   return found.length;
 }
 
 function checkDynamic(path: string, object: DynamicObject | undefined): void {
   const rows = dynamicRows(path).filter(({ tag }) => tag !== 0);
-  sameRows(object?.entries.map(({ tag }) => tag) ?? [], rows.map(({ tag }) => tag), `dynamic tags of ${path}`);
-  const texts = (tag: number) => rows.filter((row) => row.tag === tag).map(({ text }) => /\[(.*)\]/.exec(text)?.[1] ?? text);
+  sameRows(
+    object?.entries.map(({ tag }) => tag) ?? [],
+    rows.map(({ tag }) => tag),
+    `dynamic tags of ${path}`,
+  );
+  const texts = (tag: number) =>
+    rows.filter((row) => row.tag === tag).map(({ text }) => /\[(.*)\]/.exec(text)?.[1] ?? text);
   const number = (tag: number) => texts(tag).map(Number)[0];
   assert.deepEqual(object?.needed ?? [], texts(dynamicTag.needed));
   assert.equal(object?.soname, texts(dynamicTag.soname)[0]);

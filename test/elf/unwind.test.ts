@@ -1,9 +1,15 @@
 /** Walks over the stacks of a real process give the return addresses that gdb gives. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
+import { dynamicRelocations, dynamicSymbols, readDynamic } from "../../src/elf/dynamic.ts";
 import { MemorySnapshot } from "../../src/elf/eh-frame/memory.ts";
 import { type Backtrace, backtrace, innermostFrame, register } from "../../src/elf/eh-frame/unwind-step.ts";
 import type { UnwindSpace } from "../../src/elf/eh-frame/unwind-table.ts";
+import { parseElf } from "../../src/elf/elf-file.ts";
+import { fileImage } from "../../src/elf/image.ts";
+import { buildId, imageNotes } from "../../src/elf/notes.ts";
+import { lookUpSymbol } from "../../src/elf/symbol-lookup.ts";
 import { have, missing, Workshop } from "./support/programs.ts";
 import { type SeenThread, StoppedProcess } from "./support/stopped-process.ts";
 
@@ -30,14 +36,17 @@ const builds: readonly (readonly [name: string, compiler: string, flags: readonl
   ["clang", "clang", ["-O2"]],
 ];
 
-for (const [name, compiler, flags] of builds) {
+// A second compiler is welcome, and its absence nothing to tell of.
+for (const [name, compiler, flags] of builds.filter(([, compiler]) => compiler === "gcc" || have(compiler))) {
   describe(`stacks of a program by ${name}`, { skip: missing(compiler, "gdb"), timeout: 120_000 }, () => {
     const workshop = new Workshop();
     let target: StoppedProcess;
     let space: UnwindSpace;
     before(async () => {
       if (!have(compiler) || !have("gdb")) return;
-      target = await StoppedProcess.start(workshop.compile(compiler, "stacks", ["stacks.c"], [...flags, "-pthread", "-w"]));
+      target = await StoppedProcess.start(
+        workshop.compile(compiler, "stacks", ["stacks.c"], [...flags, "-pthread", "-w"]),
+      );
       space = target.space();
     });
     after(async () => {
@@ -53,6 +62,21 @@ for (const [name, compiler, flags] of builds) {
         assert.equal(ended, "end", `thread ${seen.thread}`);
       }
     });
+
+    // A static program has no library.
+    const libraries = flags.includes("-static") ? [] : ["/usr/lib/x86_64-linux-gnu/libc.so.6"];
+    for (const library of libraries)
+      test("the dynamic section in memory leads to what that of the file does", () => {
+        const inFile = readDynamic(fileImage(parseElf(readFileSync(library))));
+        const inMemory = readDynamic(target.image(library));
+        assert.ok(inFile && inMemory);
+        assert.deepEqual(dynamicSymbols(inMemory), dynamicSymbols(inFile));
+        assert.deepEqual(inMemory.versions.byIndex, inFile.versions.byIndex);
+        assert.deepEqual(dynamicRelocations(inMemory), dynamicRelocations(inFile));
+        const reference = { name: "memcpy", version: "GLIBC_2.14" };
+        assert.deepEqual(lookUpSymbol(inMemory, reference), lookUpSymbol(inFile, reference));
+        assert.equal(buildId(imageNotes(inMemory.image)), buildId(imageNotes(inFile.image)));
+      });
 
     test("at each instruction of a call through the PLT", async () => {
       const places = new Set<number>();

@@ -15,6 +15,9 @@ interface Way {
  */
 export const rooms: Readonly<Record<string, readonly Way[]>> = {
   base: [],
+  binary: [{ to: "base" }],
+  elf: [{ to: "base" }, { to: "binary" }],
+  x86: [{ to: "base" }, { to: "binary" }],
   process: [{ to: "base" }],
   hotpatch: [{ to: "base" }],
   javascript: [{ to: "base" }],
@@ -70,6 +73,9 @@ export const entryPoints: readonly RegExp[] = [
   /^src\/engine\/node\/agent\/[^/]+\.cjs$/,
   /^src\/console\/main\.tsx$/,
   /^src\/engine\/node\/attach\/helper\.ts$/,
+  // What an engine for native programs stands on: whole by itself, and entered by its tests and its bench.
+  /^src\/elf\/(symbol-lookup|section-contents|notes|write-elf|eh-frame\/unwind-(step|information))\.ts$/,
+  /^src\/x86\/(relocate|jump-targets)\.ts$/,
 ];
 
 /** What the folders beside src/ may import. */

@@ -6,7 +6,12 @@ function isElf(path: string): boolean {
   const file = openSync(path, "r");
   try {
     const magic = Buffer.alloc(20);
-    return readSync(file, magic, 0, 20, 0) === 20 && magic.readUInt32BE(0) === 0x7f454c46 && magic[4] === 2 && magic[18] === 62;
+    return (
+      readSync(file, magic, 0, 20, 0) === 20 &&
+      magic.readUInt32BE(0) === 0x7f454c46 &&
+      magic[4] === 2 &&
+      magic[18] === 62
+    );
   } finally {
     closeSync(file);
   }

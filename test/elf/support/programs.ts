@@ -23,7 +23,10 @@ export class Workshop {
   compile(compiler: string, output: string, sources: readonly string[], flags: readonly string[]): string {
     const path = join(this.folder, output);
     const inputs = sources.map((source) => join(fixtures, source));
-    execFileSync(compiler, [...flags, "-o", path, ...inputs], { stdio: ["ignore", "ignore", "pipe"], timeout: 120_000 });
+    execFileSync(compiler, [...flags, "-o", path, ...inputs], {
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: 120_000,
+    });
     return path;
   }
 

@@ -23,7 +23,19 @@ export function sectionRows(path: string): (string | number)[][] {
     const found = pattern.exec(line);
     if (found === null) return [];
     const [, index = "", name = "", , address = "", offset = "", size = "", entry = "", , link, info, align] = found;
-    return [[Number(index), name.trim(), hex(address), hex(offset), hex(size), hex(entry), Number(link), Number(info), Number(align)]];
+    return [
+      [
+        Number(index),
+        name.trim(),
+        hex(address),
+        hex(offset),
+        hex(size),
+        hex(entry),
+        Number(link),
+        Number(info),
+        Number(align),
+      ],
+    ];
   });
 }
 
@@ -54,7 +66,16 @@ export function symbolRows(path: string): Map<string, (string | number)[][]> {
     const found = /^ *(\d+): ([0-9a-f]{16}) +(\S+) (\S+) +(\S+) +(\S+) +(?:\[.*\] )? *(\S+) ?(.*)$/.exec(line);
     if (found === null) continue;
     const [, index, value = "", size, type = "", binding = "", visibility = "", section = "", name = ""] = found;
-    rows.push([Number(index), hex(value), Number(size), type, binding, visibility, section, name.replace(/ \(\d+\)$/, "")]);
+    rows.push([
+      Number(index),
+      hex(value),
+      Number(size),
+      type,
+      binding,
+      visibility,
+      section,
+      name.replace(/ \(\d+\)$/, ""),
+    ]);
   }
   return tables;
 }

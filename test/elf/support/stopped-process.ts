@@ -8,7 +8,7 @@ import type { Memory } from "../../../src/elf/eh-frame/memory.ts";
 import { fileUnwindTable, imageUnwindTable } from "../../../src/elf/eh-frame/unwind-information.ts";
 import { type UnwindModule, UnwindSpace } from "../../../src/elf/eh-frame/unwind-table.ts";
 import { parseElf } from "../../../src/elf/elf-file.ts";
-import { memoryImage } from "../../../src/elf/image.ts";
+import { type Image, memoryImage } from "../../../src/elf/image.ts";
 
 export interface SeenThread {
   readonly thread: number;
@@ -105,7 +105,8 @@ export class StoppedProcess {
   space(): UnwindSpace {
     const extents = new Map<string, { start: number; end: number }>();
     for (const line of readFileSync(`/proc/${this.pid}/maps`, "utf8").split("\n")) {
-      const [, from = "", to = "", path = ""] = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ +(\/.*|\[vdso\])$/.exec(line) ?? [];
+      const [, from = "", to = "", path = ""] =
+        /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ +(\/.*|\[vdso\])$/.exec(line) ?? [];
       if (path === "") continue;
       const known = extents.get(path);
       const end = Number.parseInt(to, 16);
@@ -113,6 +114,17 @@ export class StoppedProcess {
     }
     const modules = [...extents].map(([path, extent]): UnwindModule => this.#module(path, extent));
     return new UnwindSpace(modules);
+  }
+
+  /** An object in memory, its extent taken from the maps. */
+  image(path: string): Image {
+    const lines = readFileSync(`/proc/${this.pid}/maps`, "utf8").split("\n");
+    const ranges = lines
+      .filter((line) => line.endsWith(path))
+      .map((line) => /^([0-9a-f]+)-([0-9a-f]+)/.exec(line) ?? []);
+    const start = Number.parseInt(ranges.at(0)?.[1] ?? "", 16);
+    const end = Number.parseInt(ranges.at(-1)?.[2] ?? "", 16);
+    return memoryImage(this.read(start, end - start), start);
   }
 
   #module(path: string, { start, end }: { start: number; end: number }): UnwindModule {
