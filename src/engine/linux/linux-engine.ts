@@ -38,7 +38,7 @@ const on = Buffer.from([1]);
 const off = Buffer.from([0]);
 
 export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
-  readonly runtime = "linux";
+  readonly runtime = "linux" as const;
   readonly #options: LinuxEngineOptions;
   readonly #digest: string;
 
@@ -147,8 +147,9 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
       });
     } catch (error) {
       // Entries that were written before something failed lead through gates to the old code, and have to go before the gates do.
+      // Should that fail as well, the old code runs, the record stays, and the next run takes it out; the first error is the one to tell.
       const record = readRecords(memory, memory.maps()).find(({ address }) => address === plan.flag - flagOffset);
-      if (record !== undefined) await this.#takeOut(memory, record, plan.gadgets);
+      if (record !== undefined) await this.#takeOut(memory, record, plan.gadgets).catch(() => undefined);
       throw error;
     }
   }

@@ -46,8 +46,10 @@ export function readRecords(memory: ProcessMemory, mappings: readonly Mapping[])
   return records;
 }
 
-/** A thread in the kernel that does not come out is passed over. */
-const patienceNs = 50_000_000n;
+/** A thread in the kernel that does not come out is passed over; a busy machine may take so long to run it. */
+const patienceNs = 1_000_000_000n;
+/** It is waited for all the same before the next one is tried, since it would stand still for ever when it comes out and nobody lets it go. */
+const lastPatienceNs = 10_000_000_000n;
 
 /**
  * Has one thread of the process make calls, one after the other; `after` may act while the thread still stands.
@@ -64,7 +66,10 @@ export function withRemoteThread<T>(
     const thread = new Tracee(tid, 0n);
     const errno = thread.seize();
     if (errno !== undefined) refuseSeize(pid, tid, errno);
-    if (!stopped(thread)) continue;
+    if (!stopped(thread, patienceNs)) {
+      if (stopped(thread, lastPatienceNs)) letGo(thread);
+      continue;
+    }
     let caller: RemoteCaller;
     try {
       caller = new RemoteCaller(thread, memory, gadgets, memory.maps());
@@ -83,9 +88,9 @@ export function withRemoteThread<T>(
   return refuse("target/no-thread", `No thread of process ${pid} can make a system call for us at the moment.`);
 }
 
-function stopped(thread: Tracee): boolean {
+function stopped(thread: Tracee, patience: bigint): boolean {
   thread.interrupt();
-  const deadline = process.hrtime.bigint() + patienceNs;
+  const deadline = process.hrtime.bigint() + patience;
   for (let looks = 0; thread.state === "running" && !thread.poll(); looks++) {
     if (process.hrtime.bigint() > deadline) return false;
     pauseBetweenLooks(looks);
