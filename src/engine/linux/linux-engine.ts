@@ -11,7 +11,7 @@ import { elfChangeOf } from "../../hotpatch/manifest.ts";
 import type { Engine, Outcome, PlanPolicy, ProcessReference, Verdict } from "../engine.ts";
 import { type LinuxPlan, planApply } from "./linux-plan.ts";
 import { type LinuxProbe, openProcess, probeProcess } from "./linux-probe.ts";
-import { mapArea, readRecords, unmapAreas, withRemoteThread } from "./patch-memory.ts";
+import { mapArea, mapCall, readRecords, unmapAreas, unmapCall, withRemoteThread } from "./patch-memory.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 import { flagOffset, type PatchRecord, type RecordedFunction } from "./record.ts";
 import { findGadgets, type Gadgets } from "./remote-call.ts";
@@ -181,7 +181,7 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
 
 /** Maps patch memory and fills it, while the process runs: nothing leads to it yet. */
 function prepare(memory: ProcessMemory, { areas, gadgets, record }: LinuxPlan): void {
-  withRemoteThread(memory, gadgets, (call) => {
+  withRemoteThread(memory, gadgets, [...areas.map(mapCall), ...areas.map(unmapCall)], (call) => {
     for (const [index, area] of areas.entries()) {
       mapArea(call, area);
       // From here on the next run can tell what was mapped, and take it out.

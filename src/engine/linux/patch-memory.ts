@@ -2,12 +2,13 @@
  * Patch memory: mapped and unmapped by a thread of the target, never writable and executable at once, named by the record at its beginning.
  */
 import { RebootlessError } from "../../base/errors.ts";
-import { refuse } from "../../base/refusal.ts";
+import { RefusalError, refuse } from "../../base/refusal.ts";
 import type { AreaKind } from "./link-object.ts";
 import type { Mapping } from "./memory-map.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 import { decodeRecord, type PatchRecord, recordHeaderBytes, recordLength, startsLikeRecord } from "./record.ts";
 import { type Gadgets, RemoteCaller, type SystemCall } from "./remote-call.ts";
+import { checkSeccomp } from "./seccomp.ts";
 import { pauseBetweenLooks } from "./system-calls.ts";
 import { refuseSeize, settle, threadIds } from "./thread-stop.ts";
 import { Tracee } from "./tracee.ts";
@@ -46,6 +47,9 @@ export function readRecords(memory: ProcessMemory, mappings: readonly Mapping[])
   return records;
 }
 
+/** What the signal frame ends in, should we not be there to give the registers back. */
+const signalReturnCall: SystemCall = { name: "rt_sigreturn", number: 15, arguments: [] };
+
 /** A thread in the kernel that does not come out is passed over; a busy machine may take so long to run it. */
 const patienceNs = 1_000_000_000n;
 /** It is waited for all the same before the next one is tried, since it would stand still for ever when it comes out and nobody lets it go. */
@@ -59,9 +63,11 @@ const lastPatienceNs = 10_000_000_000n;
 export function withRemoteThread<T>(
   memory: ProcessMemory,
   gadgets: Gadgets,
+  planned: readonly SystemCall[],
   action: (call: (systemCall: SystemCall) => number) => T,
 ): T {
   const { pid } = memory;
+  let last: RefusalError | undefined;
   for (const tid of threadIds(pid)) {
     const thread = new Tracee(tid, 0n);
     const errno = thread.seize();
@@ -72,10 +78,13 @@ export function withRemoteThread<T>(
     }
     let caller: RemoteCaller;
     try {
+      checkSeccomp(tid, [...planned, signalReturnCall]);
       caller = new RemoteCaller(thread, memory, gadgets, memory.maps());
-    } catch {
-      // Its stack or its mode does not allow it; another thread's may. The refusal below is for when none does.
+    } catch (error) {
       letGo(thread);
+      if (!(error instanceof RefusalError)) throw error;
+      // Its stack or its filter does not allow it; another thread's may. What the last one lacked is the answer when none does.
+      last = error;
       continue;
     }
     try {
@@ -85,6 +94,7 @@ export function withRemoteThread<T>(
       thread.detach();
     }
   }
+  if (last !== undefined) throw last;
   return refuse("target/no-thread", `No thread of process ${pid} can make a system call for us at the moment.`);
 }
 
@@ -116,7 +126,7 @@ export function mapArea(call: (systemCall: SystemCall) => number, area: Area): v
 
 /** The record's own area last, so that a death in between leaves it readable. */
 export function unmapAreas(memory: ProcessMemory, gadgets: Gadgets, areas: readonly Area[]): void {
-  withRemoteThread(memory, gadgets, (call) => {
+  withRemoteThread(memory, gadgets, areas.map(unmapCall), (call) => {
     for (const area of areas.toReversed()) call(unmapCall(area));
   });
 }
