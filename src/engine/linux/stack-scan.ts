@@ -57,6 +57,7 @@ export class StackScan {
     this.#highest = Math.max(...ranges.map(({ end }) => end));
     this.#mappings = mappings;
     this.#rows = rows;
+    this.#local.writeBigUInt64LE(addressOf(this.#buffer), 0);
     // The first look through a loop is the slowest; it must not be the one that a process waits for.
     const words = new Uint32Array(this.#buffer.buffer, this.#buffer.byteOffset, 32_768);
     for (let round = 0; round < 4; round++) this.#hit(words, words.length);
@@ -107,8 +108,10 @@ export class StackScan {
     const mapping = mappingAt(this.#mappings, aligned);
     if (mapping === undefined || mapping.end - aligned > maxStackBytes) return undefined;
     const sizeBytes = mapping.end - aligned;
-    if (sizeBytes > this.#buffer.length) this.#buffer = Buffer.alloc(sizeBytes);
-    this.#local.writeBigUInt64LE(addressOf(this.#buffer), 0);
+    if (sizeBytes > this.#buffer.length) {
+      this.#buffer = Buffer.alloc(sizeBytes);
+      this.#local.writeBigUInt64LE(addressOf(this.#buffer), 0);
+    }
     this.#local.writeUInt32LE(sizeBytes, 8);
     this.#remote.writeUInt32LE(aligned % two32, 0);
     this.#remote.writeUInt32LE(Math.floor(aligned / two32), 4);
