@@ -29,6 +29,8 @@ export interface ActiveFunction {
 const two32 = 2 ** 32;
 const maxStackBytes = 64 * 1024 * 1024;
 const vectorBytes = 16;
+/** Far below UIO_MAXIOV; so many stacks are read in one call. */
+const maxVectors = 256;
 
 export class StackScan {
   readonly #pid: number;
@@ -39,9 +41,9 @@ export class StackScan {
   readonly #rows: { row(address: number): FrameRow | undefined };
   /** Where handlers of signals return to: below such a word another stack may go on. */
   readonly #signalReturns: readonly number[];
-  #buffer = Buffer.alloc(256 * 1024);
+  #buffer = Buffer.alloc(2 * 1024 * 1024);
   readonly #local = Buffer.alloc(vectorBytes);
-  readonly #remote = Buffer.alloc(vectorBytes);
+  readonly #remote = Buffer.alloc(vectorBytes * maxVectors);
 
   constructor(
     pid: number,
@@ -63,15 +65,31 @@ export class StackScan {
     for (let round = 0; round < 4; round++) this.#hit(words, words.length);
   }
 
-  /** The thread's registers must have been read. Undefined when it is in none of the ranges. */
-  look(thread: Tracee): ActiveFunction | undefined {
-    const at = this.#rangeOf(thread.instructionPointer, false);
-    if (at !== undefined) return { tid: thread.tid, name: at.name, stack: this.#walk(thread).stack };
-    const stackBytes = this.#readStack(thread.stackPointer);
-    if (stackBytes === undefined) return { tid: thread.tid, name: "(a stack that is not known)", stack: [] };
-    const words = new Uint32Array(this.#buffer.buffer, this.#buffer.byteOffset, stackBytes >> 2);
-    const hit = this.#hit(words, words.length);
-    if (hit < 0) return undefined;
+  /** The first thread that is in one of the ranges, or may be; their registers must have been read. */
+  look(threads: readonly Tracee[]): ActiveFunction | undefined {
+    for (const thread of threads) {
+      const at = this.#rangeOf(thread.instructionPointer, false);
+      if (at !== undefined) return { tid: thread.tid, name: at.name, stack: this.#walk(thread).stack };
+    }
+    for (let first = 0; first < threads.length; ) {
+      const count = this.#gather(threads, first);
+      if (count === 0) return { tid: (threads[first] as Tracee).tid, name: "(a stack that is not known)", stack: [] };
+      let start = 0;
+      for (let index = 0; index < count; index++) {
+        const sizeBytes = this.#remote.readUInt32LE(index * vectorBytes + 8);
+        const words = new Uint32Array(this.#buffer.buffer, this.#buffer.byteOffset + start, sizeBytes >> 2);
+        const hit = this.#hit(words, words.length);
+        const active = hit < 0 ? undefined : this.#decide(threads[first + index] as Tracee, hit);
+        if (active !== undefined) return active;
+        start += sizeBytes;
+      }
+      first += count;
+    }
+    return undefined;
+  }
+
+  /** Whether a word that hit means anything. */
+  #decide(thread: Tracee, hit: number): ActiveFunction | undefined {
     const { ended, stack, active } = this.#walk(thread);
     if (active !== undefined) return { tid: thread.tid, name: active.name, stack };
     // A walk to the very end proves that the word is left over from before.
@@ -102,21 +120,30 @@ export class StackScan {
     return undefined;
   }
 
-  /** From the stack pointer to the end of its mapping; undefined when it points to no memory that was known before the stop. */
-  #readStack(stackPointer: number): number | undefined {
-    const aligned = stackPointer - (stackPointer % 8);
-    const mapping = mappingAt(this.#mappings, aligned);
-    if (mapping === undefined || mapping.end - aligned > maxStackBytes) return undefined;
-    const sizeBytes = mapping.end - aligned;
-    if (sizeBytes > this.#buffer.length) {
-      this.#buffer = Buffer.alloc(sizeBytes);
+  /** Reads the stacks of as many threads as fit, each from its stack pointer to the end of its mapping, in one call; answers how many, 0 when the next one points to no memory that was known before the stop. */
+  #gather(threads: readonly Tracee[], first: number): number {
+    const remote = this.#remote;
+    let total = 0;
+    let count = 0;
+    for (; count < maxVectors && first + count < threads.length; count++) {
+      const stackPointer = (threads[first + count] as Tracee).stackPointer;
+      const aligned = stackPointer - (stackPointer % 8);
+      const mapping = mappingAt(this.#mappings, aligned);
+      const sizeBytes = mapping === undefined ? maxStackBytes + 1 : mapping.end - aligned;
+      if (sizeBytes > maxStackBytes || (count > 0 && total + sizeBytes > this.#buffer.length)) break;
+      const at = count * vectorBytes;
+      remote.writeUInt32LE(aligned % two32, at);
+      remote.writeUInt32LE(Math.floor(aligned / two32), at + 4);
+      remote.writeUInt32LE(sizeBytes, at + 8);
+      total += sizeBytes;
+    }
+    if (count === 0) return 0;
+    if (total > this.#buffer.length) {
+      this.#buffer = Buffer.alloc(total);
       this.#local.writeBigUInt64LE(addressOf(this.#buffer), 0);
     }
-    this.#local.writeUInt32LE(sizeBytes, 8);
-    this.#remote.writeUInt32LE(aligned % two32, 0);
-    this.#remote.writeUInt32LE(Math.floor(aligned / two32), 4);
-    this.#remote.writeUInt32LE(sizeBytes, 8);
-    return readVectors(this.#pid, this.#local, 1, this.#remote, 1) === sizeBytes ? sizeBytes : undefined;
+    this.#local.writeUInt32LE(total, 8);
+    return readVectors(this.#pid, this.#local, 1, remote, count) === total ? count : 0;
   }
 
   #walk({ registers }: Tracee): { readonly ended: boolean; readonly stack: number[]; readonly active?: GuardedRange } {

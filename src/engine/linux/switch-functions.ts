@@ -60,7 +60,7 @@ function tryOnce({ memory, guarded, signalReturns, act }: SwitchRequest, rows: U
   let active: ActiveFunction | undefined;
   try {
     if (stop.stopAll()) {
-      for (const thread of stop.threads) active ??= scan.look(thread);
+      active = scan.look(stop.threads);
       if (active === undefined) act();
     } else {
       const stuck = stop.threads.find(({ state }) => state === "running");
