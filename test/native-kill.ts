@@ -26,7 +26,7 @@ for (const action of ["apply", "revert"] as const) {
     assert.ok(calls !== undefined);
     let killed = 0;
     let late = 0;
-    // The number of looks at threads that have not stopped varies, so it goes on until kills come too late.
+    // The number of calls varies with the tries that it takes, so it goes on until kills come too late.
     for (let at = 1; late < enough; at += every) {
       if (await killOnce(target, built, file, action, at)) killed++;
       else late++;

@@ -17,7 +17,12 @@ int main() { char l[100]; puts("ready"); fflush(stdout); while (fgets(l, 100, st
 test("a native hotpatch goes in by apply, is proven by verify, listed by ps and taken out by revert", async (context) => {
   const folder = temporaryFolder(context);
   const binary = compile(folder, "answering", program);
-  const hotpatch = buildNativeHotpatch({ folder, binary, functions: ["answer"], source: "int answer(int x) { return x + 2; }" });
+  const hotpatch = buildNativeHotpatch({
+    folder,
+    binary,
+    functions: ["answer"],
+    source: "int answer(int x) { return x + 2; }",
+  });
   const file = join(folder, "answering.hotpatch");
   writeFileSync(file, encodeHotpatch(hotpatch, []));
   const target = await Target.start(context, binary);
@@ -36,7 +41,10 @@ test("a native hotpatch goes in by apply, is proven by verify, listed by ps and 
   assert.equal(verified.code, 0, verified.stderr);
   const listed = await command("ps", "--json");
   const native = listed.data?.native as unknown as { pid: number; hotpatches: { id: string }[] }[];
-  assert.deepEqual(native.find((found) => found.pid === target.pid)?.hotpatches.map(({ id }) => id), ["elf-test"]);
+  assert.deepEqual(
+    native.find((found) => found.pid === target.pid)?.hotpatches.map(({ id }) => id),
+    ["elf-test"],
+  );
   assert.equal((await command("revert", file, ...pid)).code, 0);
   assert.equal(await target.ask("old"), "2");
   assert.equal((await command("verify", file, ...pid)).code, 1);
