@@ -10,7 +10,7 @@ import { decodeRecord, type PatchRecord, recordHeaderBytes, recordLength, starts
 import { type Gadgets, RemoteCaller, type SystemCall } from "./remote-call.ts";
 import { checkSeccomp } from "./seccomp.ts";
 import { pauseBetweenLooks } from "./system-calls.ts";
-import { refuseSeize, settle, threadIds } from "./thread-stop.ts";
+import { caughtSignals, refuseSeize, settle, threadIds } from "./thread-stop.ts";
 import { Tracee } from "./tracee.ts";
 
 /** PROT_READ 1, PROT_WRITE 2, PROT_EXEC 4. */
@@ -68,8 +68,9 @@ export function withRemoteThread<T>(
 ): T {
   const { pid } = memory;
   let last: RefusalError | undefined;
+  const caught = caughtSignals(pid);
   for (const tid of threadIds(pid)) {
-    const thread = new Tracee(tid, 0n);
+    const thread = new Tracee(tid, caught);
     const errno = thread.seize();
     if (errno !== undefined) refuseSeize(pid, tid, errno);
     if (!stopped(thread, patienceNs)) {

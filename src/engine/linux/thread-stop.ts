@@ -18,6 +18,11 @@ const patienceNs = 100_000_000n;
 /** Threads that did not stop are waited for once more before they are left to the kernel, which lets them go when this program ends. */
 const lastPatienceNs = 3_000_000_000n;
 
+/** Signals that the process has handlers for, bit n-1 for signal n; all of them when it does not tell. */
+export function caughtSignals(pid: number): bigint {
+  return parseStatus(readProcText(`/proc/${pid}/status`, 65_536) ?? "")?.signalsCaught ?? (1n << 64n) - 1n;
+}
+
 export function threadIds(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).map(Number);
@@ -36,7 +41,7 @@ export class ThreadStop {
 
   private constructor(pid: number) {
     this.#pid = pid;
-    this.#caught = parseStatus(readProcText(`/proc/${pid}/status`, 65_536) ?? "")?.signalsCaught ?? 0n;
+    this.#caught = caughtSignals(pid);
   }
 
   /**
@@ -83,7 +88,8 @@ export class ThreadStop {
   release(): void {
     for (const thread of this.#threads.values()) {
       if (thread.state !== "stopped") continue;
-      settle(thread);
+      // Where a thread did not stop in time, those that did have not been read yet.
+      if (thread.hasRegisters || thread.readRegisters()) settle(thread);
       thread.detach();
     }
     this.#abandon();

@@ -44,6 +44,8 @@ export class Tracee {
   inGroupStop = false;
   /** The last stop was one of PTRACE_INTERRUPT, in which the kernel is ready to restart a system call. */
   inEventStop = false;
+  /** Whether `registers` are those of the present stop. */
+  hasRegisters = false;
   readonly #general = new IoVector(registersBytes);
   readonly #caughtSignals: bigint;
 
@@ -91,6 +93,7 @@ export class Tracee {
         return true;
       }
       this.state = "stopped";
+      this.hasRegisters = false;
       this.inEventStop = status >> 16 === eventStop;
       const signal = (status >> 8) & 0xff;
       const event = status >> 16;
@@ -142,6 +145,7 @@ export class Tracee {
   readRegisters(): boolean {
     const ok = ptraceBuffer(ptraceRequest.getRegisterSet, this.tid, registerSet.general, this.#general.prepared()) >= 0;
     if (!ok) this.state = "gone";
+    this.hasRegisters = ok;
     return ok;
   }
 
