@@ -57,6 +57,9 @@ export const errorCodes = {
   "failure/agent-lost": "failure",
   "failure/agent-error": "failure",
   "failure/rehearsal": "failure",
+  "failure/system-call": "failure",
+  "failure/remote-call": "failure",
+  "failure/target-memory": "failure",
   "bug/invariant": "bug",
 } as const satisfies Record<string, ErrorKind>;
 

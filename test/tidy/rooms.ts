@@ -21,7 +21,15 @@ export const rooms: Readonly<Record<string, readonly Way[]>> = {
   process: [{ to: "base" }],
   hotpatch: [{ to: "base" }],
   javascript: [{ to: "base" }],
-  engine: [{ to: "base" }, { to: "hotpatch" }, { to: "process" }],
+  engine: [
+    { to: "base" },
+    { to: "hotpatch" },
+    { to: "process" },
+    // Only the engine for native programs knows machine code.
+    { to: "elf", only: /^src\/engine\/linux\// },
+    { to: "x86", only: /^src\/engine\/linux\// },
+    { to: "binary", only: /^src\/engine\/linux\// },
+  ],
   build: [
     { to: "base" },
     { to: "hotpatch" },
@@ -75,9 +83,8 @@ export const entryPoints: readonly RegExp[] = [
   /^src\/engine\/node\/agent\/[^/]+\.cjs$/,
   /^src\/console\/main\.tsx$/,
   /^src\/engine\/node\/attach\/helper\.ts$/,
-  // What an engine for native programs stands on: whole by itself, and entered by its tests and its bench.
-  /^src\/elf\/(symbol-lookup|section-contents|notes|write-elf|eh-frame\/unwind-(step|information))\.ts$/,
-  /^src\/x86\/(relocate|jump-targets)\.ts$/,
+  // Whole by itself, and entered by its tests.
+  /^src\/elf\/write-elf\.ts$/,
 ];
 
 /** What the folders beside src/ may import. */

@@ -4,13 +4,16 @@
 import { RebootlessError } from "../../base/errors.ts";
 import type { Refusal } from "../../base/refusal.ts";
 import type { Finding, Outcome, Verdict } from "../../engine/engine.ts";
-import { NodeEngine, type NodeOutcome, type NodePlan } from "../../engine/node/node-engine.ts";
+import { engineFor } from "../../engine/engines.ts";
+import type { LinuxEngine, LinuxOutcome } from "../../engine/linux/linux-engine.ts";
+import type { LinuxPlan } from "../../engine/linux/linux-plan.ts";
+import type { NodeEngine, NodeOutcome, NodePlan, NodeRevertOutcome } from "../../engine/node/node-engine.ts";
 import type { Failure } from "../../engine/sweep.ts";
 import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
 import type { CommandInput, CommandIo, CommandOption, CommandResult, CommandSpec } from "../command.ts";
 import { trustDirectoryOption } from "./key.ts";
 import { openHotpatchFile } from "./open-file.ts";
-import { eachTarget, findTargets, type Swept, targetOptions } from "./targets.ts";
+import { checkTargetOptions, eachTarget, findTargets, type Swept, targetOptions } from "./targets.ts";
 
 const fileArgument = { name: "<file>", description: "the hotpatch" };
 const openOptions: readonly CommandOption[] = [
@@ -30,13 +33,13 @@ export const applyCommand: CommandSpec = {
   name: "apply",
   summary: "put a hotpatch into running processes",
   description:
-    "Changes the code in the memory of running Node.js processes; nothing on disk is touched, no connection is dropped.\nAll files of the hotpatch take effect in one turn of the event loop, or none does.",
+    "Changes the code in the memory of running processes, Node.js or native; nothing on disk is touched, no connection is dropped.\nAll that the hotpatch changes takes effect at one instant, or nothing does.",
   arguments: [fileArgument],
   options: [
     ...targetOptions,
     {
       flags: "--max-pause <ms>",
-      description: "refuse when the event loop would stand still longer than this",
+      description: "refuse when the process would stand still longer than this",
       default: "250",
     },
     { flags: "--dry-run", description: "show the plan and change nothing" },
@@ -78,12 +81,13 @@ export const revertCommand: CommandSpec = {
 
 interface Prepared {
   readonly opened: OpenedHotpatch;
-  readonly engine: NodeEngine;
+  readonly engine: NodeEngine | LinuxEngine;
   readonly maxPauseMs: number;
 }
 
 async function prepare(input: CommandInput, io: CommandIo): Promise<Prepared> {
   const { options } = input;
+  checkTargetOptions(input);
   const maxPauseMs = positive(options.maxPause ?? "250", "--max-pause");
   const waitMs = positive(options.wait ?? "10", "--wait") * 1000;
   const opened = await openHotpatchFile(
@@ -92,7 +96,8 @@ async function prepare(input: CommandInput, io: CommandIo): Promise<Prepared> {
     io,
   );
   const rehearse = options.rehearsal !== false && options.noRehearsal !== true;
-  const engine = new NodeEngine({ maxPauseMs, waitMs, rehearse, progress: io.progress }, opened.digest);
+  const { manifest } = opened.hotpatch;
+  const engine = engineFor(manifest, { maxPauseMs, waitMs, rehearse, progress: io.progress }, opened.digest);
   return { opened, engine, maxPauseMs };
 }
 
@@ -103,24 +108,32 @@ function positive(value: unknown, option: string): number {
 }
 
 async function apply(input: CommandInput, io: CommandIo): Promise<CommandResult> {
-  const targets = findTargets(input);
   const { opened, engine, maxPauseMs } = await prepare(input, io);
+  const targets = findTargets(input, engine.runtime);
   const { hotpatch } = opened;
   const isDryRun = input.options.dryRun === true;
   const swept = await eachTarget(targets, async (target) => {
     io.progress(`Looking into process ${target.pid}`);
+    const say = ({ predictedPauseMs }: { predictedPauseMs: number }) =>
+      io.progress(`Applying to process ${target.pid} (predicted pause: ${milliseconds(predictedPauseMs)})`);
+    if (engine.runtime === "linux") {
+      const plan = engine.plan(await engine.probe(target, hotpatch), hotpatch, { maxPauseMs });
+      if (isDryRun) return plan;
+      say(plan);
+      return await engine.apply(plan, hotpatch);
+    }
     const plan = engine.plan(await engine.probe(target, hotpatch), hotpatch, { maxPauseMs });
     if (isDryRun) return plan;
-    io.progress(`Applying to process ${target.pid} (predicted pause: ${plan.predictedPauseMs.toFixed(0)} ms)`);
+    say(plan);
     return await engine.apply(plan, hotpatch);
   });
-  if (isDryRun) return finish(swept, plansResult(opened, swept.results as readonly NodePlan[]));
-  return finish(swept, outcomesResult(opened, swept.results as readonly NodeOutcome[]));
+  if (isDryRun) return finish(swept, plansResult(opened, swept.results as readonly (NodePlan | LinuxPlan)[]));
+  return finish(swept, outcomesResult(opened, swept.results as readonly (NodeOutcome | LinuxOutcome)[]));
 }
 
 async function verify(input: CommandInput, io: CommandIo): Promise<CommandResult> {
-  const targets = findTargets(input);
   const { opened, engine } = await prepare(input, io);
+  const targets = findTargets(input, engine.runtime);
   const swept = await eachTarget(targets, (target) => engine.verify(target, opened.hotpatch));
   const verdicts = targets.isSweep ? swept.results.filter(({ state }) => state !== "absent") : swept.results;
   const text = verdicts.map(describeVerdict).join("\n") || "No process has it.";
@@ -129,17 +142,17 @@ async function verify(input: CommandInput, io: CommandIo): Promise<CommandResult
 }
 
 async function revert(input: CommandInput, io: CommandIo): Promise<CommandResult> {
-  const targets = findTargets(input);
   const { opened, engine } = await prepare(input, io);
-  const swept = await eachTarget(targets, (target) => {
+  const targets = findTargets(input, engine.runtime);
+  const swept = await eachTarget(targets, async (target): Promise<NodeRevertOutcome | LinuxOutcome> => {
     io.progress(`Taking it out of process ${target.pid}`);
-    return engine.revert(target, opened.hotpatch);
+    return await engine.revert(target, opened.hotpatch);
   });
   const { results } = swept;
-  const lines = results.map(
-    ({ pid, pauseMs }) => `${pid}: reverted; the event loop stood still for ${milliseconds(pauseMs)}`,
-  );
-  for (const { pid, keptFixed } of results) if (keptFixed.length > 0) io.warn(keptWarning(pid, keptFixed));
+  const what = engine.runtime === "linux" ? "it" : "the event loop";
+  const lines = results.map(({ pid, pauseMs }) => `${pid}: reverted; ${what} stood still for ${milliseconds(pauseMs)}`);
+  for (const outcome of results)
+    if ("keptFixed" in outcome && outcome.keptFixed.length > 0) io.warn(keptWarning(outcome.pid, outcome.keptFixed));
   return finish(swept, { data: { hotpatch: nameOf(opened), outcomes: results }, text: lines.join("\n") });
 }
 
@@ -171,11 +184,11 @@ function nameOf({ hotpatch, digest }: OpenedHotpatch): { id: string; digest: str
   return { id: hotpatch.manifest.id, digest };
 }
 
-function plansResult(opened: OpenedHotpatch, plans: readonly NodePlan[]): CommandResult {
-  const data = plans.map(({ target, ...plan }) => ({ ...plan, pid: target.pid }));
+function plansResult(opened: OpenedHotpatch, plans: readonly (NodePlan | LinuxPlan)[]): CommandResult {
+  const data = plans.map((plan) => ("areas" in plan ? nativePlanData(plan) : nodePlanData(plan)));
   const lines = plans.flatMap((plan) => [
     `${plan.process.pid}: ${plan.process.description}`,
-    `  Node.js ${plan.node}, heap ${Math.round(plan.heapUsedBytes / 1e6)} MB, predicted pause ${milliseconds(plan.predictedPauseMs)}`,
+    `  ${"areas" in plan ? count(plan.threads, "thread") : `Node.js ${plan.node}, heap ${Math.round(plan.heapUsedBytes / 1e6)} MB`}, predicted pause ${milliseconds(plan.predictedPauseMs)}`,
     ...plan.steps.map((step) => `  ${step}`),
   ]);
   return {
@@ -184,11 +197,30 @@ function plansResult(opened: OpenedHotpatch, plans: readonly NodePlan[]): Comman
   };
 }
 
-function outcomesResult(opened: OpenedHotpatch, outcomes: readonly NodeOutcome[]): CommandResult {
-  const lines = outcomes.flatMap((outcome) => [
-    describeOutcome(outcome),
-    ...outcome.findings.slice(0, 20).map(describeFinding),
-  ]);
+function nodePlanData({ target, ...plan }: NodePlan): object {
+  return { ...plan, pid: target.pid };
+}
+
+/** Without the bytes of patch memory; those are in the process once it is applied. */
+function nativePlanData({ target, gadgets: _gadgets, record: _record, leftovers, areas, ...plan }: LinuxPlan): object {
+  return {
+    ...plan,
+    pid: target.pid,
+    areas: areas.map(({ kind, address, sizeBytes }) => ({ kind, address, sizeBytes })),
+    leftovers: leftovers.length,
+  };
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}
+
+function outcomesResult(opened: OpenedHotpatch, outcomes: readonly (NodeOutcome | LinuxOutcome)[]): CommandResult {
+  const lines = outcomes.flatMap((outcome) =>
+    "findings" in outcome
+      ? [describeOutcome(outcome), ...outcome.findings.slice(0, 20).map(describeFinding)]
+      : [describeNativeOutcome(outcome)],
+  );
   return { data: { hotpatch: nameOf(opened), outcomes }, text: lines.join("\n") };
 }
 
@@ -197,6 +229,12 @@ function describeOutcome({ pid, state, pauseMs, predictedPauseMs, windowMs, copi
   const port = windowMs > 0 ? `; the debugging port was open for ${milliseconds(windowMs)}` : "";
   const count = `${copies.length} loaded file${copies.length === 1 ? "" : "s"}`;
   return `${pid}: applied to ${count}; the event loop stood still for ${milliseconds(pauseMs)} (predicted: ${milliseconds(predictedPauseMs)})${port}`;
+}
+
+function describeNativeOutcome({ pid, state, pauseMs, threads, functions, tries }: LinuxOutcome): string {
+  if (state === "unchanged") return `${pid}: the hotpatch is in place already`;
+  const again = tries > 1 ? ` at the ${tries}th try, since a thread was inside one of them` : "";
+  return `${pid}: applied to ${count(functions, "function")}${again}; ${count(threads, "thread")} stood still for ${milliseconds(pauseMs)}`;
 }
 
 function describeVerdict({ pid, state, findings }: Verdict): string {
@@ -213,5 +251,5 @@ function describeFinding({ subject, state, evidence }: Finding): string {
 }
 
 function milliseconds(value: number): string {
-  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
+  return `${value < 1 ? value.toFixed(2) : value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
 }

@@ -3,6 +3,8 @@
  *
  * A process is only read, through /proc; one that carries our agent already is asked for more. None is signalled.
  */
+
+import { type PatchedProcess, patchedProcesses } from "../../engine/linux/native-processes.ts";
 import { describeProcess, type ListedProcess } from "../../engine/process-inventory.ts";
 import { mayTouch } from "../../engine/sweep.ts";
 import type { Manifest } from "../../hotpatch/manifest.ts";
@@ -41,7 +43,9 @@ export const psCommand: CommandSpec = {
     }
     const answered =
       wanted === undefined ? processes : processes.map((found) => ({ ...found, couldTake: couldTake(found, wanted) }));
-    return { data: { processes: answered }, text: table(answered, input.options.packages === true) };
+    const native = patchedProcesses();
+    const text = [table(answered, input.options.packages === true), ...nativeTable(native)].join("\n");
+    return { data: { processes: answered, native }, text };
   },
 };
 
@@ -57,6 +61,18 @@ async function manifestOf(input: CommandInput, io: CommandIo): Promise<Manifest 
 function couldTake({ reachable, hotpatches, packages }: ListedProcess, { id, target }: Manifest): boolean {
   if (reachable === "no" || hotpatches.some((applied) => applied.id === id) || target.kind !== "npm") return false;
   return packages.some(({ name, version }) => name === target.name && version === target.version);
+}
+
+/** Native programs are legion, so only those that carry a hotpatch are listed. */
+function nativeTable(processes: readonly PatchedProcess[]): string[] {
+  if (processes.length === 0) return [];
+  const rows = processes.flatMap(({ pid, command, hotpatches }) =>
+    hotpatches.map(
+      ({ id, since, state }) =>
+        `${String(pid).padStart(8)}  ${state.padEnd(11)}  ${new Date(since).toISOString()}  ${id.padEnd(30)}  ${command}`,
+    ),
+  );
+  return ["", "Native programs with a hotpatch:", ...rows];
 }
 
 function table(processes: readonly Listed[], withPackages: boolean): string {

@@ -4,13 +4,17 @@
 import { RebootlessError } from "../../base/errors.ts";
 import { type Refusal, RefusalError } from "../../base/refusal.ts";
 import type { ProcessReference } from "../../engine/engine.ts";
+import { nativeProcesses } from "../../engine/linux/native-processes.ts";
 import { type Failure, isUnconcerned, nodeProcesses, treatEach } from "../../engine/sweep.ts";
 import { readProcess } from "../../process/process.ts";
 import type { CommandInput, CommandOption } from "../command.ts";
 
 export const targetOptions: readonly CommandOption[] = [
   { flags: "--pid <number>", description: "the process; may be given more than once", repeatable: true },
-  { flags: "--all", description: "every Node.js process of this user (of every user, as root) that has the package" },
+  {
+    flags: "--all",
+    description: "every process of this user (of every user, as root) that has what the hotpatch changes",
+  },
 ];
 
 export interface Targets {
@@ -19,8 +23,8 @@ export interface Targets {
   readonly isSweep: boolean;
 }
 
-/** Throws `usage/arguments` or `input/process-missing`. */
-export function findTargets(input: CommandInput): Targets {
+/** Throws `usage/arguments`. */
+export function checkTargetOptions(input: CommandInput): void {
   const given = input.options.pid as readonly string[] | undefined;
   const isSweep = input.options.all === true;
   if (isSweep === (given !== undefined && given.length > 0)) {
@@ -29,7 +33,15 @@ export function findTargets(input: CommandInput): Targets {
       "Say which processes: either --pid N (more than once if need be) or --all.",
     );
   }
-  if (isSweep) return { processes: nodeProcesses(), isSweep };
+  for (const text of given ?? []) findProcess(text);
+}
+
+/** Throws `usage/arguments` or `input/process-missing`. `runtime`: the engine's, which decides what --all means. */
+export function findTargets(input: CommandInput, runtime: "node" | "linux"): Targets {
+  checkTargetOptions(input);
+  const given = input.options.pid as readonly string[] | undefined;
+  const isSweep = input.options.all === true;
+  if (isSweep) return { processes: runtime === "linux" ? nativeProcesses() : nodeProcesses(), isSweep };
   return { processes: (given ?? []).map(findProcess), isSweep };
 }
 
@@ -68,7 +80,7 @@ export async function eachTarget<T>(
   if (results.length === 0) {
     throw new RefusalError({
       code: "target/package-absent",
-      message: "No Node.js process that this user may touch has loaded what the hotpatch changes.",
+      message: "No process that this user may touch has loaded what the hotpatch changes.",
     });
   }
   return { results, refused, failed: failures.map(({ failure }) => failure) };

@@ -100,7 +100,7 @@ const ballastMb = 24;
 const collectMsPerMb = 3;
 
 export class NodeEngine implements Engine<NodeProbe, NodePlan> {
-  readonly runtime = "node";
+  readonly runtime = "node" as const;
   readonly #options: NodeEngineOptions;
   readonly #digest: string;
 

@@ -1,0 +1,111 @@
+/**
+ * Gates: the code between a redirected entry and the old or the new function.
+ *
+ * `cmpb $0, flag; jne new; the old entry's instructions; jmp behind them`: while the flag is 0, going through a gate is the same as not going through it.
+ * No register is changed, so that it holds for callers that know which registers the old function spares. Pure.
+ */
+import { refuse } from "../../base/refusal.ts";
+import { decode, paddingBytes, startsWithEndbr64 } from "../../x86/instructions.ts";
+import { scanJumps } from "../../x86/jump-targets.ts";
+import { relocateInstructions } from "../../x86/relocate.ts";
+
+/** `jmp rel32`. */
+export const jumpBytes = 5;
+const endbr64Bytes = 4;
+/** The longest: a far flag, and a few instructions that grew when they were moved. */
+export const gateRoomBytes = 96;
+
+export interface GateInput {
+  readonly name: string;
+  /** The old function's own bytes, and what follows it up to the next one. */
+  readonly bytes: Buffer;
+  readonly sizeBytes: number;
+  readonly address: number;
+  readonly gate: number;
+  readonly flag: number;
+  /** A word of patch memory near the gate that holds the flag's address. */
+  readonly flagPointer: number;
+  readonly replacement: number;
+}
+
+export interface Gate {
+  readonly code: Buffer;
+  readonly entry: number;
+  readonly original: Buffer;
+  readonly jump: Buffer;
+}
+
+/** Refuses with `target/entry-too-short`. */
+export function buildGate(input: GateInput): Gate {
+  const { name, bytes, sizeBytes, address, gate } = input;
+  const own = bytes.subarray(0, sizeBytes);
+  const skip = startsWithEndbr64(own) ? endbr64Bytes : 0;
+  const entry = address + skip;
+  const room = roomAt(input, skip);
+  if (room < jumpBytes) tooShort(name, `has ${room} bytes at its entry, and a jump takes ${jumpBytes}`);
+  const check = flagCheck(input);
+  const body = own.subarray(skip);
+  const minBytes = Math.min(jumpBytes, body.length);
+  const moved = relocateInstructions({ bytes: body, from: entry, to: gate + check.length, minBytes });
+  if (!moved.ok)
+    return tooShort(name, `has an entry that cannot be moved (${moved.reason} at 0x${moved.address.toString(16)})`);
+  const covered = Math.max(moved.coveredBytes, jumpBytes);
+  const { intoRange } = scanJumps(own, address, { start: entry, end: entry + covered });
+  const jumper = intoRange[0];
+  if (jumper !== undefined)
+    tooShort(name, `jumps into its own entry from 0x${jumper.address.toString(16)}, which would be overwritten`);
+  const behind = moved.fallsThrough
+    ? [jump(gate + check.length + moved.bytes.length, entry + moved.coveredBytes, name)]
+    : [];
+  const code = Buffer.concat([check, moved.bytes, ...behind]);
+  if (code.length > gateRoomBytes) tooShort(name, `needs a gate of ${code.length} bytes`);
+  return { code, entry, original: Buffer.from(bytes.subarray(skip, skip + jumpBytes)), jump: jump(entry, gate, name) };
+}
+
+/** Its own bytes behind the endbr64, and padding that nobody uses. */
+function roomAt({ bytes, sizeBytes, address }: GateInput, skip: number): number {
+  const rest = sizeBytes - skip;
+  if (rest >= jumpBytes) return rest;
+  return rest + paddingBytes(bytes.subarray(0, sizeBytes + jumpBytes + 16), sizeBytes, address);
+}
+
+function flagCheck({ flag, flagPointer, gate, replacement, name }: GateInput): Buffer {
+  const near = flag - (gate + 7);
+  if (near === (near | 0)) {
+    const check = Buffer.from([0x80, 0x3d, 0, 0, 0, 0, 0, 0x0f, 0x85, 0, 0, 0, 0]);
+    check.writeInt32LE(near, 2);
+    check.writeInt32LE(distance(gate + check.length, replacement, name), 9);
+    return check;
+  }
+  // push %rax; mov pointer(%rip), %rax; cmpb $0, (%rax); pop %rax; jne new
+  const check = Buffer.from([0x50, 0x48, 0x8b, 0x05, 0, 0, 0, 0, 0x80, 0x38, 0, 0x58, 0x0f, 0x85, 0, 0, 0, 0]);
+  check.writeInt32LE(distance(gate + 8, flagPointer, name), 4);
+  check.writeInt32LE(distance(gate + check.length, replacement, name), 14);
+  return check;
+}
+
+function jump(from: number, to: number, name: string): Buffer {
+  const bytes = Buffer.from([0xe9, 0, 0, 0, 0]);
+  bytes.writeInt32LE(distance(from + jumpBytes, to, name), 1);
+  return bytes;
+}
+
+function distance(from: number, to: number, name: string): number {
+  const value = to - from;
+  return value === (value | 0) ? value : tooShort(name, "is out of reach of a jump from patch memory");
+}
+
+function tooShort(name: string, why: string): never {
+  refuse("target/entry-too-short", `The function ${name} cannot be redirected: it ${why}.`, { function: name });
+}
+
+/** Where a jump at the beginning of these bytes leads, if there is one: the mark of somebody's hook. */
+export function foreignJump(bytes: Buffer, address: number): string | undefined {
+  const [first, second] = decode(bytes, address, 2);
+  const instruction = first?.kind === "endbr64" ? second : first;
+  if (instruction === undefined) return undefined;
+  if (instruction.kind === "int3") return "a breakpoint";
+  if (instruction.branch !== undefined && (instruction.flow === "jump" || instruction.flow === "call"))
+    return `a ${instruction.flow} to 0x${instruction.branch.target.toString(16)}`;
+  return instruction.flow === "indirect-jump" ? "an indirect jump" : undefined;
+}

@@ -1,0 +1,286 @@
+/**
+ * The plan of an apply: where patch memory goes, what its bytes are, which entries change into what. Pure.
+ */
+import { createHash } from "node:crypto";
+import { RebootlessError } from "../../base/errors.ts";
+import { refuse } from "../../base/refusal.ts";
+import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
+import type { PlanPolicy, PlanSummary, ProcessReference } from "../engine.ts";
+import { buildGate, gateRoomBytes } from "./gate.ts";
+import {
+  type AreaKind,
+  areaKinds,
+  type LinkedObject,
+  linkObject,
+  type MeasuredObject,
+  measureObject,
+} from "./link-object.ts";
+import type { LinuxProbe, ProbedBinary } from "./linux-probe.ts";
+import { findGap, type Mapping, pageUp } from "./memory-map.ts";
+import type { Area } from "./patch-memory.ts";
+import { encodeRecord, flagOffset, type PatchRecord, type RecordBody, type RecordedFunction } from "./record.ts";
+import type { Gadgets } from "./remote-call.ts";
+import type { GuardedRange } from "./stack-scan.ts";
+
+/** An area with what is written into it before the stop. */
+export interface PlannedArea extends Area {
+  readonly contents: Buffer;
+}
+
+export interface LinuxPlan extends PlanSummary {
+  readonly runtime: "linux";
+  readonly target: ProcessReference;
+  readonly threads: number;
+  readonly gadgets: Gadgets;
+  readonly areas: readonly PlannedArea[];
+  readonly functions: readonly RecordedFunction[];
+  /** Parts of old functions without an entry of their own (`.cold`): no thread may be inside them at the switch. */
+  readonly watched: readonly GuardedRange[];
+  readonly record: Buffer;
+  readonly flag: number;
+  /** What an earlier run left behind, to be taken back first. */
+  readonly leftovers: readonly PatchRecord[];
+  readonly isInPlace: boolean;
+}
+
+/** Room for the record is measured before its addresses are known; they are written with as many digits as the largest. */
+const recordSlackBytes = 256;
+const recordBytesPerFunction = 700;
+/** From what was measured: the stop itself, and each thread. */
+const pauseBaseMs = 0.06;
+const pausePerThreadMs = 0.015;
+
+interface Placed {
+  readonly probed: ProbedBinary;
+  readonly object: MeasuredObject;
+  readonly base: Readonly<Record<AreaKind, number>>;
+}
+
+export function planApply(
+  probe: LinuxProbe,
+  hotpatch: Hotpatch,
+  digest: string,
+  policy: PlanPolicy,
+  now: number,
+): LinuxPlan {
+  const { manifest } = hotpatch;
+  const { target, binaries, records } = probe;
+  const isInPlace = checkRecords(probe, hotpatch, digest);
+  const predictedPauseMs = pauseBaseMs + probe.threads * pausePerThreadMs;
+  if (predictedPauseMs > policy.maxPauseMs)
+    refuse(
+      "plan/pause-over-budget",
+      `Process ${target.pid} has ${probe.threads} threads; it would pause for some ${predictedPauseMs.toFixed(1)} ms, more than ${policy.maxPauseMs} ms.`,
+    );
+  const common = {
+    runtime: "linux" as const,
+    target,
+    threads: probe.threads,
+    gadgets: probe.gadgets,
+    process: { pid: target.pid, description: probe.description },
+    predictedPauseMs,
+    leftovers: records.filter(({ id, flag }) => id === manifest.id && flag === 0),
+    isInPlace,
+  };
+  if (isInPlace)
+    return {
+      ...common,
+      steps: ["nothing: it is in place"],
+      areas: [],
+      functions: [],
+      watched: [],
+      record: Buffer.alloc(0),
+      flag: 0,
+    };
+  const placed = place(binaries, hotpatch, probe.mappings);
+  const flag = (placed[0] as Placed).base.constant + flagOffset;
+  const areas: PlannedArea[] = [];
+  const functions: RecordedFunction[] = [];
+  for (const one of placed) {
+    const { contents, gated } = linkBinary(one, flag);
+    functions.push(...gated);
+    for (const kind of areaKinds) {
+      const sizeBytes = pageUp(one.object.sizes[kind]);
+      if (sizeBytes > 0)
+        areas.push({ kind, address: one.base[kind], sizeBytes, contents: padded(contents[kind], sizeBytes) });
+    }
+  }
+  const record = encodeRecord(recordBody(manifest.id, digest, now, areas, functions));
+  const [first] = areas as [PlannedArea];
+  if (record.length > reservedFor(placed))
+    throw new RebootlessError("bug/invariant", "The record is larger than its room.");
+  record.copy(first.contents, 0);
+  return {
+    ...common,
+    steps: describeSteps(placed, areas),
+    areas,
+    functions,
+    watched: watchedParts(placed),
+    record,
+    flag,
+  };
+}
+
+function recordBody(
+  id: string,
+  digest: string,
+  now: number,
+  areas: readonly PlannedArea[],
+  functions: RecordedFunction[],
+): RecordBody {
+  return {
+    id,
+    digest,
+    preparedAt: now,
+    areas: areas.map(({ kind, address, sizeBytes, contents }) => ({
+      kind,
+      address,
+      sizeBytes,
+      sha256: kind === "data" ? "" : contentDigest(contents),
+    })),
+    functions,
+  };
+}
+
+function padded(contents: Buffer, sizeBytes: number): Buffer {
+  return Buffer.concat([contents, Buffer.alloc(sizeBytes - contents.length)]);
+}
+
+/** Of an area as it was linked; the room of a record counts as zeros. */
+export function contentDigest(contents: Buffer): string {
+  return createHash("sha256").update(contents).digest("hex");
+}
+
+function recordRoom({ binary }: ProbedBinary): number {
+  const names = binary.functions.reduce((sum, { name }) => sum + name.length * 6 + binary.name.length * 6, 0);
+  return recordSlackBytes * 8 + names + binary.functions.length * recordBytesPerFunction;
+}
+
+function reservedFor(placed: readonly Placed[]): number {
+  return Math.ceil(placed.reduce((sum, { probed }) => sum + recordRoom(probed), 0) / 64) * 64;
+}
+
+/** The beginnings of the areas: the record (in the first binary's), the pointer to the flag, the gates. */
+function place(binaries: readonly ProbedBinary[], hotpatch: Hotpatch, mappings: readonly Mapping[]): Placed[] {
+  const recordBytes = Math.ceil(binaries.reduce((sum, probed) => sum + recordRoom(probed), 0) / 64) * 64;
+  let taken = [...mappings];
+  return binaries.map((probed, index) => {
+    const bytes = hotpatch.payloads.get(probed.binary.object);
+    if (bytes === undefined)
+      throw new RebootlessError("bug/invariant", `The hotpatch has no payload ${probed.binary.object}.`);
+    const object = measureObject(bytes, {
+      constant: (index === 0 ? recordBytes : 0) + pointerBytes,
+      code: probed.binary.functions.length * gateRoomBytes,
+      data: 0,
+    });
+    const sizes = areaKinds.map((kind) => pageUp(object.sizes[kind]));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    const start = findGap(taken, total, [probed]);
+    if (start === undefined)
+      refuse("target/no-room", `There are no ${total} free bytes within reach of ${probed.path} (2 GiB).`);
+    const base = { constant: start, code: start + (sizes[0] ?? 0), data: start + (sizes[0] ?? 0) + (sizes[1] ?? 0) };
+    const own = { start, end: start + total, permissions: "r--p", offset: 0, device: "00:00", inode: 0, name: "" };
+    taken = [...taken, own].sort((one, other) => one.start - other.start);
+    return { probed, object, base };
+  });
+}
+
+const pointerBytes = 8;
+
+function linkBinary(
+  { probed, object, base }: Placed,
+  flag: number,
+): { contents: LinkedObject["contents"]; gated: RecordedFunction[] } {
+  const { binary, bias, external, bytes } = probed;
+  const redirected = binary.functions.flatMap(({ replacement, ...found }, index) =>
+    replacement === undefined ? [] : [{ ...found, replacement, bytes: bytes[index] as Buffer }],
+  );
+  const replaced = new Map(redirected.map(({ replacement, address }) => [replacement, bias + address]));
+  const linked = linkObject(object, { areas: base, external, replaced });
+  const isFirst = flag === base.constant + flagOffset;
+  const flagPointer = isFirst ? flag : base.constant;
+  if (!isFirst) linked.contents.constant.writeBigUInt64LE(BigInt(flag), 0);
+  const gated = redirected.map((found, index): RecordedFunction => {
+    const target = linked.find(found.replacement);
+    if (target === undefined)
+      refuse("target/symbol-missing", `The object for ${binary.name} does not define ${found.replacement}.`);
+    const address = bias + found.address;
+    const gate = base.code + index * gateRoomBytes;
+    const { code, entry, original, jump } = buildGate({
+      name: found.name,
+      bytes: found.bytes,
+      sizeBytes: found.sizeBytes,
+      address,
+      gate,
+      flag,
+      flagPointer,
+      replacement: target.address,
+    });
+    code.copy(linked.contents.code, index * gateRoomBytes);
+    return {
+      name: found.name,
+      binary: binary.name,
+      address,
+      sizeBytes: found.sizeBytes,
+      entry,
+      original: original.toString("hex"),
+      jump: jump.toString("hex"),
+      gate,
+      replacement: target.address,
+      replacementBytes: target.sizeBytes,
+      immediate: found.policy === "immediate",
+    };
+  });
+  return { contents: linked.contents, gated };
+}
+
+function watchedParts(placed: readonly Placed[]): GuardedRange[] {
+  return placed.flatMap(({ probed: { binary, bias } }) =>
+    binary.functions
+      .filter(({ replacement }) => replacement === undefined)
+      .map(({ name, address, sizeBytes }) => ({ name, start: bias + address, end: bias + address + sizeBytes })),
+  );
+}
+
+/** Whether it is in place already. Refuses with `target/conflicting-hotpatch`. */
+function checkRecords({ records, binaries, target }: LinuxProbe, { manifest }: Hotpatch, digest: string): boolean {
+  const wanted = new Set(binaries.flatMap(({ binary, bias }) => binary.functions.map(({ address }) => bias + address)));
+  for (const record of records.filter(({ flag }) => flag !== 0)) {
+    if (record.id === manifest.id && record.digest === digest) return true;
+    const shared = record.functions.find(({ address }) => wanted.has(address));
+    if (record.id !== manifest.id && shared === undefined) continue;
+    const what =
+      record.id === manifest.id
+        ? `another build of ${record.id}`
+        : `${record.id}, which changes ${shared?.name} as well`;
+    refuse("target/conflicting-hotpatch", `Process ${target.pid} carries ${what}. Revert it first.`, {
+      hotpatch: record.id,
+    });
+  }
+  const others = records.find(
+    ({ id, flag, functions }) =>
+      flag === 0 && id !== manifest.id && functions.some(({ address }) => wanted.has(address)),
+  );
+  if (others !== undefined)
+    refuse(
+      "target/conflicting-hotpatch",
+      `Process ${target.pid} carries the rest of an interrupted ${others.id}. Revert it first.`,
+      { hotpatch: others.id },
+    );
+  return false;
+}
+
+function describeSteps(placed: readonly Placed[], areas: readonly PlannedArea[]): string[] {
+  return [
+    ...areas.map(
+      ({ kind, address, sizeBytes }) => `map ${sizeBytes} bytes of ${kind} memory at 0x${address.toString(16)}`,
+    ),
+    ...placed.flatMap(({ probed }) =>
+      probed.binary.functions.map(
+        ({ name, policy, address }) =>
+          `${probed.path}: redirect ${name} at 0x${(probed.bias + address).toString(16)} (${policy})`,
+      ),
+    ),
+    "switch all of them by one flag, while every thread stands still",
+  ];
+}

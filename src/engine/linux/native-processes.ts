@@ -1,0 +1,68 @@
+/** The processes that this user may patch as native programs, and the hotpatches that are in them. */
+import { RefusalError } from "../../base/refusal.ts";
+import { listProcesses, type ProcessInfo } from "../../process/process.ts";
+import type { ProcessReference } from "../engine.ts";
+import { mayTouch } from "../sweep.ts";
+import { readRecords } from "./patch-memory.ts";
+import { ProcessMemory } from "./process-memory.ts";
+
+/** Kernel threads have no executable. */
+function runsProgram({ executable, state }: ProcessInfo): boolean {
+  return executable !== undefined && state !== "Z" && state !== "X";
+}
+
+export function nativeProcesses(): ProcessReference[] {
+  return listProcesses()
+    .filter((info) => mayTouch(info) && runsProgram(info))
+    .map(({ pid, startTicks }) => ({ pid, startTicks }));
+}
+
+export interface NativeHotpatch {
+  readonly id: string;
+  readonly digest: string;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  /** `interrupted`: a patcher ended on the way; the old code runs, and apply or revert takes it out. */
+  readonly state: "applied" | "interrupted";
+  readonly functions: readonly string[];
+}
+
+/** Nothing for a process that cannot be looked into. */
+export function hotpatchesIn(pid: number): NativeHotpatch[] {
+  let memory: ProcessMemory;
+  try {
+    memory = new ProcessMemory(pid);
+  } catch (error) {
+    // It has ended, or is not ours to read.
+    if (error instanceof RefusalError) return [];
+    throw error;
+  }
+  try {
+    return readRecords(memory, memory.maps()).map(({ id, digest, preparedAt, flag, functions }) => ({
+      id,
+      digest,
+      since: preparedAt,
+      state: flag === 0 ? "interrupted" : "applied",
+      functions: functions.map(({ name }) => name),
+    }));
+  } finally {
+    memory.close();
+  }
+}
+
+export interface PatchedProcess {
+  readonly pid: number;
+  readonly command: string;
+  readonly hotpatches: readonly NativeHotpatch[];
+}
+
+export function patchedProcesses(): PatchedProcess[] {
+  return listProcesses()
+    .filter((info) => mayTouch(info) && runsProgram(info))
+    .map(({ pid, commandLine }) => ({
+      pid,
+      command: commandLine.join(" ").slice(0, 200),
+      hotpatches: hotpatchesIn(pid),
+    }))
+    .filter(({ hotpatches }) => hotpatches.length > 0);
+}

@@ -1,0 +1,215 @@
+/**
+ * Which threads are, or may come back, inside functions that change: by the words on their stacks first, by unwinding where a word hits.
+ *
+ * Made for the stop: all buffers are there before it, and words are compared two halves at a time.
+ */
+import { type FrameRow, registerCount } from "../../elf/eh-frame/frame-rows.ts";
+import type { Memory } from "../../elf/eh-frame/memory.ts";
+import { innermostFrame, lookUpAddress, unwindStep } from "../../elf/eh-frame/unwind-step.ts";
+import { type Mapping, mappingAt } from "./memory-map.ts";
+import { type RegisterName, readAddress } from "./registers.ts";
+import { addressOf, readVectors } from "./system-calls.ts";
+import type { Tracee } from "./tracee.ts";
+
+/** Code that no thread may be in. */
+export interface GuardedRange {
+  readonly start: number;
+  readonly end: number;
+  /** For messages, such as `parse`. */
+  readonly name: string;
+}
+
+export interface ActiveFunction {
+  readonly tid: number;
+  readonly name: string;
+  /** Instruction pointers, innermost first; empty where the stack could not be followed. */
+  readonly stack: readonly number[];
+}
+
+const two32 = 2 ** 32;
+const maxStackBytes = 64 * 1024 * 1024;
+const vectorBytes = 16;
+/** Far below UIO_MAXIOV; so many stacks are read in one call. */
+const maxVectors = 256;
+
+export class StackScan {
+  readonly #pid: number;
+  readonly #ranges: readonly GuardedRange[];
+  readonly #lowest: number;
+  readonly #highest: number;
+  readonly #mappings: readonly Mapping[];
+  readonly #rows: { row(address: number): FrameRow | undefined };
+  /** Where handlers of signals return to: below such a word another stack may go on. */
+  readonly #signalReturns: readonly number[];
+  #buffer = Buffer.alloc(2 * 1024 * 1024);
+  readonly #local = Buffer.alloc(vectorBytes);
+  readonly #remote = Buffer.alloc(vectorBytes * maxVectors);
+
+  constructor(
+    pid: number,
+    ranges: readonly GuardedRange[],
+    mappings: readonly Mapping[],
+    rows: { row(address: number): FrameRow | undefined },
+    signalReturns: readonly number[],
+  ) {
+    this.#signalReturns = signalReturns;
+    this.#pid = pid;
+    this.#ranges = ranges;
+    this.#lowest = Math.min(...ranges.map(({ start }) => start));
+    this.#highest = Math.max(...ranges.map(({ end }) => end));
+    this.#mappings = mappings;
+    this.#rows = rows;
+    this.#local.writeBigUInt64LE(addressOf(this.#buffer), 0);
+    // The first look through a loop is the slowest; it must not be the one that a process waits for.
+    const words = new Uint32Array(this.#buffer.buffer, this.#buffer.byteOffset, 32_768);
+    for (let round = 0; round < 4; round++) this.#hit(words, words.length);
+  }
+
+  /** The first thread that is in one of the ranges, or may be; their registers must have been read. */
+  look(threads: readonly Tracee[]): ActiveFunction | undefined {
+    for (const thread of threads) {
+      const at = this.#rangeOf(thread.instructionPointer, false);
+      if (at !== undefined) return { tid: thread.tid, name: at.name, stack: this.#walk(thread).stack };
+    }
+    for (let first = 0; first < threads.length; ) {
+      const count = this.#gather(threads, first);
+      if (count === 0) return { tid: (threads[first] as Tracee).tid, name: "(a stack that is not known)", stack: [] };
+      let start = 0;
+      for (let index = 0; index < count; index++) {
+        const sizeBytes = this.#remote.readUInt32LE(index * vectorBytes + 8);
+        const words = new Uint32Array(this.#buffer.buffer, this.#buffer.byteOffset + start, sizeBytes >> 2);
+        const hit = this.#hit(words, words.length);
+        const active = hit < 0 ? undefined : this.#decide(threads[first + index] as Tracee, hit);
+        if (active !== undefined) return active;
+        start += sizeBytes;
+      }
+      first += count;
+    }
+    return undefined;
+  }
+
+  /** Whether a word that hit means anything. */
+  #decide(thread: Tracee, hit: number): ActiveFunction | undefined {
+    const { ended, stack, active } = this.#walk(thread);
+    if (active !== undefined) return { tid: thread.tid, name: active.name, stack };
+    // A walk to the very end proves that the word is left over from before.
+    if (ended) return undefined;
+    return { tid: thread.tid, name: this.#rangeOf(hit, true)?.name ?? "(a signal handler)", stack };
+  }
+
+  /** Two words of 32 bits a step; -1 when none is a return address into a range. */
+  #hit(words: Uint32Array, count: number): number {
+    const lowest = this.#lowest;
+    const highest = this.#highest;
+    for (let index = 0; index + 1 < count; index += 2) {
+      const high = words[index + 1] as number;
+      if (high > 0x7fff) continue;
+      const value = high * two32 + (words[index] as number);
+      if (value > lowest && value <= highest && this.#rangeOf(value, true) !== undefined) return value;
+      if (this.#signalReturns.includes(value)) return value;
+    }
+    return -1;
+  }
+
+  /** A return address lies behind a call, so it is never the first byte of a function, and may be the one behind its last. */
+  #rangeOf(address: number, isReturn: boolean): GuardedRange | undefined {
+    for (const range of this.#ranges) {
+      if (isReturn ? address > range.start && address <= range.end : address >= range.start && address < range.end)
+        return range;
+    }
+    return undefined;
+  }
+
+  /** Reads the stacks of as many threads as fit, each from its stack pointer to the end of its mapping, in one call; answers how many, 0 when the next one points to no memory that was known before the stop. */
+  #gather(threads: readonly Tracee[], first: number): number {
+    const remote = this.#remote;
+    let total = 0;
+    let count = 0;
+    for (; count < maxVectors && first + count < threads.length; count++) {
+      const stackPointer = (threads[first + count] as Tracee).stackPointer;
+      const aligned = stackPointer - (stackPointer % 8);
+      const mapping = mappingAt(this.#mappings, aligned);
+      const sizeBytes = mapping === undefined ? maxStackBytes + 1 : mapping.end - aligned;
+      if (sizeBytes > maxStackBytes || (count > 0 && total + sizeBytes > this.#buffer.length)) break;
+      const at = count * vectorBytes;
+      remote.writeUInt32LE(aligned % two32, at);
+      remote.writeUInt32LE(Math.floor(aligned / two32), at + 4);
+      remote.writeUInt32LE(sizeBytes, at + 8);
+      total += sizeBytes;
+    }
+    if (count === 0) return 0;
+    if (total > this.#buffer.length) {
+      this.#buffer = Buffer.alloc(total);
+      this.#local.writeBigUInt64LE(addressOf(this.#buffer), 0);
+    }
+    this.#local.writeUInt32LE(total, 8);
+    return readVectors(this.#pid, this.#local, 1, remote, count) === total ? count : 0;
+  }
+
+  #walk({ registers }: Tracee): { readonly ended: boolean; readonly stack: number[]; readonly active?: GuardedRange } {
+    const frame = innermostFrame(psabiRegisters(registers));
+    const memory = new RemoteWords(this.#pid);
+    const stack: number[] = [frame.registers[16] as number];
+    while (stack.length < 10_000) {
+      const result = unwindStep(frame, memory, this.#rows);
+      if (result !== "caller") return { ended: result === "end", stack };
+      stack.push(frame.registers[16] as number);
+      const active = this.#rangeOf(lookUpAddress(frame), false);
+      if (active !== undefined) return { ended: false, stack, active };
+    }
+    return { ended: false, stack };
+  }
+}
+
+/** The psABI's numbers of registers (figure 3.36). */
+const order: readonly RegisterName[] = [
+  "rax",
+  "rdx",
+  "rcx",
+  "rbx",
+  "rsi",
+  "rdi",
+  "rbp",
+  "rsp",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+  "rip",
+];
+
+function psabiRegisters(registers: Buffer): Float64Array {
+  const values = new Float64Array(registerCount).fill(Number.NaN);
+  for (const [index, name] of order.entries()) {
+    const value = readAddress(registers, name);
+    values[index] = Number.isSafeInteger(value) ? value : Number.NaN;
+  }
+  return values;
+}
+
+/** Words of a stopped process, one system call each: for the few threads whose words hit. */
+class RemoteWords implements Memory {
+  readonly #pid: number;
+  readonly #word = Buffer.alloc(8);
+  readonly #local = Buffer.alloc(vectorBytes);
+  readonly #remote = Buffer.alloc(vectorBytes);
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#local.writeBigUInt64LE(addressOf(this.#word), 0);
+    this.#local.writeUInt32LE(8, 8);
+    this.#remote.writeUInt32LE(8, 8);
+  }
+
+  readWord(address: number): number {
+    if (!(address >= 0 && address < 2 ** 47)) return Number.NaN;
+    this.#remote.writeBigUInt64LE(BigInt(address), 0);
+    if (readVectors(this.#pid, this.#local, 1, this.#remote, 1) !== 8) return Number.NaN;
+    const value = this.#word.readUInt32LE(0) + this.#word.readUInt32LE(4) * two32;
+    return Number.isSafeInteger(value) ? value : Number.NaN;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * The stop in which a hotpatch takes effect or is taken back: all threads stand still, none is inside what changes, one byte is written.
+ *
+ * Busy threads run on between the tries; a process is never held while it is waited for.
+ */
+import { type Refusal, RefusalError } from "../../base/refusal.ts";
+import { UnwindSpace } from "../../elf/eh-frame/unwind-table.ts";
+import { type LoadedImage, loadedImages } from "./loaded-image.ts";
+import type { ProcessMemory } from "./process-memory.ts";
+import type { RecordedFunction } from "./record.ts";
+import { type ActiveFunction, type GuardedRange, StackScan } from "./stack-scan.ts";
+import { ThreadStop } from "./thread-stop.ts";
+
+export interface SwitchRequest {
+  readonly memory: ProcessMemory;
+  /** Code that no thread may be in, or return to. */
+  readonly guarded: readonly GuardedRange[];
+  readonly signalReturns: readonly number[];
+  /** How long to go on trying, in milliseconds. */
+  readonly waitMs: number;
+  /** Runs while every thread stands still and none is in `guarded`. */
+  readonly act: () => void;
+  readonly progress: (text: string) => void;
+}
+
+export interface SwitchResult {
+  /** From the first interrupt to the last thread let go, in the stop that succeeded. */
+  readonly pauseMs: number;
+  /** The longest of all stops. */
+  readonly longestPauseMs: number;
+  readonly tries: number;
+}
+
+const firstDelayMs = 2;
+const longestDelayMs = 250;
+
+/** Refuses with `plan/active-function`, naming thread, function and stack, or with what seizing the threads does. */
+export async function switchFunctions(request: SwitchRequest): Promise<SwitchResult> {
+  const { memory, progress } = request;
+  const deadline = performance.now() + request.waitMs;
+  const images = loadedImages(memory, memory.maps());
+  const rows = unwindSpace(images);
+  let longestPauseMs = 0;
+  let delayMs = firstDelayMs;
+  for (let tries = 1; ; tries++) {
+    const { active, pauseMs } = tryOnce(request, rows);
+    longestPauseMs = Math.max(longestPauseMs, pauseMs);
+    if (active === undefined) return { pauseMs, longestPauseMs, tries };
+    if (performance.now() + delayMs > deadline)
+      throw new RefusalError(describeActive(memory.pid, active, images, request.waitMs));
+    progress(`Thread ${active.tid} is in ${active.name}; trying again`);
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    delayMs = Math.min(delayMs * 2, longestDelayMs);
+  }
+}
+
+function tryOnce({ memory, guarded, signalReturns, act }: SwitchRequest, rows: UnwindSpace) {
+  const scan = new StackScan(memory.pid, guarded, memory.maps(), rows, signalReturns);
+  const stop = ThreadStop.seize(memory.pid);
+  let active: ActiveFunction | undefined;
+  try {
+    if (stop.stopAll()) {
+      active = scan.look(stop.threads);
+      if (active === undefined) act();
+    } else {
+      const stuck = stop.threads.find(({ state }) => state === "running");
+      active = { tid: stuck?.tid ?? 0, name: "a system call that does not end", stack: [] };
+    }
+  } finally {
+    stop.release();
+  }
+  return { active, pauseMs: Number(process.hrtime.bigint() - stop.stoppedAt) / 1e6 };
+}
+
+/** Only objects that a stack leads through are read, when it does. */
+function unwindSpace(images: readonly LoadedImage[]): UnwindSpace {
+  const modules = images.flatMap((image) => {
+    const table = image.unwindTable;
+    return table === undefined ? [] : [{ start: image.start, end: image.end, bias: image.bias, table }];
+  });
+  return new UnwindSpace(modules);
+}
+
+/** What may be in the way of an apply: the old functions, or for immediate ones the bytes that the jump overwrites. */
+export function rangesForApply(functions: readonly RecordedFunction[]): GuardedRange[] {
+  return functions.map(({ name, address, sizeBytes, entry, jump, immediate }) =>
+    immediate
+      ? { name, start: entry + 1, end: entry + jump.length / 2 }
+      : { name, start: address, end: address + sizeBytes },
+  );
+}
+
+function describeActive(
+  pid: number,
+  { tid, name, stack }: ActiveFunction,
+  images: readonly LoadedImage[],
+  waitMs: number,
+): Refusal {
+  const places = stack.map((address) => describeAddress(address, images));
+  const shown = places.slice(0, 8).join(", ");
+  const where = places.length === 0 ? "its stack cannot be followed" : `its stack: ${shown}`;
+  return {
+    code: "plan/active-function",
+    message: `Thread ${tid} of process ${pid} was in ${name} at every look for ${waitMs} ms; ${where}. Nothing was changed. Wait longer with --wait, or ask the author for the policy "immediate" if the function never returns.`,
+    details: { tid, function: name, stack: places },
+  };
+}
+
+function describeAddress(address: number, images: readonly LoadedImage[]): string {
+  const image = images.find(({ start, end }) => address >= start && address < end);
+  const name = image?.path.split("/").at(-1);
+  return image === undefined ? `0x${address.toString(16)}` : `${name}+0x${(address - image.bias).toString(16)}`;
+}

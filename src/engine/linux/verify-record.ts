@@ -1,0 +1,175 @@
+/**
+ * Proof from memory that a hotpatch is in place: patch memory against its digests, entries against the record, the text of each binary against its file, byte by byte.
+ */
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { RebootlessError } from "../../base/errors.ts";
+import { segmentFlag, segmentType } from "../../elf/constants.ts";
+import { parseElf, segmentBytes } from "../../elf/elf-file.ts";
+import { buildId, elfNotes } from "../../elf/notes.ts";
+import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
+import { elfChangeOf } from "../../hotpatch/manifest.ts";
+import type { Finding } from "../engine.ts";
+import { contentDigest } from "./linux-plan.ts";
+import { type LoadedImage, loadedImages } from "./loaded-image.ts";
+import type { ProcessMemory } from "./process-memory.ts";
+import { encodeRecord, type PatchRecord } from "./record.ts";
+
+export function verifyRecord(
+  memory: ProcessMemory,
+  record: PatchRecord,
+  all: readonly PatchRecord[],
+  hotpatch: Hotpatch,
+  digest: string,
+): Finding[] {
+  const images = loadedImages(memory, memory.maps());
+  const change = elfChangeOf(hotpatch.manifest);
+  const sameBuild: Finding = {
+    subject: `record of ${record.id}`,
+    state: record.digest === digest ? "proven" : "broken",
+    evidence:
+      record.digest === digest
+        ? `applied ${new Date(record.preparedAt).toISOString()}, with the digest of this file`
+        : `it was applied from another file, with the digest ${record.digest}`,
+  };
+  return [
+    sameBuild,
+    ...verifyAreas(memory, record),
+    ...verifyEntries(memory, record),
+    ...change.binaries.flatMap(({ buildId: wanted, name }) => {
+      const image = images.find((candidate) => candidate.buildId === wanted);
+      return image === undefined
+        ? [{ subject: name, state: "broken" as const, evidence: "it is not loaded any more" }]
+        : [verifyText(memory, image, all)];
+    }),
+  ];
+}
+
+function verifyAreas(memory: ProcessMemory, record: PatchRecord): Finding[] {
+  const { address: _address, flag: _flag, ...body } = record;
+  const recordBytes = encodeRecord(body).length;
+  const mappings = memory.maps();
+  return record.areas.map(({ kind, address, sizeBytes, sha256 }, index) => {
+    const subject = `patch memory, ${kind}, at 0x${address.toString(16)}`;
+    const permissions = { constant: "r--p", code: "r-xp", data: "rw-p" }[kind];
+    const mapping = mappings.find(({ start, end }) => address >= start && address + sizeBytes <= end);
+    if (mapping?.permissions !== permissions)
+      return {
+        subject,
+        state: "broken",
+        evidence: `it is ${mapping?.permissions ?? "not mapped"}, not ${permissions}`,
+      };
+    if (kind === "data")
+      return { subject, state: "proven", evidence: `${sizeBytes} bytes, writable and not executable` };
+    const bytes = memory.read(address, sizeBytes);
+    if (index === 0) bytes.fill(0, 0, recordBytes);
+    const isSame = contentDigest(bytes) === sha256;
+    return {
+      subject,
+      state: isSame ? "proven" : "broken",
+      evidence: isSame ? `${sizeBytes} bytes are as they were linked` : "its bytes are not those that were linked",
+    };
+  });
+}
+
+function verifyEntries(memory: ProcessMemory, { functions }: PatchRecord): Finding[] {
+  return functions.map(({ name, binary, entry, jump, gate }) => {
+    const bytes = memory.readSome(entry, jump.length / 2).toString("hex");
+    return {
+      subject: `${binary}: ${name}`,
+      state: bytes === jump ? "proven" : "broken",
+      evidence:
+        bytes === jump
+          ? `its entry leads to the gate at 0x${gate.toString(16)}`
+          : `its entry has the bytes ${bytes}, not ${jump}`,
+    };
+  });
+}
+
+/** Executable segments in memory against those of the file, the entries of all hotpatches put in. */
+function verifyText(memory: ProcessMemory, image: LoadedImage, records: readonly PatchRecord[]): Finding {
+  const subject = `text of ${image.path}`;
+  const file = readImageFile(memory.pid, image);
+  if (file === undefined)
+    return {
+      subject,
+      state: "unproven",
+      evidence: "its file is gone or replaced, so there is nothing to compare with",
+    };
+  const elf = parseElf(file);
+  let compared = 0;
+  for (const segment of elf.segments) {
+    if (segment.type !== segmentType.load || (segment.flags & segmentFlag.execute) === 0) continue;
+    const wanted = Buffer.from(segmentBytes(elf, segment));
+    const start = image.bias + segment.address;
+    for (const { functions } of records) {
+      for (const { entry, jump } of functions)
+        if (entry >= start && entry + jump.length / 2 <= start + wanted.length)
+          wanted.write(jump, entry - start, "hex");
+    }
+    const found = memory.readSome(start, wanted.length);
+    const at = firstDifference(found, wanted);
+    if (at >= 0)
+      return {
+        subject,
+        state: "broken",
+        evidence: `memory differs from the file and its hotpatches at 0x${(start + at).toString(16)}`,
+      };
+    compared += wanted.length;
+  }
+  return { subject, state: "proven", evidence: `${compared} bytes are those of the file and its hotpatches` };
+}
+
+function firstDifference(found: Buffer, wanted: Buffer): number {
+  if (found.equals(wanted)) return -1;
+  for (let at = 0; at < wanted.length; at++) if (found[at] !== wanted[at]) return at;
+  return wanted.length;
+}
+
+const maxFileBytes = 2 * 1024 * 1024 * 1024 - 1;
+
+/** By the mapping itself, which leads to a deleted file as well, else by its path in the process's own file system; only a file with the very build-id counts. */
+function readImageFile(pid: number, image: LoadedImage): Buffer | undefined {
+  const range = imageRange(image);
+  for (const path of [`/proc/${pid}/map_files/${range}`, `/proc/${pid}/root${image.path}`]) {
+    const bytes = readWhole(path);
+    if (bytes !== undefined && hasBuildId(bytes, image.buildId)) return bytes;
+  }
+  return undefined;
+}
+
+function imageRange({ start, segments, bias }: LoadedImage): string {
+  const first = segments.find(({ type, offset }) => type === segmentType.load && offset === 0);
+  const end = first === undefined ? start : Math.ceil((bias + first.address + first.fileSize) / 4096) * 4096;
+  return `${start.toString(16)}-${end.toString(16)}`;
+}
+
+function readWhole(path: string): Buffer | undefined {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "r");
+  } catch {
+    // Gone, replaced, or not ours to read: the caller goes on without it.
+    return undefined;
+  }
+  try {
+    const { size } = fstatSync(descriptor);
+    if (size > maxFileBytes) return undefined;
+    const bytes = Buffer.alloc(size);
+    let total = 0;
+    for (let count = 1; count > 0 && total < size; total += count)
+      count = readSync(descriptor, bytes, total, size - total, total);
+    return bytes.subarray(0, total);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function hasBuildId(bytes: Buffer, wanted: string | undefined): boolean {
+  try {
+    return wanted !== undefined && buildId(elfNotes(parseElf(bytes))) === wanted;
+  } catch (error) {
+    // What took the file's place is no ELF file at all.
+    if (error instanceof RebootlessError) return false;
+    throw error;
+  }
+}

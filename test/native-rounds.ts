@@ -1,0 +1,21 @@
+/** `npm run rounds:native [-- ROUNDS]`: apply and revert over and over in one process that works and checks itself; its memory map and its text must be as at first. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { apply, revert, stateOf } from "./engine/linux/support/patching.ts";
+import { buildSelfChecking, reportOf, startSelfChecking } from "./engine/linux/support/self-checking.ts";
+
+const rounds = Number(process.argv[2] ?? 1000);
+
+test(`${rounds} rounds of apply and revert`, { timeout: 3_600_000 }, async (context) => {
+  const built = buildSelfChecking(context);
+  const target = await startSelfChecking(context, built, ["timer"]);
+  const before = stateOf(target.pid);
+  for (let round = 1; round <= rounds; round++) {
+    await apply(target.pid, built.hotpatch, 60_000);
+    await revert(target.pid, built.hotpatch, 60_000);
+    if (round % 100 === 0) process.stderr.write(`rounds: ${round} of ${rounds}\n`);
+  }
+  const { faults, mixtures, first } = await reportOf(target);
+  assert.deepEqual({ faults, mixtures, first }, { faults: 0, mixtures: 0, first: "" });
+  assert.deepEqual(stateOf(target.pid), before);
+});
