@@ -60,7 +60,7 @@ export interface LoadRoundsOptions {
 export async function runLoadRounds(options: LoadRoundsOptions): Promise<LoadFigures> {
   const household = new Household();
   const folder = mkdtempSync(join(tmpdir(), "rebootless-bench-"));
-  const commandLine = new CommandLine({ household, folder });
+  const commandLine = new CommandLine({ household, folder, apart: true });
   const close = () => void household.close();
   options.signal?.addEventListener("abort", close, { once: true });
   try {

@@ -1,10 +1,14 @@
 /**
- * The command `rebootless` run as its users run it: the launcher as a child process, its answer read from --json.
+ * The command `rebootless` run as its users run it, its answer read from --json.
  *
  * Commands run in one folder that holds their keys and files, so that the lines shown are short and complete.
  */
 import { once } from "node:events";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { commands } from "../src/cli/commands.ts";
+import { main } from "../src/cli/main.ts";
 import { Daemon } from "./daemon.ts";
 import type { Household } from "./household.ts";
 
@@ -27,6 +31,8 @@ export interface CommandLineOptions {
   readonly folder: string;
   /** For temporary files of the commands; `folder` unless told. */
   readonly temporaryFolder?: string;
+  /** Whether each line runs in a process of its own, unless told otherwise. */
+  readonly apart?: boolean;
   /** Called with each line before it runs, such as `rebootless verify json5.hotpatch --pid 42 --json`. */
   readonly onLine?: (line: string) => void;
 }
@@ -37,6 +43,8 @@ export interface LineOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Nobody is told of the line. */
   readonly silent?: boolean;
+  /** In a process of its own, where it works beside others; else in this one, by the same code and in a fraction of the time. */
+  readonly apart?: boolean;
 }
 
 export class CommandLine {
@@ -71,9 +79,26 @@ export class CommandLine {
   }
 
   /** The same for a command that may fail or refuse. */
-  async attempt(words: readonly string[], { env, silent = false }: LineOptions = {}): Promise<CommandAnswer> {
+  async attempt(words: readonly string[], options: LineOptions = {}): Promise<CommandAnswer> {
+    const { env, silent = false, apart = this.#options.apart ?? false } = options;
     const line = [...words, "--json"];
     if (!silent) this.#options.onLine?.(["rebootless", ...line].join(" "));
+    return apart ? await this.#runApart(line, env) : await this.#runHere(line, env);
+  }
+
+  async #runHere(line: readonly string[], env: NodeJS.ProcessEnv | undefined): Promise<CommandAnswer> {
+    const startedMs = performance.now();
+    const [out, error] = [new PassThrough(), new PassThrough()];
+    const texts = [text(out), text(error)];
+    const exitCode = await main({ argv: line, ...this.#surroundings(env), stdout: out, stderr: error, commands });
+    out.end();
+    error.end();
+    const [said = "", complained = ""] = await Promise.all(texts);
+    const totalMs = performance.now() - startedMs;
+    return { exitCode, data: parsed(said), errorText: complained.trim(), totalMs };
+  }
+
+  async #runApart(line: readonly string[], env: NodeJS.ProcessEnv | undefined): Promise<CommandAnswer> {
     const startedMs = performance.now();
     const child = this.#options.household.start(process.execPath, [launcher, ...line], {
       ...this.#surroundings(env),
@@ -85,7 +110,7 @@ export class CommandLine {
     child.stdout?.setEncoding("utf8").on("data", bounded(out));
     child.stderr?.setEncoding("utf8").on("data", bounded(error));
     const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
-    if (code === null) throw new Error(`rebootless ${words[0]} was ended by ${signal}`);
+    if (code === null) throw new Error(`rebootless ${line[0]} was ended by ${signal}`);
     return {
       exitCode: code,
       data: parsed(out.join("")),

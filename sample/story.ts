@@ -11,7 +11,7 @@ import { Household } from "./household.ts";
 import { defaultStateFolder, StateFolder, StateFolderError } from "./state-folder.ts";
 import { helpText, parseStoryArguments, type StoryOptions, UsageError } from "./story/arguments.ts";
 import { revertAndApplyAgain, rollOut, showHole, startClient, startService, sumUp } from "./story/chapters.ts";
-import { makeKeys, startAgent, startControlPlane } from "./story/control-plane.ts";
+import { enrolAgent, makeKeys, startAgent, startControlPlane } from "./story/control-plane.ts";
 import { beginToBuild, makeHotpatch } from "./story/hotpatch.ts";
 import { leaveRunning } from "./story/leave-running.ts";
 import { Stage } from "./story/stage.ts";
@@ -63,6 +63,7 @@ async function setUp(stage: Stage): Promise<void> {
   await makeKeys(stage);
   if (stage.options.sample) beginToBuild(stage);
   await startControlPlane(stage);
+  await enrolAgent(stage);
 }
 
 /** Resolves at the first signal, or when nobody reads any more; a second signal ends all children at once. */

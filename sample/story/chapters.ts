@@ -70,7 +70,7 @@ export async function startClient(stage: Stage): Promise<void> {
   // The first requests run code that is not yet compiled; they are counted, but are no yardstick.
   await stage.client.untilAnswered("start", load.requestsPerSecond / 2);
   await stage.client.enterPhase("before");
-  const { phases } = await stage.client.untilAnswered("before", load.requestsPerSecond);
+  const { phases } = await stage.client.untilAnswered("before", load.requestsPerSecond / 2);
   const { requests = 0, p50Ms = 0, p99Ms = 0 } = phases.before ?? {};
   teller.say(`${grouped(requests)} requests later: median ${milliseconds(p50Ms)}, p99 ${milliseconds(p99Ms)}.`);
 }

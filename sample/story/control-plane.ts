@@ -72,9 +72,15 @@ async function isFree(port: number): Promise<boolean> {
   });
 }
 
+/** A machine that has been enrolled already may have work waiting, for which its agent starts when the story has come that far. */
+export async function enrolAgent(stage: Stage): Promise<void> {
+  if (!stage.state.isEnrolled) await startAgent(stage);
+}
+
 /** The agent of this machine, for the processes of whoever starts it. */
 export async function startAgent(stage: Stage): Promise<void> {
   const { teller, state, commandLine, figures } = stage;
+  if (figures.agent !== null) return;
   if (!state.isEnrolled) {
     stage.enterStep("enrol this machine");
     const { token } = await commandLine.run<{ token: string }>("server", "token", "--state", "server");

@@ -34,7 +34,7 @@ const buildWords = [
 export function beginToBuild(stage: Stage): void {
   const { state, commandLine } = stage;
   if (state.has(state.hotpatch)) return;
-  stage.building = commandLine.runWith({ silent: true }, buildWords);
+  stage.building = commandLine.runWith({ silent: true, apart: true }, buildWords);
   // Whether it failed is looked at where the story has come that far.
   stage.building.catch(() => undefined);
 }

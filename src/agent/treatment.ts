@@ -44,6 +44,10 @@ export class Treatment {
     this.#engine = new NodeEngine({ maxPauseMs, waitMs, rehearse: true, progress }, opened.digest);
   }
 
+  get digest(): string {
+    return this.#opened.digest;
+  }
+
   async plan(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
     this.#plans.clear();
     const treated = await this.#each(seen.filter(this.#mayConcern), async (target) => {

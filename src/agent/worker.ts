@@ -115,8 +115,9 @@ export class Worker {
     const { effect } = courseTable[course.stage];
     if (effect === "begin") return { outcome: "done" };
     if (effect === "fetch") {
-      this.#treatments.delete(course.hotpatchId);
-      await store.fetch(course.hotpatchId, link());
+      const { digest } = await store.fetch(course.hotpatchId, link());
+      // What was learned of processes with this very hotpatch stays known.
+      if (this.#treatments.get(course.hotpatchId)?.digest !== digest) this.#treatments.delete(course.hotpatchId);
       return { outcome: "done", fetched: true };
     }
     const treatment = await this.#treatment(course.hotpatchId);

@@ -3,11 +3,12 @@
  *
  * Invariant: the target is changed in one turn of its event loop or not at all, and only after a rehearsal with the same Node.js has shown that the change takes effect.
  */
+import { statSync } from "node:fs";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { nodeChangeOf } from "../../hotpatch/manifest.ts";
-import { readProcess } from "../../process/process.ts";
+import { type ProcessInfo, readProcess } from "../../process/process.ts";
 import type { Engine, Finding, Outcome, PlanPolicy, PlanSummary, ProcessReference, Verdict } from "../engine.ts";
 import type { AgentConnection } from "./attach/agent-connection.ts";
 import { loadAgentSource } from "./attach/agent-source.ts";
@@ -103,6 +104,8 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
   readonly runtime = "node" as const;
   readonly #options: NodeEngineOptions;
   readonly #digest: string;
+  /** Rehearsals that went well, by what they went with. */
+  readonly #rehearsals = new Map<string, RehearsalResult>();
 
   /** `digest` is that of the opened hotpatch: what a process says of itself later names it. */
   constructor(options: NodeEngineOptions, digest: string) {
@@ -159,7 +162,7 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
     return (await agent.call("collectGarbage")) as number;
   }
 
-  /** In a process of the target's own Node.js and user, with the very files that it has loaded. */
+  /** Once for all processes of one Node.js, one user and the same files: what is the same in all of them is what a rehearsal shows. */
   async #rehearse(
     target: ProcessReference,
     hotpatch: WireHotpatch,
@@ -167,7 +170,23 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
   ): Promise<RehearsalResult | undefined> {
     const info = readProcess(target.pid);
     if (!this.#options.rehearse || info === undefined) return undefined;
+    const program = statSync(`/proc/${target.pid}/exe`, { throwIfNoEntry: false });
+    const paths = copies.map(({ path }) => path).sort();
+    const key = JSON.stringify([program?.dev, program?.ino, program?.mtimeMs, info.uid.effective, paths]);
+    const known = program === undefined ? undefined : this.#rehearsals.get(key);
+    if (known !== undefined) return known;
     this.#options.progress(`Rehearsing with the Node.js of process ${target.pid}`);
+    const result = await this.#rehearseNow(info, hotpatch, copies);
+    if (result.applied) this.#rehearsals.set(key, result);
+    return result;
+  }
+
+  /** In a process of the target's own Node.js and user, with the very files that it has loaded. */
+  async #rehearseNow(
+    info: ProcessInfo,
+    hotpatch: WireHotpatch,
+    copies: readonly LoadedCopy[],
+  ): Promise<RehearsalResult> {
     const paths = new Set(copies.map(({ path }) => path));
     const formats = new Map(hotpatch.files.map(({ path, format }) => [path, format]));
     const sameRoot = info.root === "/" && info.namespaces.mount === readProcess(process.pid)?.namespaces.mount;
@@ -178,14 +197,14 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
         base: "/",
         entries: [],
         files: copies.map(({ filename, path }) => ({
-          filename: sameRoot ? filename : `/proc/${target.pid}/root${filename}`,
+          filename: sameRoot ? filename : `/proc/${info.pid}/root${filename}`,
           path,
           format: formats.get(path) ?? "commonjs",
         })),
         ballastMb,
       },
       {
-        nodePath: `/proc/${target.pid}/exe`,
+        nodePath: `/proc/${info.pid}/exe`,
         ...(isOwn ? {} : { user: { uid: info.uid.effective, gid: info.gid.effective } }),
       },
     );
