@@ -1,9 +1,10 @@
 /**
  * The folder in which `npm start` keeps what the next start goes on from: keys, catalog, server, agent, hotpatch.
  */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
+import { createFolder } from "../src/hotpatch/key.ts";
 
 /** XDG Base Directory Specification, XDG_STATE_HOME; relative paths there are to be ignored. */
 export function defaultStateFolder(env: NodeJS.ProcessEnv): string {
@@ -11,6 +12,9 @@ export function defaultStateFolder(env: NodeJS.ProcessEnv): string {
   const base = given !== undefined && path.isAbsolute(given) ? given : path.join(homedir(), ".local", "state");
   return path.join(base, "rebootless", "start");
 }
+
+/** The folder cannot be used; the message says what to do. */
+export class StateFolderError extends Error {}
 
 export class StateFolder {
   readonly root: string;
@@ -26,10 +30,10 @@ export class StateFolder {
   readonly hotpatch: string;
   readonly #port: string;
 
-  /** Throws an error that says what to do when the folder cannot be made. */
-  constructor(root: string) {
+  private constructor(root: string, temporary: string) {
     const at = (...parts: string[]) => path.join(root, ...parts);
     this.root = root;
+    this.temporary = temporary;
     this.authorKey = at("keys", "author.key");
     this.authorPublicKey = at("keys", "author.pub");
     this.catalogKeys = at("catalog-keys");
@@ -39,14 +43,18 @@ export class StateFolder {
     this.trusted = at("trusted");
     this.hotpatch = at("json5.hotpatch");
     this.#port = at("port");
+  }
+
+  /** Makes it where it is missing. Throws `StateFolderError`. */
+  static async open(root: string): Promise<StateFolder> {
     try {
-      mkdirSync(root, { recursive: true, mode: 0o700 });
+      await createFolder(root, 0o700);
       // Keys lie in it, whatever the umask was when it was made.
       chmodSync(root, 0o700);
-      this.temporary = mkdtempSync(at("run-"));
+      return new StateFolder(root, mkdtempSync(path.join(root, "run-")));
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new Error(`The state folder ${root} cannot be used (${code}); name another one with --state FOLDER.`, {
+      const { message } = error as Error;
+      throw new StateFolderError(`${message} Or name another folder for the state with --state FOLDER.`, {
         cause: error,
       });
     }

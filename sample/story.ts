@@ -8,7 +8,7 @@ import { resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { CommandLine } from "./command-line.ts";
 import { Household } from "./household.ts";
-import { defaultStateFolder, StateFolder } from "./state-folder.ts";
+import { defaultStateFolder, StateFolder, StateFolderError } from "./state-folder.ts";
 import { helpText, parseStoryArguments, type StoryOptions, UsageError } from "./story/arguments.ts";
 import { revertAndApplyAgain, rollOut, showHole, startClient, startService, sumUp } from "./story/chapters.ts";
 import { makeKeys, startAgent, startControlPlane } from "./story/control-plane.ts";
@@ -93,7 +93,7 @@ async function run(options: StoryOptions): Promise<number> {
   const household = new Household();
   const interrupted = untilInterrupted(household);
   const teller = new Teller(options.json ? process.stderr : process.stdout);
-  const state = new StateFolder(resolve(options.state ?? defaultStateFolder(process.env)));
+  const state = await StateFolder.open(resolve(options.state ?? defaultStateFolder(process.env)));
   const untimely = Promise.withResolvers<End>();
   const stage = new Stage({
     household,
@@ -148,6 +148,10 @@ async function main(): Promise<number> {
     process.stdout.write(helpText);
     return 0;
   } catch (error) {
+    if (error instanceof StateFolderError) {
+      process.stderr.write(`npm start: ${error.message}\n`);
+      return 1;
+    }
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`npm start: ${error.message}; see npm start -- --help\n`);
     return 2;

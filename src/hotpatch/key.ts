@@ -5,8 +5,8 @@
  * A private key that others may read is not used, and no key is ever overwritten.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import type { Stats } from "node:fs";
-import { mkdir, unlink } from "node:fs/promises";
+import { existsSync, type Stats } from "node:fs";
+import { mkdir, stat, unlink } from "node:fs/promises";
 import path from "node:path";
 import { RebootlessError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
@@ -14,7 +14,7 @@ import { refuse } from "../base/refusal.ts";
 import type { KeyId } from "./dsse.ts";
 import { quoted } from "./printable.ts";
 import type { Signer } from "./signature.ts";
-import { readRegularFile, writeFileAtomically } from "./stored-file.ts";
+import { errnoOf, readRegularFile, writeFileAtomically } from "./stored-file.ts";
 
 export interface PublicKeyFile {
   readonly keyId: KeyId;
@@ -151,14 +151,24 @@ export function checkPassphrase(passphrase: string): string {
 /** Creates a folder and those above it, when missing. Throws `failure/file-write`. */
 export async function createFolder(folder: string, mode: number): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode });
+    // One by one: with `recursive`, Node.js tries for ever where a folder such as /proc takes no other.
+    const missing: string[] = [];
+    for (let current = path.resolve(folder); !existsSync(current); current = path.dirname(current))
+      missing.push(current);
+    for (const one of missing.reverse()) await mkdir(one, { mode }).catch(unlessThere);
+    if (!(await stat(folder)).isDirectory()) throw new Error(`${folder} is no folder`);
   } catch (error) {
     throw new RebootlessError(
       "failure/file-write",
-      `The folder ${quoted(folder)} cannot be made; check its parent's permissions.`,
+      `The folder ${quoted(folder)} cannot be made (${errnoOf(error) ?? "it is a file"}); check its parent's permissions.`,
       { cause: error },
     );
   }
+}
+
+/** Another process may have made it meanwhile. */
+function unlessThere(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EEXIST") throw error;
 }
 
 async function readKeyText(file: string, what: string, check?: (stats: Stats) => void): Promise<string> {

@@ -19,8 +19,9 @@ export interface StoryEnd {
 
 export interface StoryProcess {
   readonly child: ChildProcess;
-  /** The folder in which the story makes its own. */
+  /** The folder in which everything of the story lies. */
   readonly temporaryFolder: string;
+  readonly state: string;
   readonly end: Promise<StoryEnd>;
   /** Resolves when the story has told something that matches; rejects when it ends without. */
   told(pattern: RegExp): Promise<RegExpExecArray>;
@@ -29,12 +30,15 @@ export interface StoryProcess {
 export interface StoryOptions {
   readonly program?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Of an earlier start; a new one unless told. */
+  readonly state?: string;
 }
 
 /** Starts the story with temporary files in a folder of its own; when the test is over, it is asked to end if it has not. */
 export function startStory(test: TestContext, words: readonly string[], options: StoryOptions = {}): StoryProcess {
   const temporaryFolder = mkdtempSync(path.join(tmpdir(), "rebootless-story-test-"));
-  const child = spawn(process.execPath, [options.program ?? story, ...words], {
+  const state = options.state ?? path.join(temporaryFolder, "state");
+  const child = spawn(process.execPath, [options.program ?? story, "--state", state, ...words], {
     cwd: checkout,
     env: { ...process.env, TMPDIR: temporaryFolder, NODE_TEST_CONTEXT: undefined, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -69,7 +73,7 @@ export function startStory(test: TestContext, words: readonly string[], options:
       end.then(({ out, error }) => reject(new Error(`the story ended without ${pattern}:\n${out}${error}`)));
       look();
     });
-  return { child, temporaryFolder, end, told };
+  return { child, temporaryFolder, state, end, told };
 }
 
 export function figuresOf({ out }: StoryEnd): Figures {
@@ -83,10 +87,12 @@ export function watch(pid: number): { gone(): boolean } {
   return { gone: () => !isAlive(pid, stat.startTicks) };
 }
 
-/** What a story that has ended left behind, as sentences: files, and processes of its folder. */
-export function leftBehind({ temporaryFolder }: StoryProcess): string[] {
-  const files = existsSync(temporaryFolder) ? readdirSync(temporaryFolder).map((name) => `the file ${name}`) : [];
-  return [...files, ...processesNaming(temporaryFolder)];
+/** What a story that has ended left behind besides its state, as sentences: files, and processes of its folders. */
+export function leftBehind({ temporaryFolder, state }: StoryProcess): string[] {
+  const files = readdirSync(temporaryFolder).filter((name) => path.join(temporaryFolder, name) !== state);
+  const runs = existsSync(state) ? readdirSync(state).filter((name) => name.startsWith("run-")) : [];
+  const folders = [temporaryFolder, state];
+  return [...[...files, ...runs].map((name) => `the file ${name}`), ...folders.flatMap(processesNaming)];
 }
 
 /** Every child of the story gets its TMPDIR, so that the environment tells them from the children of other tests. */

@@ -13,9 +13,8 @@ import { runProgram } from "../../cli/run-program.ts";
 const root = process.geteuid?.() === 0;
 const unshare = [
   ...(root ? [] : ["--user", "--map-root-user"]),
-  ...["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"],
+  ...["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"],
 ];
-const setUp = 'ip link set lo up && exec "$@"';
 
 export const isConfined = process.env.REBOOTLESS_TEST_CONFINED === "1";
 
@@ -24,16 +23,33 @@ export function made(): { readonly hotpatch: string; readonly author: string } {
   return JSON.parse(process.env.REBOOTLESS_TEST_MADE ?? "{}");
 }
 
+interface Confinement {
+  readonly timeoutMs?: number;
+  /** Without one, the registry can be reached, and nothing is made outside. */
+  readonly ownNetwork?: boolean;
+}
+
 /** Runs a file of tests in there, as one test; the file registers its own where `isConfined`. */
-export function confine(name: string, file: string, timeoutMs = 540_000): void {
+export function confine(
+  name: string,
+  file: string,
+  { timeoutMs = 540_000, ownNetwork = true }: Confinement = {},
+): void {
   if (isConfined) return;
-  const possible = spawnSync("unshare", [...unshare, "sh", "-c", setUp, "sh", "true"], { encoding: "utf8" });
+  const around = ownNetwork
+    ? [...unshare, "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    : [...unshare, "sh", "-c", 'exec "$@"', "sh"];
+  const possible = spawnSync("unshare", [...around, "true"], { encoding: "utf8" });
   const skip =
     possible.status === 0 ? false : `no namespaces can be made here: ${possible.stderr ?? String(possible.error)}`;
   test(name, { timeout: timeoutMs + 60_000, skip }, async (t) => {
-    const env = { REBOOTLESS_TEST_CONFINED: "1", REBOOTLESS_TEST_MADE: JSON.stringify(await make(t)) };
-    const words = [...unshare, "sh", "-c", setUp, "sh", process.execPath, file];
-    const { code, out, error } = await runProgram(words, { command: "unshare", env, timeoutMs });
+    const env = {
+      REBOOTLESS_TEST_CONFINED: "1",
+      REBOOTLESS_TEST_MADE: ownNetwork ? JSON.stringify(await make(t)) : "",
+    };
+    const { code, out, error } = await runProgram([...around, process.execPath, file], {
+      ...{ command: "unshare", env, timeoutMs },
+    });
     t.diagnostic(
       out
         .split("\n")
