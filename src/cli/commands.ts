@@ -6,6 +6,7 @@
 import type { CommandSpec } from "./command.ts";
 import { agentCommands } from "./commands/agent.ts";
 import { buildCommands } from "./commands/build.ts";
+import { buildElfCommand } from "./commands/build-elf.ts";
 import { catalogCommands } from "./commands/catalog.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { fleetCommands } from "./commands/fleet.ts";
@@ -20,6 +21,7 @@ import { serverCommands } from "./commands/server.ts";
 const workingCommands: readonly CommandSpec[] = [
   psCommand,
   ...buildCommands,
+  buildElfCommand,
   inspectCommand,
   applyCommand,
   verifyCommand,

@@ -21,8 +21,11 @@ export const ElfFunction = Type.Object(
     sizeBytes: Type.Integer({ minimum: 1, maximum: 0x1000_0000 }),
     /** Of its `sizeBytes` bytes in the file of the binary. */
     sha256: Sha256,
-    /** The symbol of `object` that is the new function. */
-    replacement: SymbolName,
+    /**
+     * The symbol of `object` that is the new function.
+     * Absent for a part that only its function jumps into (`.cold`): no thread may be inside it at the switch, and its entry stays as it is.
+     */
+    replacement: Type.Optional(SymbolName),
     /** `quiescent`: switched only while no thread is inside the old one; `immediate`: whenever. */
     policy: Type.Union([Type.Literal("quiescent"), Type.Literal("immediate")]),
   },

@@ -35,6 +35,8 @@ export const rooms: Readonly<Record<string, readonly Way[]>> = {
     { to: "hotpatch" },
     { to: "javascript" },
     { to: "process" },
+    { to: "binary" },
+    { to: "elf" },
     // A rehearsal is an apply in a sacrificial process; nothing else of a build may touch a process.
     { to: "engine", only: /^src\/build\/(rehears|stale-values)/, into: /^src\/engine\/(engine\.ts|node\/)/ },
   ],

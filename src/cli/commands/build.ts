@@ -19,7 +19,7 @@ import { passphraseFileOption, passphraseOf } from "./key.ts";
 /** Structure alone is checked here; whom to trust is the reader's matter. */
 const nobodyTrusted: TrustStore = { directory: "", keys: new Map() };
 
-const commonOptions: readonly CommandOption[] = [
+export const commonBuildOptions: readonly CommandOption[] = [
   { flags: "-o, --output <file>", description: "the hotpatch to write" },
   { flags: "--key <file>", description: "the private key to sign with (default: the one that key generate makes)" },
   passphraseFileOption,
@@ -38,7 +38,7 @@ const buildNpm: CommandSpec = {
   description:
     "Compares the two versions, chooses for each change the way that works in a process that has loaded the old one, and rehearses it.\nWhat cannot be reached is refused by name; nothing is built that would only seem to work.",
   arguments: [{ name: "<package>", description: "the vulnerable version: name@version, or a folder" }],
-  options: [{ flags: "--to <version>", description: "the fixed version, or a folder" }, ...commonOptions],
+  options: [{ flags: "--to <version>", description: "the fixed version, or a folder" }, ...commonBuildOptions],
   examples: [
     { command: "rebootless build npm lodash@4.17.20 --to 4.17.21 -o lodash.hotpatch", what: "from the registry" },
     { command: "rebootless build npm ./ours-1.0 --to ./ours-1.1 -o ours.hotpatch", what: "from two folders" },
@@ -62,7 +62,7 @@ const buildFiles: CommandSpec = {
     { name: "<before>", description: "the file or folder as the process has loaded it" },
     { name: "<after>", description: "the same with the fix" },
   ],
-  options: commonOptions,
+  options: commonBuildOptions,
   examples: [{ command: "rebootless build files server.js server.fixed.js -o server.hotpatch", what: "one file" }],
   async run(input, io) {
     const output = outputFile(input, io);
@@ -74,7 +74,8 @@ const buildFiles: CommandSpec = {
 
 export const buildCommands: readonly CommandSpec[] = [buildNpm, buildFiles];
 
-function outputFile(input: CommandInput, io: CommandIo): string {
+/** Where the hotpatch goes. Throws `usage/arguments` or `input/file-missing`. */
+export function outputFile(input: CommandInput, io: CommandIo): string {
   const output = input.options.output;
   if (typeof output !== "string")
     throw new RebootlessError("usage/arguments", "Say where to write the hotpatch: -o FILE.");
@@ -84,7 +85,8 @@ function outputFile(input: CommandInput, io: CommandIo): string {
   return file;
 }
 
-function buildOptions(input: CommandInput, io: CommandIo): BuildOptions {
+/** What every kind of build is told. Throws `usage/arguments`. */
+export function buildOptions(input: CommandInput, io: CommandIo): BuildOptions {
   const sequence = Number(input.options.sequence ?? 1);
   if (!Number.isInteger(sequence) || sequence < 1)
     throw new RebootlessError("usage/arguments", "--sequence takes a whole number of at least 1.");
@@ -107,7 +109,7 @@ function parseAdvisory(text: string): Advisory {
 }
 
 /** Asked for before anything is built, since building takes a while. */
-async function signersOf(input: CommandInput, io: CommandIo): Promise<Signer[]> {
+export async function signersOf(input: CommandInput, io: CommandIo): Promise<Signer[]> {
   if (input.options.unsigned === true) {
     io.warn("The hotpatch is left unsigned: no process takes it without --allow-unsigned.");
     return [];
@@ -123,12 +125,21 @@ async function signersOf(input: CommandInput, io: CommandIo): Promise<Signer[]> 
   return [await loadSigner(file, await passphraseOf(input, io))];
 }
 
-async function finish(hotpatch: Hotpatch, output: string, signers: readonly Signer[]): Promise<CommandResult> {
+/** Writes the file, opened as any reader would before, so that nothing is written that would be refused later. */
+export async function writeBuilt(
+  hotpatch: Hotpatch,
+  output: string,
+  signers: readonly Signer[],
+): Promise<{ bytes: Uint8Array; digest: string; claimedBy: readonly string[] }> {
   const bytes = encodeHotpatch(hotpatch, signers);
-  // Opened as any reader would, so that nothing is written that would be refused later.
   const { digest, claimedBy } = openHotpatch(bytes, nobodyTrusted, { allowUnsigned: true });
   await writeHotpatchFile(output, bytes);
+  return { bytes, digest, claimedBy };
+}
+
+async function finish(hotpatch: Hotpatch, output: string, signers: readonly Signer[]): Promise<CommandResult> {
   const { id } = hotpatch.manifest;
+  const { bytes, digest, claimedBy } = await writeBuilt(hotpatch, output, signers);
   const node = nodeChangeOf(hotpatch.manifest);
   const files = node.files.map(({ path, functions, unreachable }) => ({
     path,

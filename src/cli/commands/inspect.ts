@@ -5,7 +5,7 @@
  * Every string of the file is printed escaped, since it may be hostile.
  */
 import { RebootlessError } from "../../base/errors.ts";
-import type { ElfBinary } from "../../hotpatch/elf-manifest.ts";
+import type { ElfBinary, ElfChange } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import type { Manifest, NodeChange, NodeFile, Target } from "../../hotpatch/manifest.ts";
 import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
@@ -175,7 +175,7 @@ function describeFile(file: NodeFile): string[] {
 
 function describeChange({ hotpatch }: OpenedHotpatch): string[] {
   const { node, elf } = hotpatch.manifest;
-  if (elf !== undefined) return elf.binaries.flatMap(describeBinary);
+  if (elf !== undefined) return describeElf(elf);
   if (node === undefined) return [];
   return [
     `Changes ${count(node.files.length, "file")}:`,
@@ -184,10 +184,32 @@ function describeChange({ hotpatch }: OpenedHotpatch): string[] {
   ];
 }
 
-function describeBinary({ name, type, buildId, functions }: ElfBinary): string[] {
+function describeElf({ binaries, hooks, afterApply, notices }: ElfChange): string[] {
+  const actions = afterApply.map((action) => {
+    if (action.kind === "note") return printable(action.text);
+    return action.kind === "signal" ? `send ${action.signal}` : `run ${printable(action.command.join(" "))}`;
+  });
+  return [
+    ...binaries.flatMap(describeBinary),
+    ...Object.entries(hooks).map(
+      ([moment, hook]) => `Hook ${moment}: ${printable(hook.symbol)} of ${printable(hook.binary)}`,
+    ),
+    ...actions.map((action) => `After applying: ${action}`),
+    ...notices.map((notice) => `Note: ${printable(notice)}`),
+  ];
+}
+
+function describeBinary({ name, type, buildId, functions, symbols }: ElfBinary): string[] {
+  const imports = symbols.filter(({ kind }) => kind === "import").map((symbol) => symbol.name);
+  const own = symbols.filter(({ kind }) => kind !== "import").map((symbol) => symbol.name);
   return [
     `Changes ${count(functions.length, "function")} of the ${type} ${printable(name)} (build-id ${buildId}):`,
-    ...functions.map((found) => `  ${printable(found.name)} (${bytesText(found.sizeBytes)}; ${found.policy})`),
+    ...functions.map(
+      (found) =>
+        `  ${printable(found.name)} (${bytesText(found.sizeBytes)} at 0x${found.address.toString(16)}; ${found.replacement === undefined ? "watched, not redirected" : found.policy})`,
+    ),
+    ...(own.length === 0 ? [] : [`    refers to: ${someOf(own)}`]),
+    ...(imports.length === 0 ? [] : [`    imports: ${someOf(imports)}`]),
   ];
 }
 

@@ -131,7 +131,7 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
     try {
       return await switchFunctions({
         memory,
-        guarded: rangesForApply(plan.functions),
+        guarded: [...rangesForApply(plan.functions), ...plan.watched],
         signalReturns: plan.gadgets.signalReturns,
         waitMs: this.#options.waitMs,
         progress: this.#options.progress,

@@ -20,6 +20,7 @@ import { findGap, type Mapping, pageUp } from "./memory-map.ts";
 import type { Area } from "./patch-memory.ts";
 import { encodeRecord, flagOffset, type PatchRecord, type RecordBody, type RecordedFunction } from "./record.ts";
 import type { Gadgets } from "./remote-call.ts";
+import type { GuardedRange } from "./stack-scan.ts";
 
 /** An area with what is written into it before the stop. */
 export interface PlannedArea extends Area {
@@ -33,6 +34,8 @@ export interface LinuxPlan extends PlanSummary {
   readonly gadgets: Gadgets;
   readonly areas: readonly PlannedArea[];
   readonly functions: readonly RecordedFunction[];
+  /** Parts of old functions without an entry of their own (`.cold`): no thread may be inside them at the switch. */
+  readonly watched: readonly GuardedRange[];
   readonly record: Buffer;
   readonly flag: number;
   /** What an earlier run left behind, to be taken back first. */
@@ -85,6 +88,7 @@ export function planApply(
       steps: ["nothing: it is in place"],
       areas: [],
       functions: [],
+      watched: [],
       record: Buffer.alloc(0),
       flag: 0,
     };
@@ -106,7 +110,15 @@ export function planApply(
   if (record.length > reservedFor(placed))
     throw new RebootlessError("bug/invariant", "The record is larger than its room.");
   record.copy(first.contents, 0);
-  return { ...common, steps: describeSteps(placed, areas), areas, functions, record, flag };
+  return {
+    ...common,
+    steps: describeSteps(placed, areas),
+    areas,
+    functions,
+    watched: watchedParts(placed),
+    record,
+    flag,
+  };
 }
 
 function recordBody(
@@ -180,12 +192,15 @@ function linkBinary(
   flag: number,
 ): { contents: LinkedObject["contents"]; gated: RecordedFunction[] } {
   const { binary, bias, external, bytes } = probed;
-  const replaced = new Map(binary.functions.map(({ replacement, address }) => [replacement, bias + address]));
+  const redirected = binary.functions.flatMap(({ replacement, ...found }, index) =>
+    replacement === undefined ? [] : [{ ...found, replacement, bytes: bytes[index] as Buffer }],
+  );
+  const replaced = new Map(redirected.map(({ replacement, address }) => [replacement, bias + address]));
   const linked = linkObject(object, { areas: base, external, replaced });
   const isFirst = flag === base.constant + flagOffset;
   const flagPointer = isFirst ? flag : base.constant;
   if (!isFirst) linked.contents.constant.writeBigUInt64LE(BigInt(flag), 0);
-  const gated = binary.functions.map((found, index): RecordedFunction => {
+  const gated = redirected.map((found, index): RecordedFunction => {
     const target = linked.find(found.replacement);
     if (target === undefined)
       refuse("target/symbol-missing", `The object for ${binary.name} does not define ${found.replacement}.`);
@@ -193,7 +208,7 @@ function linkBinary(
     const gate = base.code + index * gateRoomBytes;
     const { code, entry, original, jump } = buildGate({
       name: found.name,
-      bytes: bytes[index] as Buffer,
+      bytes: found.bytes,
       sizeBytes: found.sizeBytes,
       address,
       gate,
@@ -217,6 +232,14 @@ function linkBinary(
     };
   });
   return { contents: linked.contents, gated };
+}
+
+function watchedParts(placed: readonly Placed[]): GuardedRange[] {
+  return placed.flatMap(({ probed: { binary, bias } }) =>
+    binary.functions
+      .filter(({ replacement }) => replacement === undefined)
+      .map(({ name, address, sizeBytes }) => ({ name, start: bias + address, end: bias + address + sizeBytes })),
+  );
 }
 
 /** Whether it is in place already. Refuses with `target/conflicting-hotpatch`. */

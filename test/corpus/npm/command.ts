@@ -51,7 +51,9 @@ async function runCommand(
   words: readonly string[],
   options: { env: NodeJS.ProcessEnv; timeoutMs: number },
 ): Promise<CommandAnswer> {
-  const args = [main, ...words, "--json"];
+  // What stands behind -- belongs to another program.
+  const end = words.includes("--") ? words.indexOf("--") : words.length;
+  const args = [main, ...words.slice(0, end), "--json", ...words.slice(end)];
   const ended = await runToEnd({ command: pinnedNode, args, ...options });
   const { tookMs } = ended;
   if (ended.timedOut) return { kind: "failed", message: `no end after ${options.timeoutMs / 1000} s`, tookMs };

@@ -1,0 +1,140 @@
+/** Building the old and the fixed version, and compiling again what the fix touched. */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { refuse } from "../../base/refusal.ts";
+import { type CompileOptions, compileAgain, includesAny, inParallel } from "./compile-again.ts";
+import { type CompileUnit, type Link, readCommand } from "./compile-command.ts";
+import { watchCompilers } from "./compiler-wrapper.ts";
+import type { ObjectFile } from "./object-file.ts";
+import { mustRun } from "./run-command.ts";
+import { applyFix, copySource, type Fix } from "./source-trees.ts";
+
+export interface VersionsInput {
+  readonly source: string;
+  readonly fix: Fix;
+  /** The build's command, as words. */
+  readonly command: readonly string[];
+  /** A shell command that is run once before the build, such as ./configure. */
+  readonly prepare?: string;
+}
+
+export interface VersionsOptions {
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  progress(message: string): void;
+}
+
+/** One source that the fix touched, compiled three times. */
+export interface TouchedUnit {
+  readonly unit: CompileUnit;
+  /** The source's path in the tree, with a number where it was compiled in several ways. */
+  readonly name: string;
+  readonly plainBefore: ObjectFile;
+  readonly before: ObjectFile;
+  readonly after: ObjectFile;
+}
+
+export interface BuiltVersions {
+  readonly touched: readonly TouchedUnit[];
+  /** Every source that the old version's build compiled. */
+  readonly units: readonly CompileUnit[];
+  readonly links: readonly Link[];
+  readonly changed: readonly string[];
+  readonly options: CompileOptions;
+}
+
+/** Refuses with `build/no-compiler-seen` where the build ran no compiler that was found on PATH. */
+export async function buildBothVersions(
+  input: VersionsInput,
+  work: string,
+  options: VersionsOptions,
+): Promise<BuiltVersions> {
+  const original = resolve(options.cwd, input.source);
+  const watch = watchCompilers(work, options.env);
+  options.progress(`Copying ${original}`);
+  const place = await copySource(original, work);
+  const inTree = { cwd: place, env: watch.env };
+  if (input.prepare !== undefined) {
+    options.progress(`Preparing: ${input.prepare}`);
+    await mustRun("Preparing the build", ["sh", "-c", input.prepare], inTree);
+    watch.takeRuns();
+  }
+  options.progress(`Building the old version: ${input.command.join(" ")}`);
+  await mustRun("The build of the old version", input.command, inTree);
+  const first = watch.takeRuns().map(readCommand);
+  options.progress("Applying the fix and building the fixed version");
+  const trees = await applyFix(place, work, original, resolveFix(input, options));
+  await mustRun("The build of the fixed version", input.command, inTree);
+  const second = watch.takeRuns().map(readCommand);
+  const compile: CompileOptions = { work, place, original, env: watch.env };
+  const units = distinct(first.flatMap((run) => run.units)).filter(({ source }) => existsSync(source));
+  const rebuilt = distinct(second.flatMap((run) => run.units)).filter(({ source }) => existsSync(source));
+  if (units.length === 0 && rebuilt.length === 0) {
+    refuse(
+      "build/no-compiler-seen",
+      "The build ran no compiler that could be watched. It must take its compiler from PATH, CC or CXX, and have something left to build.",
+    );
+  }
+  const changed = trees.changed.map((path) => join(place, path));
+  const wanted = await touchedUnits({ units, rebuilt, changed, compile });
+  options.progress(
+    `Compiling ${wanted.length} touched source${wanted.length === 1 ? "" : "s"} again, function by function`,
+  );
+  const after = await inParallel(wanted, (unit, index) => compileAgain(unit, "sections", compile, `after-${index}`));
+  trees.show("before");
+  const before = await inParallel(wanted, (unit, index) => compileAgain(unit, "sections", compile, `before-${index}`));
+  const plain = await inParallel(wanted, (unit, index) => compileAgain(unit, "plain", compile, `plain-${index}`));
+  return {
+    touched: wanted.map((unit, index) => ({
+      unit,
+      name: unitName(wanted, index, place),
+      plainBefore: plain[index] as ObjectFile,
+      before: before[index] as ObjectFile,
+      after: after[index] as ObjectFile,
+    })),
+    units,
+    links: [...first, ...second].flatMap(({ link }) => link ?? []),
+    changed: trees.changed,
+    options: compile,
+  };
+}
+
+function resolveFix({ fix }: VersionsInput, { cwd }: VersionsOptions): Fix {
+  return {
+    ...(fix.patch === undefined ? {} : { patch: resolve(cwd, fix.patch) }),
+    ...(fix.to === undefined ? {} : { to: resolve(cwd, fix.to) }),
+  };
+}
+
+function unitName(units: readonly CompileUnit[], index: number, place: string): string {
+  const { source } = units[index] as CompileUnit;
+  const path = source.startsWith(`${place}/`) ? source.slice(place.length + 1) : source;
+  const same = units.slice(0, index).filter((unit) => unit.source === source).length;
+  return same === 0 ? path : `${path} (compiled in way ${same + 1})`;
+}
+
+function unitKey({ compiler, folder, source, flags }: CompileUnit): string {
+  return JSON.stringify([source, folder, compiler, flags]);
+}
+
+/** In the order of their sources, each way of compiling once. */
+function distinct(units: readonly CompileUnit[]): CompileUnit[] {
+  const found = new Map(units.map((unit) => [unitKey(unit), unit]));
+  return [...found].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, unit]) => unit);
+}
+
+interface Touching {
+  readonly units: readonly CompileUnit[];
+  readonly rebuilt: readonly CompileUnit[];
+  readonly changed: readonly string[];
+  readonly compile: CompileOptions;
+}
+
+/** What the build compiled again, and what it should have: makefiles do not always know which headers a source includes. */
+async function touchedUnits({ units, rebuilt, changed, compile }: Touching): Promise<CompileUnit[]> {
+  const done = new Set(rebuilt.map(unitKey));
+  const left = units.filter((unit) => !done.has(unitKey(unit)));
+  const files = new Set(changed);
+  const missed = await inParallel(left, (unit) => includesAny(unit, files, compile));
+  return distinct([...rebuilt, ...left.filter((_, index) => missed[index])]);
+}

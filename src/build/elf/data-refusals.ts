@@ -1,0 +1,59 @@
+/** Changes that exchanging code cannot bring about in a process that runs: initial values, thread-local storage, assembly. */
+import type { Refusal } from "../../base/refusal.ts";
+import type { BinaryImage } from "./binary-image.ts";
+import type { Comparison } from "./compare-objects.ts";
+import { isFunction, isGlobal, leadingSymbol, type ObjectSection } from "./object-file.ts";
+
+export interface DataCheck {
+  readonly comparison: Comparison;
+  readonly name: string;
+  readonly assembler: boolean;
+  readonly image: BinaryImage;
+}
+
+export function dataRefusals({ comparison, name, assembler, image }: DataCheck): Refusal[] {
+  const refusals: Refusal[] = [];
+  for (const section of comparison.changedVariables) {
+    const variable = nameOf(section);
+    const before = comparison.pairs.beforeOf(section);
+    const what =
+      before !== undefined && before.header.size !== section.header.size
+        ? `its size goes from ${before.header.size} to ${section.header.size} bytes`
+        : "its initial value changes";
+    refusals.push({
+      code: "build/changed-data",
+      message: `The variable ${variable} in ${name} exists in the running process with a value of its own, and ${what}. Leave it as it is, or restart.`,
+      details: { variable, source: name },
+    });
+  }
+  for (const section of comparison.newThreadVariables)
+    refusals.push({
+      code: "build/new-thread-variable",
+      message: `The fix adds the thread-local variable ${nameOf(section)} in ${name}; threads that run have no room for it.`,
+      details: { variable: nameOf(section), source: name },
+    });
+  for (const section of comparison.changedConstants) {
+    const exported = section.symbols.find(
+      (symbol) =>
+        isGlobal(symbol) && comparison.pairs.beforeOf(section) !== undefined && image.exports.has(symbol.name),
+    );
+    if (exported !== undefined)
+      refusals.push({
+        code: "build/changed-data",
+        message: `The constant ${exported.name} in ${name} changes and is used by other programs and libraries, which keep the old one.`,
+        details: { variable: exported.name, source: name },
+      });
+  }
+  for (const section of comparison.changedCode.keys())
+    if (assembler || !section.symbols.some(isFunction))
+      refusals.push({
+        code: "build/changed-assembly",
+        message: `The assembly code in ${name} changes (section ${section.name}), and where its functions begin and end is not known. Only compiled functions can be exchanged.`,
+        details: { section: section.name, source: name },
+      });
+  return refusals;
+}
+
+function nameOf(section: ObjectSection): string {
+  return leadingSymbol(section)?.name ?? section.name;
+}

@@ -1,0 +1,337 @@
+/**
+ * Finding an object file in the binary that runs.
+ *
+ * The object was compiled with the build's own flags, so that its code must stand in the binary byte for byte, but for what the linker filled in.
+ * Where it stands proves that this source is that binary; the fields that were filled in give the address of every symbol that it refers to, static ones too.
+ * Nothing is guessed: code that stands in several places is told apart by what is known already, or stays unfound.
+ */
+import { sectionIndex, symbolType } from "../../elf/constants.ts";
+import type { ElfSymbol } from "../../elf/symbols.ts";
+import type { BinaryImage, Import, Slot } from "./binary-image.ts";
+import { codeCandidates, maskedBytes } from "./code-search.ts";
+import { type Reading, readLinkedField, relocation } from "./linked-fields.ts";
+import { isFunction, type ObjectFile, type ObjectSection, type Reference, referredSection } from "./object-file.ts";
+import { mergeEntryAt } from "./section-bytes.ts";
+
+export type Resolution =
+  | { readonly kind: "address"; readonly address: number }
+  | { readonly kind: "import"; readonly symbol: Import }
+  /** `offset` bytes into PT_TLS. */
+  | { readonly kind: "tls"; readonly offset: number };
+
+/** A piece of code that is looked for as one. */
+interface Piece {
+  readonly section: ObjectSection;
+  readonly start: number;
+  readonly end: number;
+  readonly name: string;
+  /** Addresses of `start`. */
+  candidates: readonly number[];
+  found: number | undefined;
+}
+
+/** What linked bytes say: of a section of the object, where it begins; of a name, what it is. */
+interface Equation {
+  readonly key: string;
+  readonly value: Resolution;
+}
+
+export interface ObjectMatch {
+  readonly object: ObjectFile;
+  readonly binary: BinaryImage;
+  /** Bytes of code that were found, and in all. */
+  readonly foundBytes: number;
+  readonly codeBytes: number;
+  /** Where a symbol of the object is; undefined where the match does not say. */
+  resolve(symbol: ElfSymbol): Resolution | undefined;
+  /** Where a section begins. */
+  baseOf(section: ObjectSection): number | undefined;
+  /** Why a function was not found, as a clause. */
+  whyNot(name: string): string;
+}
+
+export function matchObject(object: ObjectFile, binary: BinaryImage): ObjectMatch {
+  return new Matcher(object, binary).run();
+}
+
+class Matcher implements ObjectMatch {
+  readonly object: ObjectFile;
+  readonly binary: BinaryImage;
+  readonly #known = new Map<string, Resolution>();
+  readonly #pieces: Piece[] = [];
+  readonly #problems = new Map<string, string>();
+
+  constructor(object: ObjectFile, binary: BinaryImage) {
+    this.object = object;
+    this.binary = binary;
+  }
+
+  run(): this {
+    for (const section of this.object.sections)
+      if (section.kind === "code" && section.header.size > 0) this.#pieces.push(...this.#piecesOf(section));
+    let progress = true;
+    while (progress) {
+      progress = false;
+      for (const piece of this.#pieces) if (piece.found === undefined && this.#settle(piece)) progress = true;
+      for (const section of this.object.sections) if (this.#readData(section)) progress = true;
+    }
+    return this;
+  }
+
+  get codeBytes(): number {
+    return this.object.sections.reduce((sum, { kind, header }) => sum + (kind === "code" ? header.size : 0), 0);
+  }
+
+  get foundBytes(): number {
+    return this.#pieces.reduce((sum, { found, start, end }) => sum + (found === undefined ? 0 : end - start), 0);
+  }
+
+  /** The whole section; where that is nowhere, its functions one by one. */
+  #piecesOf(section: ObjectSection): Piece[] {
+    const whole = {
+      section,
+      start: 0,
+      end: section.header.size,
+      name: section.symbols[0]?.name ?? section.name,
+      found: undefined,
+    };
+    const candidates = codeCandidates(this.binary, maskedBytes(section, 0, section.header.size), section.header.align);
+    if (candidates.length > 0) return [{ ...whole, candidates }];
+    const functions = section.symbols.filter((symbol) => isFunction(symbol) && symbol.size > 0);
+    if (functions.length < 2) {
+      this.#problems.set(whole.name, "its code stands nowhere in the binary");
+      return [{ ...whole, candidates }];
+    }
+    const seen = new Set<number>();
+    return functions.flatMap(({ value, size, name }) => {
+      if (seen.has(value)) return [];
+      seen.add(value);
+      const found = codeCandidates(this.binary, maskedBytes(section, value, value + size), 1);
+      if (found.length === 0) this.#problems.set(name, "its code stands nowhere in the binary");
+      return [{ section, start: value, end: value + size, name, candidates: found, found: undefined }];
+    });
+  }
+
+  /** Takes the one candidate that agrees with all that is known. */
+  #settle(piece: Piece): boolean {
+    const expected = this.#expected(piece);
+    const agreeing = piece.candidates
+      .filter((address) => expected === undefined || address === expected)
+      .map((address) => ({ address, equations: this.#equations(piece, address) }))
+      .filter(({ equations }) => equations !== undefined);
+    if (agreeing.length !== 1) {
+      const before = piece.candidates.length;
+      if (before > 0) this.#problems.set(piece.name, this.#disagreement(piece, agreeing.length, expected));
+      if (agreeing.length > 0 && agreeing.length < before) piece.candidates = agreeing.map(({ address }) => address);
+      return false;
+    }
+    const [{ address, equations } = { address: 0, equations: undefined }] = agreeing;
+    piece.found = address;
+    this.#problems.delete(piece.name);
+    for (const { key, value } of equations ?? []) this.#known.set(key, value);
+    this.#learnPiece(piece, address);
+    return true;
+  }
+
+  #disagreement(piece: Piece, agreeing: number, expected: number | undefined): string {
+    if (agreeing > 1) return `its code stands in ${agreeing} places and nothing tells which is the one`;
+    if (expected !== undefined) return `other code refers to it at 0x${expected.toString(16)}, where it does not stand`;
+    const [first] = piece.candidates;
+    const why = first === undefined ? undefined : this.#contradiction(piece, first);
+    return why ?? "what stands there refers to other things";
+  }
+
+  #expected(piece: Piece): number | undefined {
+    const base = this.baseOf(piece.section);
+    if (base !== undefined) return base + piece.start;
+    for (const symbol of piece.section.symbols) {
+      const known = this.#known.get(`name ${symbol.name}`);
+      if (known?.kind === "address" && symbol.binding !== 0) return known.address - symbol.value + piece.start;
+    }
+    return undefined;
+  }
+
+  #learnPiece(piece: Piece, address: number): void {
+    const whole = piece.start === 0 && piece.end === piece.section.header.size;
+    if (whole) this.#known.set(`section ${piece.section.header.index}`, { kind: "address", address });
+    for (const symbol of piece.section.symbols)
+      if (symbol.value >= piece.start && symbol.value < piece.end)
+        this.#known.set(`symbol ${symbol.index}`, { kind: "address", address: address + symbol.value - piece.start });
+  }
+
+  /** Undefined if the bytes contradict each other or what is known. */
+  #equations(piece: Piece, address: number): readonly Equation[] | undefined {
+    const answer = this.#readReferences(piece.section, address - piece.start, piece.start, piece.end);
+    return typeof answer === "string" ? undefined : answer;
+  }
+
+  #contradiction(piece: Piece, address: number): string | undefined {
+    const answer = this.#readReferences(piece.section, address - piece.start, piece.start, piece.end);
+    return typeof answer === "string" ? answer : undefined;
+  }
+
+  /** The equations of all references between two offsets of a section at `base`, or the contradiction as a clause. */
+  #readReferences(section: ObjectSection, base: number, start: number, end: number): readonly Equation[] | string {
+    const found = new Map<string, Resolution>();
+    let tlsCallAt = -1;
+    for (const reference of section.references) {
+      if (reference.offset < start || reference.offset >= end || reference.offset === tlsCallAt) continue;
+      // The call of __tls_get_addr belongs to the sequence and may have been relaxed away with it.
+      if (reference.type === relocation.tlsGd) tlsCallAt = reference.offset + 8;
+      if (reference.type === relocation.tlsLd) tlsCallAt = reference.offset + 5;
+      const reading = readLinkedField({ binary: this.binary, base, assembled: section.bytes }, reference);
+      if (reading === undefined)
+        return `the bytes of its reference to ${this.#nameOf(reference)} are none that a linker makes`;
+      const equation = this.#equation(reference, reading);
+      if (typeof equation === "string") return equation;
+      if (equation === undefined) continue;
+      const known = found.get(equation.key) ?? this.#known.get(equation.key);
+      if (known !== undefined && !sameResolution(known, equation.value))
+        return `${this.#nameOf(reference)} is ${resolutionText(equation.value)} here and ${resolutionText(known)} elsewhere`;
+      found.set(equation.key, equation.value);
+    }
+    return [...found].map(([key, value]) => ({ key, value }));
+  }
+
+  #equation(reference: Reference, reading: Reading): Equation | string | undefined {
+    const { symbol } = reference;
+    const value = resolutionOf(reading, this.binary);
+    if (value === undefined) return undefined;
+    const target = referredSection(this.object, reference);
+    if (value.kind === "import") {
+      const name = plainName(symbol.name);
+      if (name !== "" && name !== value.symbol.name)
+        return `it refers to ${value.symbol.name} where the source has ${name}`;
+      return name === ""
+        ? `it refers to ${value.symbol.name} where the source has something of its own`
+        : { key: `name ${name}`, value };
+    }
+    if (target !== undefined && (target.kind === "strings" || target.kind === "constants"))
+      return this.#checkEntry(target, reference, value);
+    if (target !== undefined) {
+      const offset = value.kind === "tls" ? value.offset - symbol.value : value.address - symbol.value;
+      const key = `section ${target.header.index}`;
+      if (value.kind === "tls") return { key, value: { kind: "tls", offset } };
+      // What was imported by its own name may be another library's; an address is where it really is.
+      return this.#inBinary(offset)
+        ? { key, value: { kind: "address", address: offset } }
+        : `${this.#nameOf(reference)} would lie outside of the binary`;
+    }
+    if (symbol.section === sectionIndex.absolute) return undefined;
+    if (value.kind === "address" && value.address === 0 && symbol.binding === 2) return undefined;
+    if (value.kind === "address" && !this.#inBinary(value.address))
+      return `${this.#nameOf(reference)} would lie outside of the binary`;
+    return { key: `name ${plainName(symbol.name)}`, value };
+  }
+
+  /** A merged entry is wherever one with its content is; the content has to be there. */
+  #checkEntry(section: ObjectSection, reference: Reference, value: Resolution): string | undefined {
+    const entry = mergeEntryAt(section, reference);
+    if (entry === undefined || value.kind !== "address") return undefined;
+    const address = value.address - reference.symbol.value + entry.start;
+    const there = this.binary.bytesAt(address, entry.bytes.length);
+    // A string that holds a path depends on the folder of the build; nothing is taken from the binary for it.
+    if (section.kind === "strings" && entry.bytes.includes(0x2f)) return undefined;
+    return there !== undefined && Buffer.compare(there, entry.bytes) === 0
+      ? undefined
+      : `a ${section.kind === "strings" ? "string" : "constant"} that it refers to is another one`;
+  }
+
+  /** References of data whose place is known; once for each section. */
+  readonly #readSections = new Set<ObjectSection>();
+
+  #readData(section: ObjectSection): boolean {
+    if (section.kind !== "constant" && section.kind !== "writable") return false;
+    const base = this.baseOf(section);
+    if (base === undefined || this.#readSections.has(section)) return false;
+    this.#readSections.add(section);
+    const answer = this.#readReferences(section, base, 0, section.header.size);
+    if (typeof answer === "string") {
+      this.#problems.set(section.name, answer);
+      return false;
+    }
+    for (const { key, value } of answer) this.#known.set(key, value);
+    return answer.length > 0;
+  }
+
+  #inBinary(address: number): boolean {
+    return this.binary.bytesAt(address, 1) !== undefined || this.binary.bytesAt(address - 1, 1) !== undefined;
+  }
+
+  #nameOf({ symbol }: Reference): string {
+    if (symbol.name !== "") return symbol.name;
+    return this.object.section(symbol.section)?.name ?? `symbol ${symbol.index}`;
+  }
+
+  baseOf(section: ObjectSection): number | undefined {
+    const known = this.#known.get(`section ${section.header.index}`);
+    return known?.kind === "address" ? known.address : undefined;
+  }
+
+  resolve(symbol: ElfSymbol): Resolution | undefined {
+    const direct = this.#known.get(`symbol ${symbol.index}`);
+    if (direct !== undefined) return direct;
+    const section = this.object.section(symbol.section);
+    const base = section && this.#known.get(`section ${section.header.index}`);
+    if (base?.kind === "address") return { kind: "address", address: base.address + symbol.value };
+    if (base?.kind === "tls") return { kind: "tls", offset: base.offset + symbol.value };
+    if (symbol.type === symbolType.section) return undefined;
+    return this.#known.get(`name ${plainName(symbol.name)}`);
+  }
+
+  whyNot(name: string): string {
+    return this.#problems.get(name) ?? "nothing that was found refers to it";
+  }
+}
+
+/** Without the version that `.symver` adds. */
+function plainName(name: string): string {
+  return name.replace(/@.*$/, "");
+}
+
+function sameResolution(one: Resolution, other: Resolution): boolean {
+  if (one.kind === "address" && other.kind === "address") return one.address === other.address;
+  if (one.kind === "tls" && other.kind === "tls") return one.offset === other.offset;
+  if (one.kind === "import" && other.kind === "import") return one.symbol.name === other.symbol.name;
+  // The one reference goes through the dynamic linker and the other does not: both may be true of an exported symbol.
+  return one.kind !== "tls" && other.kind !== "tls";
+}
+
+function resolutionText(resolution: Resolution): string {
+  if (resolution.kind === "import") return `the import ${resolution.symbol.name}`;
+  if (resolution.kind === "tls") return `${resolution.offset} bytes into the thread-local block`;
+  return `at 0x${resolution.address.toString(16)}`;
+}
+
+function resolutionOf(reading: Reading, binary: BinaryImage): Resolution | undefined {
+  if (reading.kind === "nothing") return undefined;
+  if (reading.kind === "thread-offset") return threadOffset(reading.offset, binary);
+  if (reading.kind === "address") {
+    const imported = binary.pltImport(reading.address);
+    return imported === undefined ? reading : { kind: "import", symbol: imported };
+  }
+  const slot = binary.slots.get(reading.address);
+  if (slot === undefined) return staticSlot(reading, binary);
+  return slotResolution(slot);
+}
+
+function slotResolution(slot: Slot): Resolution {
+  if (slot.kind === "address") return slot;
+  if (slot.kind === "import") return { kind: "import", symbol: slot.symbol };
+  return slot.symbol === undefined ? { kind: "tls", offset: slot.addend } : { kind: "import", symbol: slot.symbol };
+}
+
+/** Nothing is left for a dynamic linker to do: the entry holds the value. */
+function staticSlot(reading: Reading & { readonly address: number }, binary: BinaryImage): Resolution | undefined {
+  const bytes = binary.bytesAt(reading.address, 8);
+  if (bytes === undefined) return undefined;
+  const value = Number(Buffer.from(bytes).readBigInt64LE());
+  return reading.kind === "thread-slot" ? threadOffset(value, binary) : { kind: "address", address: value };
+}
+
+/** The block of an executable ends at the thread pointer ("ELF Handling For Thread-Local Storage" §3.4.2, variant II). */
+function threadOffset(offset: number, { tls }: BinaryImage): Resolution | undefined {
+  if (tls === undefined) return undefined;
+  const align = Math.max(tls.align, 1);
+  return { kind: "tls", offset: offset + Math.ceil(tls.memorySize / align) * align };
+}

@@ -1,0 +1,113 @@
+/**
+ * `build elf`: from a fix of a C or C++ program to a signed hotpatch.
+ */
+import { RebootlessError } from "../../base/errors.ts";
+import { buildElfHotpatch, type ElfBuildReport } from "../../build/elf/elf-hotpatch.ts";
+import type { ElfAction } from "../../hotpatch/elf-manifest.ts";
+import { elfChangeOf } from "../../hotpatch/manifest.ts";
+import { printable } from "../../hotpatch/printable.ts";
+import type { CommandInput, CommandSpec } from "../command.ts";
+import { text, texts } from "../option-values.ts";
+import { buildOptions, commonBuildOptions, outputFile, signersOf, writeBuilt } from "./build.ts";
+
+export const buildElfCommand: CommandSpec = {
+  name: "build elf",
+  summary: "build a hotpatch for a C or C++ program or library from a diff or a fixed source tree",
+  description:
+    "Builds a copy of the source twice, compares what the compiler made of it function by function, and finds the old functions in the binary that runs, which may be stripped.\nNothing of the source tree is written. What a running process could not get is refused by name.",
+  arguments: [{ name: "<command...>", description: "behind --: what builds the source, such as make -j2" }],
+  options: [
+    { flags: "--source <folder>", description: "the source as it was built" },
+    { flags: "--patch <file>", description: "the fix as a unified diff" },
+    { flags: "--to <folder>", description: "the source with the fix, instead of a diff" },
+    { flags: "--prepare <command>", description: "a shell command to run once before, such as ./configure" },
+    {
+      flags: "--binary <file>",
+      description: "a binary that runs; may be stripped (default: what the build links)",
+      repeatable: true,
+    },
+    {
+      flags: "--short-lived <struct>",
+      description: "a struct whose layout changes, and whose objects live no longer than a call: you vouch for it",
+      repeatable: true,
+    },
+    { flags: "--package-version <version>", description: "the version of the package, for people" },
+    {
+      flags: "--after-apply <note>",
+      description: "what has to be done once the code is in place: a sentence, or signal:SIGHUP",
+      repeatable: true,
+    },
+    ...commonBuildOptions,
+  ],
+  examples: [
+    {
+      command:
+        "rebootless build elf --source redis --patch fix.diff --binary /usr/bin/redis-server -o redis.hotpatch -- make -j2",
+      what: "from a diff",
+    },
+    {
+      command: 'rebootless build elf --source old --to new --prepare "./configure" -o lib.hotpatch -- make',
+      what: "from two source trees",
+    },
+  ],
+  async run(input, io) {
+    const source = text(input, "source");
+    const patch = text(input, "patch");
+    const to = text(input, "to");
+    if (source === undefined)
+      throw new RebootlessError("usage/arguments", "Name the folder of the source with --source.");
+    if ((patch === undefined) === (to === undefined))
+      throw new RebootlessError("usage/arguments", "Name the fix with either --patch or --to.");
+    const output = outputFile(input, io);
+    const common = buildOptions(input, io);
+    const afterApply = texts(input, "afterApply").map(action);
+    const signers = await signersOf(input, io);
+    const prepare = text(input, "prepare");
+    const version = text(input, "packageVersion");
+    const { hotpatch, report } = await buildElfHotpatch(
+      {
+        source,
+        fix: { ...(patch === undefined ? {} : { patch }), ...(to === undefined ? {} : { to }) },
+        command: commandOf(input),
+        ...(prepare === undefined ? {} : { prepare }),
+        binaries: texts(input, "binary"),
+        shortLived: texts(input, "shortLived"),
+      },
+      { ...common, env: io.env, afterApply, ...(version === undefined ? {} : { version }) },
+    );
+    const { bytes, digest, claimedBy } = await writeBuilt(hotpatch, output, signers);
+    const { id } = hotpatch.manifest;
+    const { notices } = elfChangeOf(hotpatch.manifest);
+    const data = { file: output, id, digest, sizeBytes: bytes.length, signedBy: claimedBy, ...report, notices };
+    return {
+      data,
+      text: [
+        `${id} written to ${output} (${bytes.length} bytes)`,
+        ...reportLines(report),
+        ...notices.map((notice) => `  Note: ${printable(notice)}`),
+      ].join("\n"),
+    };
+  },
+};
+
+function commandOf(input: CommandInput): readonly string[] {
+  if (input.arguments.length === 0)
+    throw new RebootlessError("usage/arguments", "Say behind -- how the source is built, such as: -- make");
+  return input.arguments;
+}
+
+function action(given: string): ElfAction {
+  const [, signal] = /^signal:(SIG[A-Z0-9]{1,12})$/.exec(given) ?? [];
+  return signal === undefined ? { kind: "note", text: given } : { kind: "signal", signal };
+}
+
+function reportLines({ binaries }: ElfBuildReport): string[] {
+  return binaries.flatMap(({ name, path, code, newVariables }) => [
+    `  ${printable(name)} (${printable(path)}):`,
+    ...code.map(
+      (one) =>
+        `    ${one.isNew ? "new" : "changed"} ${printable(one.name)} (${printable(one.source)}${one.isNew ? "" : `: ${printable(one.reason)}`})`,
+    ),
+    ...newVariables.map((one) => `    new variable ${printable(one.name)} (${one.size} bytes)`),
+  ]);
+}

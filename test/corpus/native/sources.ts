@@ -1,0 +1,96 @@
+/**
+ * The source of a case: fetched once as Debian has it, and made vulnerable again by taking its patches back.
+ *
+ * apt gets folders of its own, so that the machine's package lists and sources stay as they are.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { mustRun, runCommand } from "../../../src/build/elf/run-command.ts";
+import type { NativeCase } from "./cases.ts";
+
+const mirror = "http://deb.debian.org/debian";
+const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+async function aptOptions(cache: string): Promise<string[]> {
+  const apt = join(cache, "apt");
+  const list = join(apt, "sources.list");
+  const options = [
+    `Dir::Etc::sourcelist=${list}`,
+    "Dir::Etc::sourceparts=-",
+    `Dir::State::lists=${join(apt, "lists")}`,
+    "Dir::Cache::pkgcache=",
+    "Dir::Cache::srcpkgcache=",
+    "APT::Sandbox::User=root",
+  ].flatMap((option) => ["-o", option]);
+  if (!existsSync(list)) {
+    mkdirSync(join(apt, "lists", "partial"), { recursive: true });
+    const text = ["bookworm", "bookworm-updates"].map(
+      (suite) => `deb-src [signed-by=${keyring}] ${mirror} ${suite} main\n`,
+    );
+    writeFileSync(`${list}.new`, text.join(""));
+    renameSync(`${list}.new`, list);
+    await mustRun("apt-get update", ["apt-get", ...options, "update"], { cwd: apt, env: process.env });
+  }
+  return options;
+}
+
+/** The unpacked source with all of Debian's patches. */
+async function fixedSource(one: NativeCase, cache: string): Promise<string> {
+  const folder = join(cache, "sources", `${one.package}_${one.version.replace(/[^\w.+~-]/g, "_")}`);
+  const marker = join(folder, "unpacked");
+  if (existsSync(marker)) return readFileSync(marker, "utf8");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const options = await aptOptions(cache);
+  const inFolder = { cwd: folder, env: process.env };
+  await mustRun("apt-get source", ["apt-get", ...options, "source", "-qq", `${one.package}=${one.version}`], inFolder);
+  const tree = readdirSync(folder, { withFileTypes: true }).find((entry) => entry.isDirectory());
+  if (tree === undefined) throw new Error(`the source of ${one.package} was not unpacked`);
+  const path = join(folder, tree.name);
+  writeFileSync(marker, path);
+  return path;
+}
+
+/** Only the hunks in program source count: those in tests, documentation and build files do not. */
+export function programHunks(patch: string): string {
+  const parts = patch.split(/^(?=--- )/m).slice(1);
+  return parts
+    .filter((part) => {
+      const path = (/^\+\+\+ ([^\t\n]+)/m.exec(part)?.[1] ?? "").replace(/^[^/]*\//, "");
+      return (
+        /\.(c|h|cc|cpp|hpp|y|l|jq)$/.test(path) &&
+        !/(^|\/)(tests?|testing|fuzz\w*|docs?|examples?|contrib\/oss-fuzz)\//i.test(path) &&
+        !/(^|\/)(run)?test[^/]*\.c$/.test(path)
+      );
+    })
+    .map((part) => part.replace(/^(diff --git|Index:) [\s\S]*/m, ""))
+    .join("");
+}
+
+export interface CaseSource {
+  /** The vulnerable source, not built. */
+  readonly vulnerable: string;
+  /** The fix as a diff. */
+  readonly fix: string;
+}
+
+export async function prepareSource(one: NativeCase, cache: string, folder: string): Promise<CaseSource> {
+  const fixed = await fixedSource(one, cache);
+  const vulnerable = join(folder, "vulnerable");
+  await mustRun("copying", ["cp", "-a", fixed, vulnerable], { cwd: folder, env: process.env });
+  const patches = one.patches.map((name) =>
+    programHunks(readFileSync(join(fixed, "debian", "patches", name), "latin1")),
+  );
+  for (const [index, patch] of [...patches.entries()].reverse()) {
+    const file = join(folder, `fix-${index}.diff`);
+    writeFileSync(file, patch, "latin1");
+    const { code, output } = await runCommand(
+      ["patch", "-R", "-p1", "--batch", "--no-backup-if-mismatch", "-i", file],
+      { cwd: vulnerable, env: process.env },
+    );
+    if (code !== 0) throw new Error(`the fix cannot be taken back: ${output.trim().split("\n").slice(-3).join("; ")}`);
+  }
+  const fix = join(folder, "fix.diff");
+  writeFileSync(fix, patches.join(""), "latin1");
+  return { vulnerable, fix };
+}
