@@ -41,6 +41,8 @@ export class StackScan {
   readonly #rows: { row(address: number): FrameRow | undefined };
   /** Where handlers of signals return to: below such a word another stack may go on. */
   readonly #signalReturns: readonly number[];
+  readonly #firstReturn: number;
+  readonly #lastReturn: number;
   #buffer = Buffer.alloc(2 * 1024 * 1024);
   readonly #local = Buffer.alloc(vectorBytes);
   readonly #remote = Buffer.alloc(vectorBytes * maxVectors);
@@ -53,6 +55,8 @@ export class StackScan {
     signalReturns: readonly number[],
   ) {
     this.#signalReturns = signalReturns;
+    this.#firstReturn = Math.min(...signalReturns);
+    this.#lastReturn = Math.max(...signalReturns);
     this.#pid = pid;
     this.#ranges = ranges;
     this.#lowest = Math.min(...ranges.map(({ start }) => start));
@@ -60,9 +64,11 @@ export class StackScan {
     this.#mappings = mappings;
     this.#rows = rows;
     this.#local.writeBigUInt64LE(addressOf(this.#buffer), 0);
+    // Pages that were never written would be given by the kernel one by one, in the stop.
+    this.#buffer.fill(0x01);
     // The first look through a loop is the slowest; it must not be the one that a process waits for.
     const words = new Uint32Array(this.#buffer.buffer, this.#buffer.byteOffset, 32_768);
-    for (let round = 0; round < 4; round++) this.#hit(words, words.length);
+    for (let round = 0; round < 8; round++) this.#hit(words, words.length);
   }
 
   /** The first thread that is in one of the ranges, or may be; their registers must have been read. */
@@ -101,12 +107,15 @@ export class StackScan {
   #hit(words: Uint32Array, count: number): number {
     const lowest = this.#lowest;
     const highest = this.#highest;
+    const signalReturns = this.#signalReturns;
+    const firstReturn = this.#firstReturn;
+    const lastReturn = this.#lastReturn;
     for (let index = 0; index + 1 < count; index += 2) {
       const high = words[index + 1] as number;
       if (high > 0x7fff) continue;
       const value = high * two32 + (words[index] as number);
       if (value > lowest && value <= highest && this.#rangeOf(value, true) !== undefined) return value;
-      if (this.#signalReturns.includes(value)) return value;
+      if (value >= firstReturn && value <= lastReturn && signalReturns.includes(value)) return value;
     }
     return -1;
   }
