@@ -1,7 +1,7 @@
 /** A program that goes on running, such as the server or the agent, as a child process. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { printable } from "../src/hotpatch/printable.ts";
+import { printable } from "../src/base/printable.ts";
 import type { Household, StartOptions } from "./household.ts";
 
 const keptCharacters = 4000;

@@ -1,10 +1,11 @@
 /**
  * The folder in which `npm start` keeps what the next start goes on from: keys, catalog, server, agent, hotpatch.
  */
+
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
-import { createFolder } from "../src/hotpatch/key.ts";
+import { createFolder } from "../src/base/stored-file.ts";
 
 /** XDG Base Directory Specification, XDG_STATE_HOME; relative paths there are to be ignored. */
 export function defaultStateFolder(env: NodeJS.ProcessEnv): string {

@@ -4,7 +4,7 @@
  * Everything passes through `printable`, since some of it is quoted from answers and outputs.
  */
 import { styleText } from "node:util";
-import { printable } from "../../src/hotpatch/printable.ts";
+import { printable } from "../../src/base/printable.ts";
 
 type Style = "plain" | "heading" | "command" | "bad" | "good";
 

@@ -1,10 +1,11 @@
 /** Where the agent of a machine keeps what is its own: one folder of mode 0700, held by one agent at a time. */
+
 import { chmod } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { RebootlessError } from "../base/errors.ts";
-import { createFolder } from "../hotpatch/key.ts";
-import { quoted } from "../hotpatch/printable.ts";
+import { quoted } from "../base/printable.ts";
+import { createFolder } from "../base/stored-file.ts";
 import { withLock } from "../repository/folder-lock.ts";
 
 export interface AgentFolder {

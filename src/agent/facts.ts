@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { hostname, machine, release } from "node:os";
 import type { Facts, FactValue } from "../api/schemas.ts";
+import { printable } from "../base/printable.ts";
 import type { ListedProcess } from "../engine/process-inventory.ts";
-import { printable } from "../hotpatch/printable.ts";
 
 /** So many that the facts of all of them stay below the contract's limit. */
 export const toldProcesses = 80;

@@ -3,12 +3,13 @@
  *
  * A file that is there is opened anew each time, signature and contents, before anything is done with it.
  */
+
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { RebootlessError } from "../base/errors.ts";
 import { refuse } from "../base/refusal.ts";
+import { createFolder } from "../base/stored-file.ts";
 import { readHotpatchFile } from "../hotpatch/hotpatch-file.ts";
-import { createFolder } from "../hotpatch/key.ts";
 import { type OpenedHotpatch, openHotpatch } from "../hotpatch/open-hotpatch.ts";
 import { loadTrustStore } from "../hotpatch/trust-store.ts";
 import { CatalogClient } from "../repository/client/catalog-client.ts";

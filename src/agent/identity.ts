@@ -8,9 +8,9 @@ import * as x509 from "@peculiar/x509";
 import { type Static, Type } from "typebox";
 import { Instant, record, Uuid } from "../api/schemas.ts";
 import { RebootlessError } from "../base/errors.ts";
-import { quoted } from "../hotpatch/printable.ts";
-import { checkSchema } from "../hotpatch/schema-check.ts";
-import { readRegularFile, writeFileAtomically } from "../hotpatch/stored-file.ts";
+import { quoted } from "../base/printable.ts";
+import { checkSchema } from "../base/schema-check.ts";
+import { readRegularFile, writeFileAtomically } from "../base/stored-file.ts";
 import type { AgentFolder } from "./agent-folder.ts";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;

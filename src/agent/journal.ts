@@ -21,8 +21,8 @@ import {
 import path from "node:path";
 import type { Report } from "../api/schemas.ts";
 import { RebootlessError } from "../base/errors.ts";
-import { quoted } from "../hotpatch/printable.ts";
-import { errnoOf } from "../hotpatch/stored-file.ts";
+import { quoted } from "../base/printable.ts";
+import { errnoOf } from "../base/stored-file.ts";
 import type { Course } from "./course.ts";
 
 export type Entry =

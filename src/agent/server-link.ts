@@ -10,9 +10,9 @@ import { Agent, request as httpsRequest } from "node:https";
 import { errorOfProblem } from "../api/problem.ts";
 import { type Answered, type Asked, type RouteName, type RouteSpec, routes } from "../api/routes.ts";
 import { RebootlessError } from "../base/errors.ts";
-import { quoted } from "../hotpatch/printable.ts";
-import { checkSchema } from "../hotpatch/schema-check.ts";
-import { errnoOf } from "../hotpatch/stored-file.ts";
+import { quoted } from "../base/printable.ts";
+import { checkSchema } from "../base/schema-check.ts";
+import { errnoOf } from "../base/stored-file.ts";
 import type { CatalogFetch } from "../repository/client/catalog-fetcher.ts";
 
 const answerBytes = 4 * 1024 * 1024;

@@ -1,6 +1,6 @@
 /** What a running agent says of itself in its folder, for `agent status`; written whole, and never needed to go on. */
 import { readFile } from "node:fs/promises";
-import { writeFileAtomically } from "../hotpatch/stored-file.ts";
+import { writeFileAtomically } from "../base/stored-file.ts";
 import { isAlive, readStat } from "../process/process.ts";
 import type { AgentFolder } from "./agent-folder.ts";
 import type { Contact } from "./conversation.ts";

@@ -5,13 +5,13 @@
  */
 import type { ProcessOutcome } from "../api/schemas.ts";
 import { RebootlessError } from "../base/errors.ts";
+import { printable } from "../base/printable.ts";
 import { type RefusalCode, RefusalError } from "../base/refusal.ts";
 import type { Outcome, ProcessReference } from "../engine/engine.ts";
 import { mayLoad } from "../engine/installed-packages.ts";
 import { NodeEngine, type NodePlan } from "../engine/node/node-engine.ts";
 import { isUnconcerned, type Treated, treat, treatEach } from "../engine/sweep.ts";
 import type { OpenedHotpatch } from "../hotpatch/open-hotpatch.ts";
-import { printable } from "../hotpatch/printable.ts";
 import type { CourseOutcome, KnownProcess } from "./course.ts";
 import { keyOf, type SeenProcess } from "./process-scanner.ts";
 

@@ -1,7 +1,7 @@
 /** The values that a command line gave to options, as commands want them. */
 import path from "node:path";
 import { RebootlessError } from "../base/errors.ts";
-import { quoted } from "../hotpatch/printable.ts";
+import { quoted } from "../base/printable.ts";
 import type { CommandInput, CommandIo } from "./command.ts";
 
 export function text(input: CommandInput, name: string): string | undefined {

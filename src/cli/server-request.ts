@@ -7,9 +7,9 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest } from "node:https";
 import { errorOfProblem, type Problem } from "../api/problem.ts";
 import { RebootlessError } from "../base/errors.ts";
+import { quoted } from "../base/printable.ts";
 import { RefusalError } from "../base/refusal.ts";
-import { quoted } from "../hotpatch/printable.ts";
-import { errnoOf } from "../hotpatch/stored-file.ts";
+import { errnoOf } from "../base/stored-file.ts";
 import { localSocket } from "../server/local-socket.ts";
 import type { ServerTarget } from "./server-target.ts";
 

@@ -7,9 +7,8 @@ import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { RebootlessError } from "../base/errors.ts";
-import { createFolder } from "../hotpatch/key.ts";
-import { quoted } from "../hotpatch/printable.ts";
-import { errnoOf, writeFileAtomically } from "../hotpatch/stored-file.ts";
+import { quoted } from "../base/printable.ts";
+import { createFolder, errnoOf, writeFileAtomically } from "../base/stored-file.ts";
 import type { CommandInput, CommandIo, CommandOption } from "./command.ts";
 
 export const stateOption: CommandOption = {

@@ -3,7 +3,7 @@
  *
  * Colours are put on by the frame alone, and only on its own words.
  */
-import { printable, printableJson } from "../hotpatch/printable.ts";
+import { printable, printableJson } from "../base/printable.ts";
 
 export interface OutputStream {
   readonly isTTY?: boolean | undefined;

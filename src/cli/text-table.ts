@@ -1,5 +1,5 @@
 /** Rows in columns, for people. */
-import { printable } from "../hotpatch/printable.ts";
+import { printable } from "../base/printable.ts";
 
 /** Cells from outside are made printable; the last column is not padded. */
 export function textTable(head: readonly string[], rows: readonly (readonly string[])[]): string {

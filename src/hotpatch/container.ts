@@ -9,12 +9,12 @@ import { createHash } from "node:crypto";
 import { canonicalJson, parseCanonicalJson } from "../base/canonical-json.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { quoted } from "../base/printable.ts";
 import { refuse } from "../base/refusal.ts";
 import { decodeEnvelope, type Envelope, encodeEnvelope } from "./dsse.ts";
 import { type Hotpatch, utf8Text } from "./hotpatch.ts";
 import type { Mark, Payload, TextRange } from "./manifest.ts";
 import { checkManifest, manifestInvalid } from "./manifest-check.ts";
-import { quoted } from "./printable.ts";
 import { type Signer, signPayload } from "./signature.ts";
 
 /** As in PNG: a first byte above 7 bits and a CR LF show at once that a transfer took the file for text. */

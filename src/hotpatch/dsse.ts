@@ -9,7 +9,7 @@ import { canonicalJson, parseCanonicalJson } from "../base/canonical-json.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { refuse } from "../base/refusal.ts";
-import { checkSchema } from "./schema-check.ts";
+import { checkSchema } from "../base/schema-check.ts";
 
 export const payloadType = "application/vnd.rebootless.hotpatch+json";
 

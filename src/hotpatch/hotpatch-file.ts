@@ -1,6 +1,7 @@
 /** Hotpatches on disk: read whole within the size limit, written whole or not at all. */
+
+import { readRegularFile, writeFileAtomically } from "../base/stored-file.ts";
 import { checkFileSize } from "./container.ts";
-import { readRegularFile, writeFileAtomically } from "./stored-file.ts";
 
 /** The bytes of a hotpatch file, its size checked before anything is read. Refuses with `hotpatch/too-large`; throws `input/file-missing` or `input/file-unreadable`. */
 export async function readHotpatchFile(file: string): Promise<Buffer> {

@@ -1,7 +1,7 @@
 /** A hotpatch in memory: its manifest, and the payloads that the manifest names. */
 import { RebootlessError } from "../base/errors.ts";
+import { quoted } from "../base/printable.ts";
 import type { Manifest } from "./manifest.ts";
-import { quoted } from "./printable.ts";
 
 export interface Hotpatch {
   readonly manifest: Manifest;

@@ -5,16 +5,16 @@
  * A private key that others may read is not used, and no key is ever overwritten.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { existsSync, type Stats } from "node:fs";
-import { mkdir, stat, unlink } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { unlink } from "node:fs/promises";
 import path from "node:path";
 import { RebootlessError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { quoted } from "../base/printable.ts";
 import { refuse } from "../base/refusal.ts";
+import { createFolder, readRegularFile, writeFileAtomically } from "../base/stored-file.ts";
 import type { KeyId } from "./dsse.ts";
-import { quoted } from "./printable.ts";
 import type { Signer } from "./signature.ts";
-import { errnoOf, readRegularFile, writeFileAtomically } from "./stored-file.ts";
 
 export interface PublicKeyFile {
   readonly keyId: KeyId;
@@ -146,29 +146,6 @@ export function checkPassphrase(passphrase: string): string {
     throw new RebootlessError("key/invalid", `A passphrase has 1 to ${limits.passphraseBytes} bytes.`);
   }
   return passphrase;
-}
-
-/** Creates a folder and those above it, when missing. Throws `failure/file-write`. */
-export async function createFolder(folder: string, mode: number): Promise<void> {
-  try {
-    // One by one: with `recursive`, Node.js tries for ever where a folder such as /proc takes no other.
-    const missing: string[] = [];
-    for (let current = path.resolve(folder); !existsSync(current); current = path.dirname(current))
-      missing.push(current);
-    for (const one of missing.reverse()) await mkdir(one, { mode }).catch(unlessThere);
-    if (!(await stat(folder)).isDirectory()) throw new Error(`${folder} is no folder`);
-  } catch (error) {
-    throw new RebootlessError(
-      "failure/file-write",
-      `The folder ${quoted(folder)} cannot be made (${errnoOf(error) ?? "it is a file"}); check its parent's permissions.`,
-      { cause: error },
-    );
-  }
-}
-
-/** Another process may have made it meanwhile. */
-function unlessThere(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EEXIST") throw error;
 }
 
 async function readKeyText(file: string, what: string, check?: (stats: Stats) => void): Promise<string> {

@@ -5,11 +5,11 @@
  * Looks at the manifest alone; digests, sizes and texts of payloads are checked by the container.
  */
 import { limits } from "../base/limits.ts";
+import { quoted } from "../base/printable.ts";
 import { refuse } from "../base/refusal.ts";
+import { checkSchema, type SchemaFault } from "../base/schema-check.ts";
 import type { ElfChange } from "./elf-manifest.ts";
 import { Manifest, type NodeChange } from "./manifest.ts";
-import { quoted } from "./printable.ts";
-import { checkSchema, type SchemaFault } from "./schema-check.ts";
 
 const schemaFamily = "rebootless.hotpatch/";
 const knownSchema = `${schemaFamily}1`;

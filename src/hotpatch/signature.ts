@@ -4,10 +4,10 @@
  * A key id in an envelope is a claim that anyone can write (DSSE protocol, "keyid"): only a signature that verifies under a trusted key counts.
  */
 import { type KeyObject, sign, verify } from "node:crypto";
+import { quoted } from "../base/printable.ts";
 import type { Refusal } from "../base/refusal.ts";
 import { RefusalError } from "../base/refusal.ts";
 import { type Envelope, type EnvelopeSignature, type KeyId, payloadType, preAuthenticationEncoding } from "./dsse.ts";
-import { quoted } from "./printable.ts";
 
 /** A private key that can sign. */
 export interface Signer {

@@ -9,12 +9,12 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { RebootlessError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { quoted } from "../base/printable.ts";
 import { refuse } from "../base/refusal.ts";
+import { createFolder, errnoOf, syncFolder, writeFileAtomically } from "../base/stored-file.ts";
 import type { KeyId } from "./dsse.ts";
-import { createFolder, loadPublicKey, publicKeyPem } from "./key.ts";
-import { quoted } from "./printable.ts";
+import { loadPublicKey, publicKeyPem } from "./key.ts";
 import type { TrustedKey, TrustStore } from "./signature.ts";
-import { errnoOf, syncFolder, writeFileAtomically } from "./stored-file.ts";
 
 /** The part of a key's id that stands in the name of its file. */
 const shortIdLength = 16;

@@ -6,7 +6,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { RebootlessError } from "../base/errors.ts";
-import { quoted } from "../hotpatch/printable.ts";
+import { quoted } from "../base/printable.ts";
 
 const pollMs = 50;
 /** SQLITE_BUSY: another process holds the lock. */

@@ -4,9 +4,9 @@
  * Written from the manifest of a hotpatch that was opened; a reader checks it against the schema, since publishers sign what they like.
  */
 import { type Static, Type } from "typebox";
+import { checkSchema, type SchemaFault } from "../base/schema-check.ts";
 import { Manifest, Target } from "../hotpatch/manifest.ts";
 import type { OpenedHotpatch } from "../hotpatch/open-hotpatch.ts";
-import { checkSchema, type SchemaFault } from "../hotpatch/schema-check.ts";
 
 const closed = { additionalProperties: false } as const;
 const { id, sequence, title } = Manifest.properties;

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { canonicalJson, parseCanonicalJson } from "../../src/base/canonical-json.ts";
 import { RebootlessError } from "../../src/base/errors.ts";
-import { printable, printableJson, quoted } from "../../src/hotpatch/printable.ts";
+import { printable, printableJson, quoted } from "../../src/base/printable.ts";
 
 const bounds = { maxDepth: 20, maxElements: 10_000, maxStringBytes: 10_000 };
 

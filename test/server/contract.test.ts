@@ -8,7 +8,7 @@ import { apiLimits } from "../../src/api/api-limits.ts";
 import { openApiDocument } from "../../src/api/openapi.ts";
 import { Problem } from "../../src/api/problem.ts";
 import { routes } from "../../src/api/routes.ts";
-import { checkSchema } from "../../src/hotpatch/schema-check.ts";
+import { checkSchema } from "../../src/base/schema-check.ts";
 import { openServer } from "./support/running-server.ts";
 
 test("the OpenAPI document has every route, and its references arrive", async (t) => {

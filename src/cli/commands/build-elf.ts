@@ -2,10 +2,10 @@
  * `build elf`: from a fix of a C or C++ program to a signed hotpatch.
  */
 import { RebootlessError } from "../../base/errors.ts";
+import { printable } from "../../base/printable.ts";
 import { buildElfHotpatch, type ElfBuildReport } from "../../build/elf/elf-hotpatch.ts";
 import type { ElfAction } from "../../hotpatch/elf-manifest.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
-import { printable } from "../../hotpatch/printable.ts";
 import type { CommandInput, CommandSpec } from "../command.ts";
 import { text, texts } from "../option-values.ts";
 import { buildOptions, commonBuildOptions, outputFile, signersOf, writeBuilt } from "./build.ts";

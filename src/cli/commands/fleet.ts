@@ -1,7 +1,7 @@
 /** `rebootless device|group …`: the machines that a server looks after. */
 import type { Device } from "../../api/schemas.ts";
 import { RebootlessError } from "../../base/errors.ts";
-import { printable, quoted } from "../../hotpatch/printable.ts";
+import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
 import { text } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";

@@ -5,11 +5,11 @@
  * Every string of the file is printed escaped, since it may be hostile.
  */
 import { RebootlessError } from "../../base/errors.ts";
+import { printable } from "../../base/printable.ts";
 import type { ElfBinary, ElfChange } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import type { Manifest, NodeChange, NodeFile, Target } from "../../hotpatch/manifest.ts";
 import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
-import { printable } from "../../hotpatch/printable.ts";
 import type { TrustStore } from "../../hotpatch/signature.ts";
 import type { CommandSpec } from "../command.ts";
 import { trustDirectoryOption } from "./key.ts";

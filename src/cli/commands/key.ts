@@ -2,6 +2,8 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
+import { printable, quoted } from "../../base/printable.ts";
+import { errnoOf } from "../../base/stored-file.ts";
 import {
   checkPassphrase,
   type GeneratedKey,
@@ -14,8 +16,6 @@ import {
   publicKeyPem,
   readPassphraseFile,
 } from "../../hotpatch/key.ts";
-import { printable, quoted } from "../../hotpatch/printable.ts";
-import { errnoOf } from "../../hotpatch/stored-file.ts";
 import { addTrustedKey, defaultSigningKey, loadTrustStore, removeTrustedKey } from "../../hotpatch/trust-store.ts";
 import type { CommandInput, CommandIo, CommandOption, CommandResult, CommandSpec } from "../command.ts";
 import { trustDirectory } from "./open-file.ts";

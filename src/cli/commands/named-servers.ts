@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../base/printable.ts";
 import { RefusalError } from "../../base/refusal.ts";
-import { quoted } from "../../hotpatch/printable.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
 import { text } from "../option-values.ts";
 import { ask } from "../server-client.ts";

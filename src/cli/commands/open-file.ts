@@ -4,9 +4,9 @@
  * Every command that acts on a hotpatch opens it here, so that none can forget the check or the warning.
  */
 import path from "node:path";
+import { quoted } from "../../base/printable.ts";
 import { readHotpatchFile } from "../../hotpatch/hotpatch-file.ts";
 import { type OpenedHotpatch, openHotpatch } from "../../hotpatch/open-hotpatch.ts";
-import { quoted } from "../../hotpatch/printable.ts";
 import type { TrustStore } from "../../hotpatch/signature.ts";
 import { defaultTrustDirectory, loadTrustStore } from "../../hotpatch/trust-store.ts";
 import type { CommandIo } from "../command.ts";

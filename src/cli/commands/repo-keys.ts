@@ -1,7 +1,7 @@
 /** `rebootless repo rotate-key` and `rebootless repo renew`. */
 import { stat } from "node:fs/promises";
 import path from "node:path";
-import { printable } from "../../hotpatch/printable.ts";
+import { printable } from "../../base/printable.ts";
 import type { RoleName } from "../../repository/layout.ts";
 import { renew } from "../../repository/writer/renew.ts";
 import { rotateKey } from "../../repository/writer/rotate-key.ts";

@@ -2,7 +2,7 @@
 
 import path from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
-import { printable, quoted } from "../../hotpatch/printable.ts";
+import { printable, quoted } from "../../base/printable.ts";
 import { type RoleName, roles } from "../../repository/layout.ts";
 import { type RepositoryFolder, repositoryFolder } from "../../repository/writer/repository-folder.ts";
 import type { Outcome } from "../../repository/writer/session.ts";

@@ -1,5 +1,5 @@
 /** `rebootless repo status`: what a catalog holds, how long it is good, and what needs a hand. */
-import { printable } from "../../hotpatch/printable.ts";
+import { printable } from "../../base/printable.ts";
 import { type RepositoryStatus, type RoleStatus, repositoryStatus } from "../../repository/writer/status.ts";
 import type { CommandSpec } from "../command.ts";
 import { repoOption, repositoryOf } from "./repo-options.ts";

@@ -1,8 +1,8 @@
 /** `rebootless repo …`: making and keeping a catalog. */
 import path from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
+import { printable } from "../../base/printable.ts";
 import { readHotpatchFile } from "../../hotpatch/hotpatch-file.ts";
-import { printable } from "../../hotpatch/printable.ts";
 import { initRepository, type RoleSize } from "../../repository/writer/init.ts";
 import { publish, stageHotpatch } from "../../repository/writer/publish.ts";
 import { defaultExpiryDays, repositoryFolder, type Settings } from "../../repository/writer/repository-folder.ts";

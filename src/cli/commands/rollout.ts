@@ -1,7 +1,7 @@
 /** `rebootless hotpatch|approval|action|events …`: what a server does on its devices. */
 import type { Action, Event } from "../../api/schemas.ts";
 import { RebootlessError } from "../../base/errors.ts";
-import { printable, quoted } from "../../hotpatch/printable.ts";
+import { printable, quoted } from "../../base/printable.ts";
 import type { CommandIo, CommandResult, CommandSpec } from "../command.ts";
 import { eventStream } from "../event-stream.ts";
 import { text, wholeNumber } from "../option-values.ts";

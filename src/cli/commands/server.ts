@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { apiLimits } from "../../api/api-limits.ts";
 import { RebootlessError } from "../../base/errors.ts";
-import { quoted } from "../../hotpatch/printable.ts";
+import { quoted } from "../../base/printable.ts";
 import { catalogAddress } from "../../repository/client/catalog-client.ts";
 import type { RunningServer, RunOptions } from "../../server/run-server.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { type Static, Type } from "typebox";
 import { canonicalJson, parseCanonicalJson } from "../../base/canonical-json.ts";
-import { checkSchema } from "../../hotpatch/schema-check.ts";
+import { checkSchema } from "../../base/schema-check.ts";
 
 const magic = Buffer.from("\x7fREBOOTLESS\x00\x01\r\n", "latin1");
 /** One byte: 0 the old functions, 1 the new ones. */

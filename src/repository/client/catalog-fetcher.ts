@@ -11,9 +11,9 @@ import { fileURLToPath } from "node:url";
 import tufErrors from "tuf-js/dist/error.js";
 import type { Fetcher } from "tuf-js/dist/fetcher.js";
 import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../base/printable.ts";
 import { RefusalError, refuse } from "../../base/refusal.ts";
-import { quoted } from "../../hotpatch/printable.ts";
-import { errnoOf } from "../../hotpatch/stored-file.ts";
+import { errnoOf } from "../../base/stored-file.ts";
 import type { CatalogLimits } from "../catalog-limits.ts";
 import { checkMetadataBytes } from "./metadata-check.ts";
 

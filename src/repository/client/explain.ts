@@ -16,8 +16,8 @@ import {
   type Targets,
   type Timestamp,
 } from "@tufjs/models";
+import { quoted } from "../../base/printable.ts";
 import { type Refusal, type RefusalCode, RefusalError } from "../../base/refusal.ts";
-import { quoted } from "../../hotpatch/printable.ts";
 import type { LastFetch } from "./catalog-fetcher.ts";
 
 type Any = Metadata<Root> | Metadata<Snapshot> | Metadata<Targets> | Metadata<Timestamp>;

@@ -5,8 +5,8 @@
  */
 import { checkJsonBounds } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../base/printable.ts";
 import { refuse } from "../../base/refusal.ts";
-import { quoted } from "../../hotpatch/printable.ts";
 import type { CatalogLimits } from "../catalog-limits.ts";
 
 /** Refuses with `catalog/metadata-invalid`. */

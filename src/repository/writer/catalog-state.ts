@@ -5,7 +5,7 @@
  */
 import path from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
-import { quoted } from "../../hotpatch/printable.ts";
+import { quoted } from "../../base/printable.ts";
 import { publishersRole, type RoleName } from "../layout.ts";
 import { isSigned, keysOf, type RoleFile, type RoleKeys, readRole, sha256Hex } from "./metadata.ts";
 import { damaged, highestVersion, type RepositoryFolder, readMetadataFile } from "./repository-folder.ts";

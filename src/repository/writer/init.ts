@@ -2,8 +2,8 @@
 import { generateKeyPairSync } from "node:crypto";
 import path from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../base/printable.ts";
 import { keyIdOf } from "../../hotpatch/key.ts";
-import { quoted } from "../../hotpatch/printable.ts";
 import { withLock } from "../folder-lock.ts";
 import { hotpatchPattern, publishersRole, type RoleName, roles } from "../layout.ts";
 import type { CatalogState } from "./catalog-state.ts";

@@ -4,7 +4,7 @@
  * Carrying it out may end anywhere: no write but the last ones of the chain (timestamp.json, a root) changes what clients see, and each of those alone leaves a valid catalog.
  */
 import path from "node:path";
-import { writeFileAtomically } from "../../hotpatch/stored-file.ts";
+import { writeFileAtomically } from "../../base/stored-file.ts";
 import type { RoleFile } from "./metadata.ts";
 import { type RepositoryFolder, removeFile, removeLeftovers } from "./repository-folder.ts";
 

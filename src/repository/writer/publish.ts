@@ -5,13 +5,13 @@
  */
 import path from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../base/printable.ts";
 import { refuse } from "../../base/refusal.ts";
+import { writeFileAtomically } from "../../base/stored-file.ts";
 import { readHotpatchFile } from "../../hotpatch/hotpatch-file.ts";
 import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
 import { openHotpatch } from "../../hotpatch/open-hotpatch.ts";
-import { quoted } from "../../hotpatch/printable.ts";
 import type { TrustStore } from "../../hotpatch/signature.ts";
-import { writeFileAtomically } from "../../hotpatch/stored-file.ts";
 import { catalogFolders, hotpatchFolder, hotpatchPath, publishersRole, type RoleName, roles } from "../layout.ts";
 import { factsOf, readFacts } from "../target-facts.ts";
 import { type CatalogState, readState, type TargetJson, targetsOf, unsignedRoles } from "./catalog-state.ts";

@@ -8,10 +8,9 @@ import path from "node:path";
 import { type Static, Type } from "typebox";
 import { canonicalJson } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
-import { createFolder } from "../../hotpatch/key.ts";
-import { quoted } from "../../hotpatch/printable.ts";
-import { checkSchema } from "../../hotpatch/schema-check.ts";
-import { errnoOf, readRegularFile, syncFolder, writeFileAtomically } from "../../hotpatch/stored-file.ts";
+import { quoted } from "../../base/printable.ts";
+import { checkSchema } from "../../base/schema-check.ts";
+import { createFolder, errnoOf, readRegularFile, syncFolder, writeFileAtomically } from "../../base/stored-file.ts";
 import { withLock } from "../folder-lock.ts";
 import { catalogFolders, hotpatchFolder, type RoleName } from "../layout.ts";
 

@@ -5,9 +5,9 @@
  * so the catalog is valid under both roots, whenever the change is interrupted.
  */
 import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../base/printable.ts";
 import { refuse } from "../../base/refusal.ts";
 import { isPrivateKeyFile, loadPublicKey } from "../../hotpatch/key.ts";
-import { quoted } from "../../hotpatch/printable.ts";
 import { publishersRole, type RoleName } from "../layout.ts";
 import { delegatorOf, roleKeys } from "./catalog-state.ts";
 import { publisherDelegation, trialSigner } from "./init.ts";

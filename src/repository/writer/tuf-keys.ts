@@ -8,11 +8,11 @@ import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { canonicalize } from "@tufjs/canonical-json";
 import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../base/printable.ts";
+import { errnoOf } from "../../base/stored-file.ts";
 import type { KeyId } from "../../hotpatch/dsse.ts";
 import { generateKey, keyIdOf, loadPublicKey, loadSigner, publicFileBeside } from "../../hotpatch/key.ts";
-import { quoted } from "../../hotpatch/printable.ts";
 import type { Signer } from "../../hotpatch/signature.ts";
-import { errnoOf } from "../../hotpatch/stored-file.ts";
 
 /** A public key as TUF specification section 4.2 writes it. */
 export interface TufKeyJson {

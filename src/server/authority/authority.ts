@@ -11,10 +11,9 @@ import { isIP } from "node:net";
 import path from "node:path";
 import * as x509 from "@peculiar/x509";
 import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../base/printable.ts";
 import { refuse } from "../../base/refusal.ts";
-import { createFolder } from "../../hotpatch/key.ts";
-import { quoted } from "../../hotpatch/printable.ts";
-import { readRegularFile, writeFileAtomically } from "../../hotpatch/stored-file.ts";
+import { createFolder, readRegularFile, writeFileAtomically } from "../../base/stored-file.ts";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const dayMs = 24 * 60 * 60 * 1000;

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { errnoOf } from "../../hotpatch/stored-file.ts";
+import { errnoOf } from "../../base/stored-file.ts";
 
 /** Where scripts/build-console.mjs puts it. */
 export const builtConsole = path.resolve(import.meta.dirname, "../../../.cache/console/page");

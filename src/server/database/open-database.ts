@@ -6,7 +6,7 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { Kysely, SqliteDialect } from "kysely";
 import { RebootlessError } from "../../base/errors.ts";
-import { quoted } from "../../hotpatch/printable.ts";
+import { quoted } from "../../base/printable.ts";
 import { applicationId, migrations } from "./migrations.ts";
 import type { Database, Tables } from "./tables.ts";
 

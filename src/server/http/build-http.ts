@@ -15,7 +15,7 @@ import type { Event } from "../../api/schemas.ts";
 import { checkJsonBounds } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
-import { checkSchema } from "../../hotpatch/schema-check.ts";
+import { checkSchema } from "../../base/schema-check.ts";
 import { hotpatchFile, metadataFile } from "../catalog/catalog.ts";
 import type { PageFiles } from "../console/page-files.ts";
 import type { Principal, ServerContext } from "../context.ts";

@@ -5,10 +5,10 @@
  * What is written appears whole or not at all: a temporary file beside it, synced, then linked or renamed into place.
  */
 import { randomBytes } from "node:crypto";
-import { constants, type Stats } from "node:fs";
-import { type FileHandle, link, open, rename, unlink } from "node:fs/promises";
+import { constants, existsSync, type Stats } from "node:fs";
+import { type FileHandle, link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
 import path from "node:path";
-import { RebootlessError } from "../base/errors.ts";
+import { RebootlessError } from "./errors.ts";
 import { quoted } from "./printable.ts";
 
 export interface ReadOptions {
@@ -162,4 +162,27 @@ export async function syncFolder(folder: string): Promise<void> {
 
 export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+/** Creates a folder and those above it, when missing. Throws `failure/file-write`. */
+export async function createFolder(folder: string, mode: number): Promise<void> {
+  try {
+    // One by one: with `recursive`, Node.js tries for ever where a folder such as /proc takes no other.
+    const missing: string[] = [];
+    for (let current = path.resolve(folder); !existsSync(current); current = path.dirname(current))
+      missing.push(current);
+    for (const one of missing.reverse()) await mkdir(one, { mode }).catch(unlessThere);
+    if (!(await stat(folder)).isDirectory()) throw new Error(`${folder} is no folder`);
+  } catch (error) {
+    throw new RebootlessError(
+      "failure/file-write",
+      `The folder ${quoted(folder)} cannot be made (${errnoOf(error) ?? "it is a file"}); check its parent's permissions.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Another process may have made it meanwhile. */
+function unlessThere(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EEXIST") throw error;
 }
