@@ -32,12 +32,12 @@ export function confine(name: string, file: string, timeoutMs = 540_000): void {
     possible.status === 0 ? false : `no namespaces can be made here: ${possible.stderr ?? String(possible.error)}`;
   test(name, { timeout: timeoutMs + 60_000, skip }, async (t) => {
     const env = { REBOOTLESS_TEST_CONFINED: "1", REBOOTLESS_TEST_MADE: JSON.stringify(await make(t)) };
-    const words = [...unshare, "sh", "-c", setUp, "sh", process.execPath, file];
+    const words = [...unshare, "sh", "-c", setUp, "sh", process.execPath, "--test-reporter=tap", file];
     const { code, out, error } = await runProgram(words, { command: "unshare", env, timeoutMs });
     t.diagnostic(
       out
         .split("\n")
-        .filter((line) => /^\s*# /.test(line))
+        .filter((line) => /^\s*# (?!(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms|Subtest:) )/.test(line))
         .join("\n"),
     );
     assert.equal(code, 0, out + error);
