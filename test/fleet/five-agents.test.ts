@@ -130,12 +130,18 @@ async function rollOut(scene: Scene, devices: readonly Device[]): Promise<void> 
   });
   const acknowledged = await allEvents(scene);
   await scene.server?.end();
-  one.start();
-  two.start();
   for (const device of rest) {
     await until(
       `${device.plan.name} goes on while the server is away`,
       async () => (await device.holes()).every((hole) => hole === "closed"),
+      () => String(device.agent?.said),
+    );
+  }
+  for (const device of [one, two]) {
+    device.start();
+    await until(
+      `${device.plan.name} finds the server away`,
+      () => device.agent?.said.includes("the server is away") === true,
       () => String(device.agent?.said),
     );
   }
@@ -148,10 +154,13 @@ async function rollOut(scene: Scene, devices: readonly Device[]): Promise<void> 
 }
 
 async function takeBack(scene: Scene, devices: readonly Device[]): Promise<void> {
-  for (const device of devices) {
-    await device.agent?.end("SIGTERM");
-    device.start(device.plan.onTheWayBack);
-  }
+  await Promise.all(
+    devices.map(async (device) => {
+      await device.agent?.end("SIGTERM");
+      assert.equal(device.agent?.child.exitCode, 0, device.agent?.said);
+      device.start(device.plan.onTheWayBack);
+    }),
+  );
   for (const { id: actionId } of await scene.actions()) {
     await ask(scene.state, "requestAction", { params: { actionId }, body: { event: "revert" } });
   }

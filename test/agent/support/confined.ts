@@ -37,7 +37,9 @@ export function confine(name: string, file: string, timeoutMs = 540_000): void {
     t.diagnostic(
       out
         .split("\n")
-        .filter((line) => /^\s*# (?!(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms|Subtest:) )/.test(line))
+        .filter((line) =>
+          /^\s*# (?!(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms|Subtest:) )/.test(line),
+        )
         .join("\n"),
     );
     assert.equal(code, 0, out + error);

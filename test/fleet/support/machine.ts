@@ -49,11 +49,21 @@ export class Machine implements Place {
     return machine;
   }
 
-  /** Runs a command in it to its end. */
-  do(...words: readonly string[]): void {
+  /** Runs a command in it to its end, and answers what it printed. */
+  do(...words: readonly string[]): string {
     const [command, ...rest] = [...this.entry, ...words] as [string, ...string[]];
-    const { status, stderr, error } = spawnSync(command, rest, { encoding: "utf8" });
+    const { status, stdout, stderr, error } = spawnSync(command, rest, { encoding: "utf8" });
     assert.equal(status, 0, `${words.join(" ")}: ${stderr}${error ?? ""}`);
+    return stdout;
+  }
+
+  /** A cable between its network and the test's, with an address at each end. */
+  connect({ here, there }: { readonly here: string; readonly there: string }): void {
+    run("ip", "link", "add", "cable", "type", "veth", "peer", "name", "eth0", "netns", String(this.firstPid));
+    run("ip", "address", "add", `${here}/24`, "dev", "cable");
+    run("ip", "link", "set", "cable", "up");
+    this.do("ip", "address", "add", `${there}/24`, "dev", "eth0");
+    this.do("ip", "link", "set", "eth0", "up");
   }
 
   pidsOf(child: ChildProcess): { readonly outer: number; readonly own: number } | undefined {
@@ -62,6 +72,11 @@ export class Machine implements Place {
     const own = /^NSpid:.*\t(\d+)$/m.exec(readFileSync(`/proc/${outer}/status`, "utf8"))?.[1];
     return own === undefined ? undefined : { outer, own: Number(own) };
   }
+}
+
+function run(command: string, ...words: readonly string[]): void {
+  const { status, stderr } = spawnSync(command, words, { encoding: "utf8" });
+  assert.equal(status, 0, `${command} ${words.join(" ")}: ${stderr}`);
 }
 
 function childOf(parent: number): number | undefined {
