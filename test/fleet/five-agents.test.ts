@@ -157,7 +157,7 @@ async function takeBack(scene: Scene, devices: readonly Device[]): Promise<void>
   await Promise.all(
     devices.map(async (device) => {
       await device.agent?.end("SIGTERM");
-      assert.equal(device.agent?.child.exitCode, 0, device.agent?.said);
+      assert.equal(device.agent?.child.exitCode, 0, String(device.agent?.said));
       device.start(device.plan.onTheWayBack);
     }),
   );

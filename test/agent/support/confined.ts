@@ -17,6 +17,8 @@ const unshare = [
 ];
 const setUp = 'ip link set lo up && exec "$@"';
 
+const timeoutMs = 540_000;
+
 export const isConfined = process.env.REBOOTLESS_TEST_CONFINED === "1";
 
 /** What was made outside: the hotpatch for json5 2.2.1, its author's public key. */
@@ -24,12 +26,13 @@ export function made(): { readonly hotpatch: string; readonly author: string } {
   return JSON.parse(process.env.REBOOTLESS_TEST_MADE ?? "{}");
 }
 
-/** Runs a file of tests in there, as one test; the file registers its own where `isConfined`. */
-export function confine(name: string, file: string, timeoutMs = 540_000): void {
+/** Runs a file of tests in there, as one test; the file registers its own where `isConfined`. `hindrance` is why it cannot be run here. */
+export function confine(name: string, file: string, hindrance?: string): void {
   if (isConfined) return;
   const possible = spawnSync("unshare", [...unshare, "sh", "-c", setUp, "sh", "true"], { encoding: "utf8" });
-  const skip =
-    possible.status === 0 ? false : `no namespaces can be made here: ${possible.stderr ?? String(possible.error)}`;
+  const refused =
+    possible.status === 0 ? undefined : `no namespaces can be made here: ${possible.stderr ?? String(possible.error)}`;
+  const skip = refused ?? hindrance ?? false;
   test(name, { timeout: timeoutMs + 60_000, skip }, async (t) => {
     const env = { REBOOTLESS_TEST_CONFINED: "1", REBOOTLESS_TEST_MADE: JSON.stringify(await make(t)) };
     const words = [...unshare, "sh", "-c", setUp, "sh", process.execPath, "--test-reporter=tap", file];
