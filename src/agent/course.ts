@@ -124,3 +124,27 @@ function taken({ id, hotpatchId, state, createdAt, changedAt, processes }: Actio
 function kept({ fetched, patched }: Course): Pick<Course, "fetched" | "patched"> {
   return { fetched, patched };
 }
+
+/** The part of docs/state-machines.md that is about courses. */
+export function courseDocument(): string {
+  const stages = Object.entries(courseTable) as [ActionState, Row][];
+  const busy = stages.filter(([, { effect }]) => effect !== undefined);
+  return [
+    "## A course: an action on its machine",
+    "",
+    "A stage has the name of the action's state on the server.",
+    "An arrow has the outcome of the stage, and the report that tells of it.",
+    `Effects: ${busy.map(([stage, { effect }]) => `${effect} in ${stage}`).join(", ")}; the other stages have none.`,
+    "Besides, what the server tells puts a course into another stage (`reconcile` in src/agent/course.ts).",
+    "",
+    "```mermaid",
+    "stateDiagram-v2",
+    "  [*] --> offered",
+    ...stages.flatMap(([stage, { on }]) =>
+      Object.entries(on).map(([outcome, { to, report }]) => `  ${stage} --> ${to}: ${outcome} (${report})`),
+    ),
+    ...stages.filter(([, { effect }]) => effect === undefined).map(([stage]) => `  ${stage} --> [*]`),
+    "```",
+    "",
+  ].join("\n");
+}

@@ -83,7 +83,10 @@ export class Treatment {
     for (const process of seen) {
       const { reference } = process;
       const treated = await this.#treat(reference, async (target) => {
-        const { state, findings } = await this.#engine.verify(target, this.#opened.hotpatch);
+        const { state, findings } = await this.#around(
+          "verify",
+          async () => await this.#engine.verify(target, this.#opened.hotpatch),
+        );
         if (state === "in-place") return true;
         if (state === "absent" && !expected.has(process.key)) return false;
         if (state === "broken") await this.#engine.revert(target, this.#opened.hotpatch);
@@ -98,7 +101,11 @@ export class Treatment {
   }
 
   async revert(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
-    const treated = await this.#each(seen, async (target) => await this.#engine.revert(target, this.#opened.hotpatch));
+    const { hotpatch } = this.#opened;
+    const treated = await this.#each(
+      seen,
+      async (target) => await this.#around("revert", async () => await this.#engine.revert(target, hotpatch)),
+    );
     return this.#results(treated, seen, ({ pauseMs }) => ({ state: "reverted", pauseMs }));
   }
 
@@ -118,10 +125,14 @@ export class Treatment {
     const key = keyOf(target);
     const plan = this.#plans.get(key) ?? (await this.#planFor(target));
     this.#plans.delete(key);
-    this.#options.onPoint("before process apply");
-    const outcome = await this.#applyOrMend(plan, target);
-    this.#options.onPoint("after process apply");
-    return outcome;
+    return await this.#around("apply", async () => await this.#applyOrMend(plan, target));
+  }
+
+  async #around<Result>(step: "apply" | "verify" | "revert", work: () => Promise<Result>): Promise<Result> {
+    this.#options.onPoint(`before process ${step}`);
+    const result = await work();
+    this.#options.onPoint(`after process ${step}`);
+    return result;
   }
 
   /** What was put there before and is not whole any more is taken out, and put in once more. */

@@ -12,13 +12,15 @@ export class Wake {
   async wait(ms: number, signal: AbortSignal): Promise<void> {
     if (!this.#isAwake && !signal.aborted) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms);
-        this.#resume = () => {
+        // Each way out leaves nothing behind: a listener that stayed would stand in the way of later waits.
+        const end = () => {
           clearTimeout(timer);
-          signal.removeEventListener("abort", this.#resume as () => void);
+          signal.removeEventListener("abort", end);
           resolve();
         };
-        signal.addEventListener("abort", this.#resume, { once: true });
+        const timer = setTimeout(end, ms);
+        this.#resume = end;
+        signal.addEventListener("abort", end);
       });
       this.#resume = undefined;
     }

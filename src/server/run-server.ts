@@ -85,7 +85,7 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
       address: "",
     };
     const network = await networkListener(context, options, closing);
-    context.address = `https://${addressOf(network, options.host)}`;
+    context.address = `https://${addressOf(network, options)}`;
     await localListener(context, options, closing);
     // Last in, first out: those who wait are let go before their connections are closed.
     closing.push(async () => signals.close());
@@ -185,9 +185,11 @@ function isAny(host: string): boolean {
   return host === "0.0.0.0" || host === "::";
 }
 
-function addressOf(app: FastifyInstance, host: string): string {
+/** As others reach it, since sign-in links begin with it: by its first name where it listens for others. */
+function addressOf(app: FastifyInstance, { host, names }: Pick<RunOptions, "host" | "names">): string {
   const found = app.server.address();
   const port = typeof found === "object" && found !== null ? found.port : 0;
-  const name = isAny(host) ? "127.0.0.1" : host;
+  const isLoopback = loopbackNames.some((name) => name === host);
+  const name = (isLoopback ? undefined : names[0]) ?? (isAny(host) ? "127.0.0.1" : host);
   return `${name.includes(":") ? `[${name}]` : name}:${port}`;
 }

@@ -84,7 +84,7 @@ if (isConfined) {
   test("a process that is in the way is named, and once it is gone the action heals", limits, async (t) => {
     const scene = await openScene(t);
     const service = await scene.startService();
-    const debugged = await scene.startService({ NODE_OPTIONS: "--inspect=127.0.0.1:9333" });
+    const debugged = await scene.startService({ env: { NODE_OPTIONS: "--inspect=127.0.0.1:9333" } });
     const agent = scene.startAgent(await scene.enrol("web-1"));
     await scene.approve();
     const refused = await scene.untilState("refused", agent);
@@ -208,8 +208,8 @@ if (isConfined) {
       const folder = await scene.enrol("web-1");
       chmodSync(scene.folder, 0o711);
       assert.equal(spawnSync("chown", ["-R", `${uid}:${uid}`, folder]).status, 0);
-      const [own, roots] = [await scene.startService({}, uid), await scene.startService()];
-      const agent = scene.startAgentAs(uid, folder);
+      const [own, roots] = [await scene.startService({ uid }), await scene.startService()];
+      const agent = scene.startAgentWith({ uid }, folder);
       await scene.approve();
       const { processes } = await scene.untilState("verified", agent);
       assert.deepEqual(

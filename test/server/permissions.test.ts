@@ -1,7 +1,13 @@
 /** Every route with no credentials, with an agent's, with an administrator's: the table is what is allowed. */
 import assert from "node:assert/strict";
+import { Agent, get } from "node:https";
+import path from "node:path";
 import { test } from "node:test";
+import { apiLimits } from "../../src/api/api-limits.ts";
 import { type RouteName, type RouteSpec, routes } from "../../src/api/routes.ts";
+import { RebootlessError } from "../../src/base/errors.ts";
+import { RefusalError } from "../../src/base/refusal.ts";
+import { ask } from "../../src/cli/server-client.ts";
 import { type Ask, certificateRequest, openServer } from "./support/running-server.ts";
 
 const uuid = "00000000-0000-4000-8000-000000000000";
@@ -27,6 +33,12 @@ function requestOf(spec: RouteSpec): [address: string, ask: Ask] {
   const address = spec.path.replaceAll(/\{(\w+)\}/g, (_, name: keyof typeof fill) => fill[name]);
   const withQuery = spec.path === "/v1/sign-in" ? `${address}?token=a.b` : address;
   return [withQuery, spec.method === "GET" ? {} : { method: spec.method, ...(spec.body ? { body: {} } : {}) }];
+}
+
+function coded(code: string) {
+  return (error: unknown) =>
+    (error instanceof RebootlessError && error.code === code) ||
+    (error instanceof RefusalError && error.refusals[0]?.code === code);
 }
 
 test("the table by hand has every route once", () => {
@@ -62,6 +74,62 @@ test("each route lets in whom it should, and nobody else", { timeout: 120_000 },
   }
   assert.equal((await admin("/v1/devices")).body.code, "access/credentials-missing", "after signing out");
   assert.deepEqual(server.logged, []);
+});
+
+test("a device that was revoked gets through no agent's door any more", async (t) => {
+  const server = await openServer(t);
+  const machine = await server.enrol("machine");
+  await (await server.signIn())(`/v1/devices/${machine.id}/revocation`, { method: "POST" });
+  for (const name of allowed.agent ?? []) {
+    const { status, body } = await machine.ask(...requestOf(routes[name]));
+    assert.deepEqual([status, body.code], [403, "access/device-revoked"], name);
+  }
+});
+
+test("the page is for everybody, and holds nothing of anybody's", async (t) => {
+  const server = await openServer(t);
+  const machine = await server.enrol("machine");
+  const admin = await server.signIn();
+  const answers = [await server.ask("/"), await machine.ask("/"), await admin("/")];
+  assert.equal(new Set(answers.map(({ status }) => status)).size, 1);
+  assert.equal(new Set(answers.map(({ text }) => text)).size, 1);
+  for (const method of ["POST", "PUT", "DELETE"]) assert.equal((await admin("/", { method })).status, 404, method);
+});
+
+test("the local socket is an administrator's way in, and no agent's", async (t) => {
+  const server = await openServer(t);
+  const state = path.join(server.folder, "state");
+  assert.equal((await ask(state, "session")).administrator, "local");
+  for (const name of ["poll", "trust"] as const) {
+    await assert.rejects(ask(state, name), coded("access/forbidden"), name);
+  }
+});
+
+test("an agent that asks in a tight loop is made to wait, and no other", { timeout: 120_000 }, async (t) => {
+  const server = await openServer(t);
+  const [wild, calm] = [await server.enrol("wild"), await server.enrol("calm")];
+  const agent = new Agent({ keepAlive: true, maxSockets: 4, key: wild.key, cert: wild.cert });
+  t.after(() => agent.destroy());
+  const poll = () =>
+    new Promise<number>((resolve, reject) => {
+      const address = new URL("/v1/agent/actions?waitMs=0", server.running.address);
+      const { certificate: ca } = server.running.context.authority;
+      const asked = get(address, { agent, ca }, (response) => {
+        response.resume().once("end", () => resolve(response.statusCode ?? 0));
+      });
+      asked.once("error", reject);
+    });
+  const statuses: number[] = [];
+  const work = async () => {
+    while (statuses.length < apiLimits.deviceRequestsPerMinute + 20) statuses.push(await poll());
+  };
+  await Promise.all([work(), work(), work(), work()]);
+  const taken = statuses.filter((status) => status === 200).length;
+  assert.deepEqual([taken, new Set(statuses)], [apiLimits.deviceRequestsPerMinute, new Set([200, 429])]);
+  assert.equal((await wild.ask("/v1/agent/actions?waitMs=0")).body.code, "access/rate-limited");
+  assert.equal((await calm.ask("/v1/agent/actions?waitMs=0")).status, 200);
+  server.now += 60_000;
+  assert.equal(await poll(), 200, "a minute later");
 });
 
 test("a session changes nothing for a page of somebody else", async (t) => {

@@ -1,5 +1,5 @@
 /** Writes docs/state-machines.md from the tables. */
 import { writeFileSync } from "node:fs";
-import { stateMachineDocument } from "../../src/server/actions/state-machine.ts";
+import { stateMachinesDocument } from "./support/state-machines-document.ts";
 
-writeFileSync(new URL("../../docs/state-machines.md", import.meta.url), stateMachineDocument());
+writeFileSync(new URL("../../docs/state-machines.md", import.meta.url), stateMachinesDocument());

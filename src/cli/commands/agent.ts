@@ -24,22 +24,29 @@ function folderOf(input: CommandInput, io: CommandIo) {
 
 const tokenBytes = 1024;
 
-/** From a file, standard input or the environment: a command line can be read by every user of the machine. */
+/**
+ * From a file, standard input or the environment: a command line can be read by every user of the machine.
+ * The first line counts, so that what `rebootless server token` prints can be handed over as it is.
+ */
 async function tokenOf(input: CommandInput, io: CommandIo): Promise<string> {
   const file = text(input, "tokenFile");
   const fromEnvironment = io.env.REBOOTLESS_TOKEN;
-  if (file === "-") return await readInput();
+  if (file === "-") return firstLine(await readInput());
   if (file !== undefined) {
     const check = ({ size }: { size: number }) => {
       if (size > tokenBytes) throw new RebootlessError("input/too-large", `${quoted(file)} is no enrolment token.`);
     };
-    return (await readRegularFile(path.resolve(io.cwd, file), { what: "token", check })).toString("utf8").trim();
+    return firstLine((await readRegularFile(path.resolve(io.cwd, file), { what: "token", check })).toString("utf8"));
   }
-  if (fromEnvironment !== undefined && fromEnvironment !== "") return fromEnvironment.trim();
+  if (fromEnvironment !== undefined && fromEnvironment !== "") return firstLine(fromEnvironment);
   throw new RebootlessError(
     "usage/arguments",
     "Give the enrolment token with --token-file FILE, with --token-file - on standard input, or in REBOOTLESS_TOKEN.",
   );
+}
+
+function firstLine(given: string): string {
+  return given.trim().split("\n")[0]?.trim() ?? "";
 }
 
 async function readInput(): Promise<string> {
@@ -48,7 +55,7 @@ async function readInput(): Promise<string> {
     given += piece;
     if (given.length > tokenBytes) throw new RebootlessError("input/too-large", "That is no enrolment token.");
   }
-  return given.trim();
+  return given;
 }
 
 function serverOf(input: CommandInput): string {

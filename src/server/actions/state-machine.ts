@@ -90,7 +90,7 @@ export function next(state: ActionState, event: ActionEvent): Transition {
   };
 }
 
-/** docs/state-machines.md, whole. */
+/** docs/state-machines.md down to the end of what is about actions. */
 export function stateMachineDocument(): string {
   return [
     "# State machines",

@@ -16,6 +16,8 @@ const unshare = [
   ...["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"],
 ];
 
+const timeoutMs = 540_000;
+
 export const isConfined = process.env.REBOOTLESS_TEST_CONFINED === "1";
 
 /** What was made outside: the hotpatch for json5 2.2.1, its author's public key. */
@@ -24,36 +26,36 @@ export function made(): { readonly hotpatch: string; readonly author: string } {
 }
 
 interface Confinement {
-  readonly timeoutMs?: number;
+  /** Why it cannot be run here. */
+  readonly hindrance?: string | undefined;
   /** Without one, the registry can be reached, and nothing is made outside. */
   readonly ownNetwork?: boolean;
 }
 
 /** Runs a file of tests in there, as one test; the file registers its own where `isConfined`. */
-export function confine(
-  name: string,
-  file: string,
-  { timeoutMs = 540_000, ownNetwork = true }: Confinement = {},
-): void {
+export function confine(name: string, file: string, { hindrance, ownNetwork = true }: Confinement = {}): void {
   if (isConfined) return;
   const around = ownNetwork
     ? [...unshare, "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     : [...unshare, "sh", "-c", 'exec "$@"', "sh"];
   const possible = spawnSync("unshare", [...around, "true"], { encoding: "utf8" });
-  const skip =
-    possible.status === 0 ? false : `no namespaces can be made here: ${possible.stderr ?? String(possible.error)}`;
+  const refused =
+    possible.status === 0 ? undefined : `no namespaces can be made here: ${possible.stderr ?? String(possible.error)}`;
+  const skip = refused ?? hindrance ?? false;
   test(name, { timeout: timeoutMs + 60_000, skip }, async (t) => {
     const env = {
       REBOOTLESS_TEST_CONFINED: "1",
       REBOOTLESS_TEST_MADE: ownNetwork ? JSON.stringify(await make(t)) : "",
     };
-    const { code, out, error } = await runProgram([...around, process.execPath, file], {
+    const { code, out, error } = await runProgram([...around, process.execPath, "--test-reporter=tap", file], {
       ...{ command: "unshare", env, timeoutMs },
     });
     t.diagnostic(
       out
         .split("\n")
-        .filter((line) => /^\s*# /.test(line))
+        .filter((line) =>
+          /^\s*# (?!(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms|Subtest:) )/.test(line),
+        )
         .join("\n"),
     );
     assert.equal(code, 0, out + error);

@@ -39,13 +39,23 @@ export async function until<Value>(
   }
 }
 
+/** Where a program runs, if not in the test's own namespaces. */
+export interface Place {
+  /** Words before those of the program, which make it a child of what they start. */
+  readonly entry: readonly [string, ...string[]];
+  /** The program itself: as the test sees it, and as it sees itself. */
+  pidsOf(child: ChildProcess): { readonly outer: number; readonly own: number } | undefined;
+}
+
 export class Running {
   readonly child: ChildProcess;
+  readonly #place: Place | undefined;
   said = "";
   readonly ended: Promise<void>;
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, place?: Place) {
     this.child = child;
+    this.#place = place;
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.said += text;
     });
@@ -55,20 +65,39 @@ export class Running {
     this.ended = once(child, "exit").then(() => undefined);
   }
 
+  /** As the program itself sees it. */
   get pid(): number {
-    return this.child.pid as number;
+    return this.#place === undefined ? (this.child.pid as number) : (this.#place.pidsOf(this.child)?.own ?? 0);
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
   async end(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    this.child.kill(signal);
+    if (this.hasEnded) return;
+    const place = this.#place;
+    if (place === undefined) this.child.kill(signal);
+    else {
+      const { outer } = await until("the program is there to be ended", () => place.pidsOf(this.child));
+      process.kill(outer, signal);
+    }
     await this.ended;
   }
 }
 
-export class Service extends Running {
+/** A program that listens on loopback. */
+export class Listening extends Running {
   port = 0;
+}
 
+async function listening<Program extends Listening>(program: Program): Promise<Program> {
+  const [message] = (await once(program.child, "message")) as [{ listening: number }];
+  program.port = message.listening;
+  return program;
+}
+
+export class Service extends Listening {
   /** Whether the hole in this very process is open. */
   async hole(): Promise<string> {
     const response = await fetch(`http://127.0.0.1:${this.port}/settings`, { method: "POST", body: attack });
@@ -77,6 +106,12 @@ export class Service extends Running {
     if (body.servedBy !== undefined) assert.equal(body.servedBy, this.pid);
     return holeState({ status: response.status, text: text.trim(), body });
   }
+}
+
+export interface StartOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly uid?: number | undefined;
+  readonly place?: Place;
 }
 
 export class Scene {
@@ -93,11 +128,13 @@ export class Scene {
     this.shop = shop;
   }
 
+  /** Starts a program of Node.js, which the end of the test ends. */
   #start(
     words: readonly string[],
-    { ipc = false, env = {}, uid }: { ipc?: boolean; env?: NodeJS.ProcessEnv; uid?: number | undefined } = {},
+    { ipc = false, env = {}, uid, place }: StartOptions & { readonly ipc?: boolean } = {},
   ): ChildProcess {
-    const child = spawn(process.execPath, words, {
+    const [command = "", ...rest] = [...(place?.entry ?? []), process.execPath, ...words];
+    const child = spawn(command, rest, {
       ...(uid === undefined ? {} : { uid, gid: uid }),
       stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
       env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_OPTIONS: undefined, ...env },
@@ -112,10 +149,10 @@ export class Scene {
     return child;
   }
 
-  async startServer(): Promise<Running> {
+  async startServer(...more: readonly string[]): Promise<Running> {
     const root = path.join(this.shop.repository.metadataFolder, "1.root.json");
     const catalog = ["--catalog", this.shop.repository.publicFolder, "--catalog-root", root, "--trust", made().author];
-    const running = new Running(this.#start([main, "server", "run", "--state", this.state, ...catalog]));
+    const running = new Running(this.#start([main, "server", "run", "--state", this.state, ...catalog, ...more]));
     await until(
       "the server listens",
       () => running.said.includes("Listening on") || running.child.exitCode !== null,
@@ -144,20 +181,26 @@ export class Scene {
     assert.equal(code, 0, error);
   }
 
+  /** The command `rebootless`, as a program that goes on. */
+  startCommand(words: readonly string[], options: StartOptions = {}): Running {
+    return new Running(this.#start([main, ...words], options), options.place);
+  }
+
   startAgent(folder: string, ...stop: readonly string[]): Running {
-    return new Running(this.#start([agentProgram, folder, ...stop]));
+    return this.startAgentWith({}, folder, ...stop);
   }
 
-  startAgentAs(uid: number, folder: string): Running {
-    return new Running(this.#start([agentProgram, folder], { uid }));
+  startAgentWith(options: StartOptions, folder: string, ...stop: readonly string[]): Running {
+    return new Running(this.#start([agentProgram, folder, ...stop], options), options.place);
   }
 
-  async startService(env: NodeJS.ProcessEnv = {}, uid?: number): Promise<Service> {
-    const child = this.#start([service], { ipc: true, env, uid });
-    const [message] = (await once(child, "message")) as [{ listening: number }];
-    const running = new Service(child);
-    running.port = message.listening;
-    return running;
+  async startService(options: StartOptions = {}): Promise<Service> {
+    return await listening(new Service(this.#start([service], { ...options, ipc: true }), options.place));
+  }
+
+  /** A program of the test's own that says where it listens. */
+  async startListening(file: string, options: StartOptions = {}): Promise<Listening> {
+    return await listening(new Listening(this.#start([file], { ...options, ipc: true }), options.place));
   }
 
   async action(): Promise<Action | undefined> {

@@ -1,0 +1,154 @@
+/** Another machine, with a network and an address of its own, is enrolled by the very lines that README.md shows. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { type TestContext, test } from "node:test";
+import { attack } from "../../sample/attack.ts";
+import { confine, isConfined, made } from "../agent/support/confined.ts";
+import { openScene, type Scene, type Service, until } from "../agent/support/scene.ts";
+import { checkout } from "../cli/run-program.ts";
+import { Machine } from "./support/machine.ts";
+
+/** Of the addresses that RFC 5737 keeps for documentation. */
+const cable = { here: "192.0.2.1", there: "192.0.2.2" };
+const serverName = "patches.example";
+
+type Lines = readonly [serverRun: string, makeToken: string, enrol: string, agentRun: string, list: string];
+
+/** The five lines, with the placeholders filled in. */
+function linesOfReadme({ shop }: Scene): Lines {
+  const readme = readFileSync(path.join(checkout, "README.md"), "utf8");
+  const block = /^## Another machine$[^`]*(?:`[^`\n]+`[^`]*)*?^```\n(.*?)^```$/ms.exec(readme)?.[1] ?? "";
+  const lines = block.trim().split("\n");
+  assert.equal(lines.length, 5, "README.md shows five lines");
+  const filled = lines.map((line) =>
+    line
+      .replaceAll("SERVER", serverName)
+      .replaceAll("CATALOG", shop.repository.publicFolder)
+      .replaceAll("AUTHOR.pub", made().author),
+  );
+  return filled as unknown as Lines;
+}
+
+/** A line as a person types it, in the checkout, here or on the other machine. */
+class Shell {
+  readonly #test: TestContext;
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(t: TestContext, scene: Scene) {
+    this.#test = t;
+    // The home is the test's own, so that nothing of this user's is read or written; npx asks no registry.
+    const home = { HOME: scene.folder, XDG_STATE_HOME: path.join(scene.folder, "state") };
+    this.#env = {
+      ...process.env,
+      ...home,
+      NODE_TEST_CONTEXT: undefined,
+      NODE_OPTIONS: undefined,
+      npm_config_offline: "true",
+    };
+    this.#env.REBOOTLESS_STATE = scene.state;
+  }
+
+  #words(line: string, machine: Machine | undefined): [string, string[]] {
+    const [command = "", ...rest] = [...(machine?.entry ?? []), "sh", "-c", `cd ${checkout} && ${line}`];
+    return [command, rest];
+  }
+
+  run(line: string, machine?: Machine): { code: number | null; out: string; error: string } {
+    const { status, stdout, stderr } = spawnSync(...this.#words(line, machine), { env: this.#env, encoding: "utf8" });
+    return { code: status, out: stdout, error: stderr };
+  }
+
+  /** Runs it until the test ends; the test's own namespaces take whatever it has started along. */
+  start(line: string, machine?: Machine): { readonly child: ChildProcess; said(): string } {
+    const [command, words] = this.#words(`exec ${line}`, machine);
+    const child = spawn(command, words, { env: this.#env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        said += text;
+      });
+    }
+    this.#test.after(async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, "exit");
+      process.kill(-(child.pid as number), "SIGKILL");
+      await ended;
+    });
+    return { child, said: () => said };
+  }
+}
+
+/** Asked from inside, since the service listens on that machine's own loopback. */
+function holeOn(machine: Machine, { port, pid }: Service): string {
+  const script = `fetch("http://127.0.0.1:${port}/settings", { method: "POST", body: ${JSON.stringify(attack)} }).then(async (answer) => console.log(JSON.stringify({ status: answer.status, body: await answer.json() })))`;
+  const { status, body } = JSON.parse(machine.do(process.execPath, "-e", script));
+  if (body.servedBy !== undefined) assert.equal(body.servedBy, pid);
+  return status === 200 && body.administration !== undefined ? "open" : `${status} ${body.error}`;
+}
+
+/** Has the name of the server in its hosts file, and a /var/lib of its own, where an agent of root keeps its state. */
+async function openOther(t: TestContext, scene: Scene): Promise<Machine> {
+  const machine = await Machine.open(t, { name: "web-2", ownNetwork: true });
+  machine.connect(cable);
+  const hosts = path.join(scene.folder, "hosts");
+  writeFileSync(hosts, `127.0.0.1 localhost\n${cable.here} ${serverName}\n`);
+  machine.do("mount", "--bind", hosts, "/etc/hosts");
+  machine.do("mount", "-t", "tmpfs", "none", "/var/lib");
+  return machine;
+}
+
+/** npx changes the mode of the command's file, which nobody may do in somebody else's checkout. */
+const isOwn = process.geteuid?.() === statSync(checkout).uid || process.geteuid?.() === 0;
+confine("a second machine", import.meta.filename, {
+  hindrance: isOwn ? undefined : "npx needs a checkout of this user's own",
+});
+
+if (isConfined) {
+  test("README's five lines enrol another machine, and its process is closed", { timeout: 300_000 }, async (t) => {
+    const scene = await openScene(t);
+    const machine = await openOther(t, scene);
+    const service = await scene.startService({ place: machine });
+    assert.equal(holeOn(machine, service), "open");
+    const [serverRun, makeToken, enrol, agentRun, list] = linesOfReadme(scene);
+    const shell = new Shell(t, scene);
+    const inFolder = (line: string) => line.replaceAll(/\btoken$/gm, path.join(scene.folder, "token"));
+
+    const printed = shell.run(inFolder(makeToken));
+    assert.equal(printed.code, 0, printed.error);
+    // The server of the scene was not told to listen for others.
+    const early = shell.run(`${inFolder(enrol)} --json`, machine);
+    assert.deepEqual([early.code, JSON.parse(early.out).error.code], [1, "agent/server-away"], early.error);
+    await scene.server?.end("SIGTERM");
+
+    const server = shell.start(serverRun);
+    await until(
+      "the server listens for others",
+      () => server.said().includes(`Listening on https://${serverName}:8443`),
+      server.said,
+    );
+    const enrolled = shell.run(inFolder(enrol), machine);
+    assert.match(enrolled.out, /^Enrolled as web-2 /, enrolled.error);
+    const agent = shell.start(agentRun, machine);
+    await until("its device is seen", () => /\bweb-2\b/.test(shell.run(list).out), agent.said);
+    await scene.approve();
+    const action = await until(
+      "the hotpatch is verified there",
+      async () => {
+        const found = await scene.action();
+        // On a busy machine the pause may be predicted beyond the agent's budget; a person offers it again.
+        if (found?.state === "refused" && /over-budget|pause/.test(found.reason)) await scene.request("offer");
+        return found?.state === "verified" && found;
+      },
+      () => agent.said(),
+    );
+    assert.deepEqual(
+      action.processes.map(({ pid, state }) => [pid, state]),
+      [[service.pid, "verified"]],
+    );
+    assert.equal(holeOn(machine, service), '400 "__proto__" is not a setting');
+    assert.equal(service.hasEnded, false);
+  });
+}
