@@ -43,7 +43,8 @@ export function possibleRequests({ state }: Pick<Action, "state">): readonly ("r
     case "failed":
       return ["offer", "revert"];
     case "refused":
-      return ["offer", "withdraw"];
+      // Some of its processes may have been patched.
+      return ["offer", "revert", "withdraw"];
     case "reverted":
     case "withdrawn":
       return ["offer"];
