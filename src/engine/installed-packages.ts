@@ -76,8 +76,13 @@ export function mayLoad(info: ProcessInfo, wanted: NamedVersion): boolean {
 /** Programs that start others and serve nobody, and Rebootless itself. */
 const tools: ReadonlySet<string> = new Set(["rebootless", "npm", "pnpm", "yarn", "corepack"]);
 
-/** Whether the process runs Rebootless or a package manager, by the package that its main file belongs to; those are left alone. */
+/**
+ * Whether the process runs Rebootless or a package manager, by the package that its main file belongs to; those are left alone.
+ * npm writes a title over its command line, which names no file any more, so there the title counts.
+ */
 export function isTool(info: ProcessInfo): boolean {
+  const [title = "", ...rest] = info.commandLine.map((word) => word.trim()).filter((word) => word !== "");
+  if (rest.length === 0) return tools.has(title.split(" ")[0] ?? "");
   const script = mainFile(info);
   const root = `/proc/${info.pid}/root`;
   for (let folder = dirname(script ?? "/"); folder !== "/"; folder = dirname(folder)) {
