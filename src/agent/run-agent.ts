@@ -35,6 +35,8 @@ export interface RunAgentOptions {
 }
 
 const scanMs = 1_000;
+/** Processes that live for a moment come and go by the dozen where programs are started, and nobody asks about them later. */
+const settledMs = 5_000;
 const targetsMs = 600_000;
 const renewRetryMs = 600_000;
 const storageRetryMs = 5_000;
@@ -126,7 +128,8 @@ class RunningAgent {
       const processes = await this.#inventory.of(this.#context.scanner.scan());
       await this.#show(processes);
       const targets = await this.#hotpatchTargets();
-      await this.#conversation.tellFacts(factsOf(processes, { version: this.#options.version, targets }), signal);
+      const settled = processes.filter((told) => isSettled(told, this.#context.clock()));
+      await this.#conversation.tellFacts(factsOf(settled, { version: this.#options.version, targets }), signal);
       await tell.wait(scanMs, signal);
     }
     await this.#show(await this.#inventory.of(this.#context.scanner.scan()));
@@ -184,4 +187,8 @@ class RunningAgent {
     old.close();
     this.#options.log({ level: "info", message: "the certificate was renewed", until: this.#identity.expiresAt });
   }
+}
+
+function isSettled({ startedAt, hotpatches }: ToldProcess, now: Date): boolean {
+  return hotpatches.length > 0 || now.getTime() - Date.parse(startedAt) >= settledMs;
 }
