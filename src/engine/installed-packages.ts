@@ -8,8 +8,8 @@ import {
   constants,
   existsSync,
   fstatSync,
+  opendirSync,
   openSync,
-  readdirSync,
   readlinkSync,
   readSync,
   realpathSync,
@@ -44,7 +44,7 @@ export function installedPackages(info: ProcessInfo): InstalledPackage[] {
   return found;
 }
 
-const foldersLimit = 20_000;
+const placesLimit = 20_000;
 
 /**
  * Whether a package of that name and version lies where the process may load it from: in the node_modules folders above its main file, above its working folder and in NODE_PATH, and in those of other packages inside them.
@@ -56,10 +56,12 @@ export function mayLoad(info: ProcessInfo, wanted: NamedVersion): boolean {
   const starts = [...(script === undefined ? [] : [dirname(script)]), workingFolder(info.pid)];
   const paths = (readEnvironment(info.pid)?.get("NODE_PATH") ?? "").split(":").filter(isAbsolute);
   const folders = [...new Set([...starts.flatMap(modulesAbove), ...paths])];
+  let looked = 0;
   for (let index = 0; index < folders.length; index++) {
-    if (index > foldersLimit) return true;
     const modules = folders[index] as string;
     const names = packageNames(join(root, modules));
+    looked += 1 + names.length;
+    if (looked > placesLimit) return true;
     // The layout of pnpm: .pnpm/NAME@VERSION/node_modules/NAME
     for (const name of namesIn(join(root, modules, ".pnpm")))
       folders.push(join(modules, ".pnpm", name, "node_modules"));
@@ -133,9 +135,21 @@ function packageNames(folder: string): string[] {
   );
 }
 
+const namesLimit = 20_000;
+
+/** At most so many; a stranger's folder may hold millions. */
 function namesIn(folder: string): string[] {
   try {
-    return readdirSync(folder);
+    const directory = opendirSync(folder);
+    const names: string[] = [];
+    try {
+      for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
+        if (names.push(entry.name) >= namesLimit) break;
+      }
+    } finally {
+      directory.closeSync();
+    }
+    return names;
   } catch {
     // Absent, somebody else's, or a file: there are no packages that this user could see.
     return [];

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
-import { isTool } from "../../src/engine/installed-packages.ts";
+import { isTool, mayLoad } from "../../src/engine/installed-packages.ts";
 import { type ProcessInfo, readProcess } from "../../src/process/process.ts";
 import { temporaryFolder } from "./node/application.ts";
 
@@ -42,4 +42,31 @@ test("package managers are left alone, also under the title that npm gives itsel
   for (const [name, title, left] of rows) {
     assert.equal(isTool(await start(t, name, title)), left, `${name} ${title}`);
   }
+});
+
+test("a package within reach is one that lies above the program, deeper in others, in pnpm's layout or in NODE_PATH", async (t) => {
+  const wanted = { name: "vulnerable", version: "1.0.0" };
+  const rows: readonly [where: string, version: string, found: boolean][] = [
+    ["service/node_modules/vulnerable", "1.0.0", true],
+    ["node_modules/alias", "1.0.0", true],
+    ["service/node_modules/other/node_modules/vulnerable", "1.0.0", true],
+    ["service/node_modules/.pnpm/vulnerable@1.0.0/node_modules/vulnerable", "1.0.0", true],
+    ["elsewhere/node_modules/vulnerable", "1.0.0", false],
+    ["service/node_modules/vulnerable", "1.0.1", false],
+  ];
+  for (const [where, version, found] of rows) {
+    const info = await start(t, "service");
+    const root = path.dirname(path.dirname(info.commandLine[1] as string));
+    const folder = path.join(root, where);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name: wanted.name, version }));
+    assert.equal(mayLoad(info, wanted), found, `${where} ${version}`);
+  }
+});
+
+test("where there is more than can be looked at, a process counts as one that may have the package", async (t) => {
+  const info = await start(t, "service");
+  const modules = path.join(path.dirname(info.commandLine[1] as string), "node_modules");
+  for (let number = 0; number <= 20_000; number++) mkdirSync(path.join(modules, `p${number}`), { recursive: true });
+  assert.equal(mayLoad(info, { name: "vulnerable", version: "1.0.0" }), true);
 });
