@@ -68,7 +68,7 @@ export async function startClient(stage: Stage): Promise<void> {
     `${load.connections} keep-alive connections, ${load.requestsPerSecond} requests a second, every answer checked, until the end of the story.`,
   );
   // The first requests run code that is not yet compiled; they are counted, but are no yardstick.
-  await stage.client.untilAnswered("start", load.requestsPerSecond / 2);
+  await stage.client.untilAnswered("start", load.requestsPerSecond / 4);
   await stage.client.enterPhase("before");
   const { phases } = await stage.client.untilAnswered("before", load.requestsPerSecond / 2);
   const { requests = 0, p50Ms = 0, p99Ms = 0 } = phases.before ?? {};

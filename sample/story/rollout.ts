@@ -14,7 +14,7 @@ const pollMs = 30;
 const patienceMs = 120_000;
 const eventsMax = 200;
 /** As many answers after a change as a percentile needs. */
-const enoughRequests = 200;
+const enoughRequests = 120;
 
 /** What an action's states mean to a reader, in the order in which it passes through them. */
 const milestones: Readonly<Partial<Record<ActionState, string>>> = {
