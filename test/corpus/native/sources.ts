@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { mustRun, runCommand } from "../../../src/build/elf/run-command.ts";
 import type { NativeCase } from "./cases.ts";
 
-const mirror = "http://deb.debian.org/debian";
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 async function aptOptions(cache: string): Promise<string[]> {
@@ -24,14 +23,21 @@ async function aptOptions(cache: string): Promise<string[]> {
   ].flatMap((option) => ["-o", option]);
   if (!existsSync(list)) {
     mkdirSync(join(apt, "lists", "partial"), { recursive: true });
-    const text = ["bookworm", "bookworm-updates"].map(
-      (suite) => `deb-src [signed-by=${keyring}] ${mirror} ${suite} main\n`,
-    );
+    const text = (await archives()).map((archive) => `deb-src [signed-by=${keyring}] ${archive}\n`);
     writeFileSync(`${list}.new`, text.join(""));
     renameSync(`${list}.new`, list);
     await mustRun("apt-get update", ["apt-get", ...options, "update"], { cwd: apt, env: process.env });
   }
   return options;
+}
+
+/** Where this machine has its Debian packages from: address, suite and component, as its own package lists say. */
+async function archives(): Promise<string[]> {
+  const format = "$(REPO_URI) $(RELEASE) $(COMPONENT)";
+  const words = ["apt-get", "indextargets", "--format", format, "Created-By: Packages", "Origin: Debian"];
+  const found = (await mustRun("apt-get indextargets", words, { cwd: "/", env: process.env })).trim();
+  if (found === "") throw new Error("this machine has no package lists of Debian; run apt-get update first");
+  return found.split("\n");
 }
 
 /** The unpacked source with all of Debian's patches. */
