@@ -7,8 +7,6 @@
  * It must run on Node 20 and later, and may be loaded where no `require` exists, so it asks only for built-in modules.
  */
 const fs = require("node:fs");
-const net = require("node:net");
-const crypto = require("node:crypto");
 const timers = require("node:timers");
 
 const protocol = 1;
@@ -69,6 +67,7 @@ function prepareFolder(bases = ["/tmp", "/dev/shm", "/var/tmp"]) {
 
 /** Sockets of processes that were killed stay behind; one that refuses a connection has no listener anywhere, in no container. */
 function removeStaleSockets(folder) {
+  const net = require("node:net");
   const names = fs.readdirSync(folder).filter((name) => socketNamePattern.test(name));
   for (const name of names.slice(0, staleSocketsMax)) {
     const path = `${folder}/${name}`;
@@ -150,6 +149,8 @@ function readLines(socket, onLine) {
  * Binds at once and throws when it cannot. The folder must be private already.
  */
 function serve({ methods, socketPath }) {
+  // Loaded here, in a turn of its own: the rest of this file runs while the debugging port is open.
+  const net = require("node:net");
   const table = typeof methods === "function" ? methods : () => methods;
   const sockets = new Set();
   let queue = Promise.resolve();
@@ -218,6 +219,7 @@ class Channel {
     if (this.#server !== undefined && isReachable(this.#server.socketPath)) return;
     const folder = this.#folder ?? prepareFolder();
     this.#folder = undefined;
+    const crypto = require("node:crypto");
     const socketPath = `${folder}/agent-${process.pid}-${crypto.randomBytes(8).toString("hex")}.sock`;
     const server = serve({ methods: () => this.#table(), socketPath });
     if (this.#server === undefined) this.#watch();

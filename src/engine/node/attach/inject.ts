@@ -12,6 +12,7 @@ import { tcpListeners } from "../../../process/sockets.ts";
 import { closeInspectorExpression, type EvaluationAnswer } from "./agent-source.ts";
 import { checkPort, checkRunning, checkSignal, identifyNodeProcess } from "./checks.ts";
 import { findInspector, type InspectorSession, openSession } from "./inspector-client.ts";
+import { rehearseInspector } from "./inspector-rehearsal.ts";
 import { lockInspectorPort } from "./lock.ts";
 import { observeLoop } from "./stillness.ts";
 
@@ -43,6 +44,7 @@ export async function inject(request: InjectionRequest): Promise<InjectionResult
   try {
     const unlock = await lockInspectorPort(request.lockTimeoutMs);
     try {
+      await rehearseInspector();
       const target = await checkAll(request);
       const before = new Set(tcpListeners(target.pid).map((listener) => listener.inode));
       process.kill(target.pid, "SIGUSR1");
