@@ -17,6 +17,8 @@ import { flagOffset, type PatchRecord, type RecordedFunction } from "./record.ts
 import { findGadgets, type Gadgets } from "./remote-call.ts";
 import type { GuardedRange } from "./stack-scan.ts";
 import { rangesForApply, switchFunctions } from "./switch-functions.ts";
+import { FixedBytes } from "./system-calls.ts";
+import { type TextWrite, TextWrites } from "./text-writes.ts";
 import { verifyRecord } from "./verify-record.ts";
 
 export interface LinuxEngineOptions {
@@ -127,7 +129,8 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
 
   /** Entries first, each harmless while the flag is 0; then the flag. A refusal takes patch memory out again. */
   async #switchOn(memory: ProcessMemory, plan: LinuxPlan) {
-    const entries = plan.functions.map((found) => ({ ...writesOf(found), seen: Buffer.alloc(found.jump.length / 2) }));
+    const writes = new TextWrites(memory, plan.functions.map(entryWrite));
+    const flag = FixedBytes.from(on);
     try {
       return await switchFunctions({
         memory,
@@ -135,14 +138,12 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
         signalReturns: plan.gadgets.signalReturns,
         waitMs: this.#options.waitMs,
         progress: this.#options.progress,
+        prepare: () => writes.touch(),
         act: () => {
-          for (const { entry, original, seen, name } of entries) {
-            memory.readInto(seen, entry);
-            if (!seen.equals(original))
-              refuse("target/foreign-hook", `Somebody has changed the entry of ${name} meanwhile.`, { function: name });
-          }
-          for (const { entry, jump } of entries) memory.write(entry, jump);
-          memory.write(plan.flag, on);
+          const other = writes.look();
+          if (other !== undefined) refuseChangedEntry(other.name);
+          writes.write();
+          memory.writeFixed(plan.flag, flag);
         },
       });
     } catch (error) {
@@ -156,22 +157,26 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
 
   /** The mirror image: the flag, the entries, and once no thread is in it the memory. Also for what an interrupted run has left. */
   async #takeOut(memory: ProcessMemory, record: PatchRecord, gadgets: Gadgets) {
-    const entries = record.functions.map((found) => ({
-      ...writesOf(found),
-      seen: Buffer.alloc(found.jump.length / 2),
-    }));
+    const writes = new TextWrites(
+      memory,
+      record.functions.map((found) => {
+        const { name, address, expected, bytes } = entryWrite(found);
+        return { name, address, expected: bytes, bytes: expected };
+      }),
+    );
+    const flag = FixedBytes.from(off);
     const result = await switchFunctions({
       memory,
       guarded: rangesForRevert(record),
       signalReturns: gadgets.signalReturns,
       waitMs: this.#options.waitMs,
       progress: this.#options.progress,
+      prepare: () => writes.touch(),
       act: () => {
-        memory.write(record.address + flagOffset, off);
-        for (const { entry, original, jump, seen } of entries) {
-          memory.readInto(seen, entry);
-          if (seen.equals(jump)) memory.write(entry, original);
-        }
+        memory.writeFixed(record.address + flagOffset, flag);
+        // Entries that the run which was interrupted did not come to are left as they are.
+        writes.look();
+        writes.write();
       },
     });
     unmapAreas(memory, gadgets, record.areas);
@@ -191,8 +196,12 @@ function prepare(memory: ProcessMemory, { areas, gadgets, record }: LinuxPlan): 
   for (const { address, contents } of areas) memory.write(address, contents);
 }
 
-function writesOf({ name, entry, original, jump }: RecordedFunction) {
-  return { name, entry, original: Buffer.from(original, "hex"), jump: Buffer.from(jump, "hex") };
+function entryWrite({ name, entry, original, jump }: RecordedFunction): TextWrite {
+  return { name, address: entry, expected: Buffer.from(original, "hex"), bytes: Buffer.from(jump, "hex") };
+}
+
+function refuseChangedEntry(name: string): never {
+  refuse("target/foreign-hook", `Somebody has changed the entry of ${name} meanwhile.`, { function: name });
 }
 
 /** The new functions by name, and all other code of the hotpatch: gates, helpers, stubs. */

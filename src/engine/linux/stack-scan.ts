@@ -8,7 +8,7 @@ import type { Memory } from "../../elf/eh-frame/memory.ts";
 import { innermostFrame, lookUpAddress, unwindStep } from "../../elf/eh-frame/unwind-step.ts";
 import { type Mapping, mappingAt } from "./memory-map.ts";
 import { type RegisterName, readAddress } from "./registers.ts";
-import { addressOf, readVectors } from "./system-calls.ts";
+import { FixedBytes, readVectors } from "./system-calls.ts";
 import type { Tracee } from "./tracee.ts";
 
 /** Code that no thread may be in. */
@@ -27,6 +27,24 @@ export interface ActiveFunction {
 }
 
 const two32 = 2 ** 32;
+const usualStackBytes = 2 * 1024 * 1024;
+
+interface StackWords {
+  readonly bytes: FixedBytes;
+  readonly view: Uint32Array;
+}
+
+let sharedWords: StackWords | undefined;
+
+/** One buffer serves all looks. Pages that were never written would be given by the kernel one by one, in the stop. */
+function stackWords(sizeBytes = usualStackBytes): StackWords {
+  if (sharedWords !== undefined && sharedWords.view.byteLength >= sizeBytes) return sharedWords;
+  const bytes = new FixedBytes(sizeBytes);
+  bytes.buffer.fill(0x01);
+  sharedWords = { bytes, view: new Uint32Array(bytes.buffer.buffer) };
+  return sharedWords;
+}
+
 const maxStackBytes = 64 * 1024 * 1024;
 const vectorBytes = 16;
 /** Far below UIO_MAXIOV; so many stacks are read in one call. */
@@ -43,9 +61,12 @@ export class StackScan {
   readonly #signalReturns: readonly number[];
   readonly #firstReturn: number;
   readonly #lastReturn: number;
-  #buffer = Buffer.alloc(2 * 1024 * 1024);
-  readonly #local = Buffer.alloc(vectorBytes);
-  readonly #remote = Buffer.alloc(vectorBytes * maxVectors);
+  /** High halves of the addresses that can hit. */
+  readonly #lowestHigh: number;
+  readonly #highestHigh: number;
+  #words = stackWords();
+  readonly #local = new FixedBytes(vectorBytes);
+  readonly #remote = new FixedBytes(vectorBytes * maxVectors);
 
   constructor(
     pid: number,
@@ -63,31 +84,29 @@ export class StackScan {
     this.#highest = Math.max(...ranges.map(({ end }) => end));
     this.#mappings = mappings;
     this.#rows = rows;
-    this.#local.writeBigUInt64LE(addressOf(this.#buffer), 0);
-    // Pages that were never written would be given by the kernel one by one, in the stop.
-    this.#buffer.fill(0x01);
-    // The first look through a loop is the slowest; it must not be the one that a process waits for.
-    const words = new Uint32Array(this.#buffer.buffer, this.#buffer.byteOffset, 32_768);
-    for (let round = 0; round < 8; round++) this.#hit(words, words.length);
+    this.#lowestHigh = Math.floor(Math.min(this.#lowest, this.#firstReturn) / two32);
+    this.#highestHigh = Math.floor(Math.max(this.#highest, this.#lastReturn) / two32);
+    this.#local.buffer.writeBigUInt64LE(BigInt(this.#words.bytes.address), 0);
   }
 
   /** The first thread that is in one of the ranges, or may be; their registers must have been read. */
   look(threads: readonly Tracee[]): ActiveFunction | undefined {
     for (const thread of threads) {
+      if (thread.state !== "stopped") continue;
       const at = this.#rangeOf(thread.instructionPointer, false);
       if (at !== undefined) return { tid: thread.tid, name: at.name, stack: this.#walk(thread).stack };
     }
+    const sizes = this.#remote.buffer;
     for (let first = 0; first < threads.length; ) {
       const count = this.#gather(threads, first);
       if (count === 0) return { tid: (threads[first] as Tracee).tid, name: "(a stack that is not known)", stack: [] };
       let start = 0;
       for (let index = 0; index < count; index++) {
-        const sizeBytes = this.#remote.readUInt32LE(index * vectorBytes + 8);
-        const words = new Uint32Array(this.#buffer.buffer, this.#buffer.byteOffset + start, sizeBytes >> 2);
-        const hit = this.#hit(words, words.length);
+        const end = start + (sizes.readUInt32LE(index * vectorBytes + 8) >> 2);
+        const hit = end === start ? -1 : this.#hit(this.#words.view, start, end);
         const active = hit < 0 ? undefined : this.#decide(threads[first + index] as Tracee, hit);
         if (active !== undefined) return active;
-        start += sizeBytes;
+        start = end;
       }
       first += count;
     }
@@ -104,15 +123,17 @@ export class StackScan {
   }
 
   /** Two words of 32 bits a step; -1 when none is a return address into a range. */
-  #hit(words: Uint32Array, count: number): number {
+  #hit(words: Uint32Array, start: number, end: number): number {
     const lowest = this.#lowest;
     const highest = this.#highest;
+    const lowestHigh = this.#lowestHigh;
+    const highestHigh = this.#highestHigh;
     const signalReturns = this.#signalReturns;
     const firstReturn = this.#firstReturn;
     const lastReturn = this.#lastReturn;
-    for (let index = 0; index + 1 < count; index += 2) {
+    for (let index = start; index + 1 < end; index += 2) {
       const high = words[index + 1] as number;
-      if (high > 0x7fff) continue;
+      if (high > highestHigh || high < lowestHigh) continue;
       const value = high * two32 + (words[index] as number);
       if (value > lowest && value <= highest && this.#rangeOf(value, true) !== undefined) return value;
       if (value >= firstReturn && value <= lastReturn && signalReturns.includes(value)) return value;
@@ -129,30 +150,35 @@ export class StackScan {
     return undefined;
   }
 
-  /** Reads the stacks of as many threads as fit, each from its stack pointer to the end of its mapping, in one call; answers how many, 0 when the next one points to no memory that was known before the stop. */
+  /** Reads the stacks of as many threads as fit, each from its stack pointer to the end of its mapping, in one call; answers how many, 0 when the next one points to no memory that was known before the stop. A thread that has ended has none. */
   #gather(threads: readonly Tracee[], first: number): number {
-    const remote = this.#remote;
+    const remote = this.#remote.buffer;
     let total = 0;
     let count = 0;
     for (; count < maxVectors && first + count < threads.length; count++) {
-      const stackPointer = (threads[first + count] as Tracee).stackPointer;
+      const thread = threads[first + count] as Tracee;
+      const at = count * vectorBytes;
+      if (thread.state !== "stopped") {
+        remote.writeUInt32LE(0, at + 8);
+        continue;
+      }
+      const stackPointer = thread.stackPointer;
       const aligned = stackPointer - (stackPointer % 8);
       const mapping = mappingAt(this.#mappings, aligned);
       const sizeBytes = mapping === undefined ? maxStackBytes + 1 : mapping.end - aligned;
-      if (sizeBytes > maxStackBytes || (count > 0 && total + sizeBytes > this.#buffer.length)) break;
-      const at = count * vectorBytes;
+      if (sizeBytes > maxStackBytes || (count > 0 && total + sizeBytes > this.#words.view.byteLength)) break;
       remote.writeUInt32LE(aligned % two32, at);
       remote.writeUInt32LE(Math.floor(aligned / two32), at + 4);
       remote.writeUInt32LE(sizeBytes, at + 8);
       total += sizeBytes;
     }
-    if (count === 0) return 0;
-    if (total > this.#buffer.length) {
-      this.#buffer = Buffer.alloc(total);
-      this.#local.writeBigUInt64LE(addressOf(this.#buffer), 0);
+    if (count === 0 || total === 0) return count;
+    if (total > this.#words.view.byteLength) {
+      this.#words = stackWords(total);
+      this.#local.buffer.writeBigUInt64LE(BigInt(this.#words.bytes.address), 0);
     }
-    this.#local.writeUInt32LE(total, 8);
-    return readVectors(this.#pid, this.#local, 1, remote, count) === total ? count : 0;
+    this.#local.buffer.writeUInt32LE(total, 8);
+    return readVectors(this.#pid, this.#local.address, 1, this.#remote.address, count) === total ? count : 0;
   }
 
   #walk({ registers }: Tracee): { readonly ended: boolean; readonly stack: number[]; readonly active?: GuardedRange } {
@@ -203,22 +229,22 @@ function psabiRegisters(registers: Buffer): Float64Array {
 /** Words of a stopped process, one system call each: for the few threads whose words hit. */
 class RemoteWords implements Memory {
   readonly #pid: number;
-  readonly #word = Buffer.alloc(8);
-  readonly #local = Buffer.alloc(vectorBytes);
-  readonly #remote = Buffer.alloc(vectorBytes);
+  readonly #word = new FixedBytes(8);
+  readonly #local = new FixedBytes(vectorBytes);
+  readonly #remote = new FixedBytes(vectorBytes);
 
   constructor(pid: number) {
     this.#pid = pid;
-    this.#local.writeBigUInt64LE(addressOf(this.#word), 0);
-    this.#local.writeUInt32LE(8, 8);
-    this.#remote.writeUInt32LE(8, 8);
+    this.#local.buffer.writeBigUInt64LE(BigInt(this.#word.address), 0);
+    this.#local.buffer.writeUInt32LE(8, 8);
+    this.#remote.buffer.writeUInt32LE(8, 8);
   }
 
   readWord(address: number): number {
     if (!(address >= 0 && address < 2 ** 47)) return Number.NaN;
-    this.#remote.writeBigUInt64LE(BigInt(address), 0);
-    if (readVectors(this.#pid, this.#local, 1, this.#remote, 1) !== 8) return Number.NaN;
-    const value = this.#word.readUInt32LE(0) + this.#word.readUInt32LE(4) * two32;
+    this.#remote.buffer.writeBigUInt64LE(BigInt(address), 0);
+    if (readVectors(this.#pid, this.#local.address, 1, this.#remote.address, 1) !== 8) return Number.NaN;
+    const value = this.#word.buffer.readUInt32LE(0) + this.#word.buffer.readUInt32LE(4) * two32;
     return Number.isSafeInteger(value) ? value : Number.NaN;
   }
 }

@@ -9,7 +9,8 @@ import { type LoadedImage, loadedImages } from "./loaded-image.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 import type { RecordedFunction } from "./record.ts";
 import { type ActiveFunction, type GuardedRange, StackScan } from "./stack-scan.ts";
-import { ThreadStop } from "./thread-stop.ts";
+import { type Attempt, attemptStop } from "./stop-attempt.ts";
+import { collectGarbage, rehearseStop } from "./stop-rehearsal.ts";
 
 export interface SwitchRequest {
   readonly memory: ProcessMemory;
@@ -18,6 +19,8 @@ export interface SwitchRequest {
   readonly signalReturns: readonly number[];
   /** How long to go on trying, in milliseconds. */
   readonly waitMs: number;
+  /** Runs before each try, while the process runs. */
+  readonly prepare: () => void;
   /** Runs while every thread stands still and none is in `guarded`. */
   readonly act: () => void;
   readonly progress: (text: string) => void;
@@ -40,6 +43,7 @@ export async function switchFunctions(request: SwitchRequest): Promise<SwitchRes
   const deadline = performance.now() + request.waitMs;
   const images = loadedImages(memory, memory.maps());
   const rows = unwindSpace(images);
+  await rehearseStop();
   let longestPauseMs = 0;
   let delayMs = firstDelayMs;
   for (let tries = 1; ; tries++) {
@@ -54,22 +58,11 @@ export async function switchFunctions(request: SwitchRequest): Promise<SwitchRes
   }
 }
 
-function tryOnce({ memory, guarded, signalReturns, act }: SwitchRequest, rows: UnwindSpace) {
+function tryOnce({ memory, guarded, signalReturns, prepare, act }: SwitchRequest, rows: UnwindSpace): Attempt {
   const scan = new StackScan(memory.pid, guarded, memory.maps(), rows, signalReturns);
-  const stop = ThreadStop.seize(memory.pid);
-  let active: ActiveFunction | undefined;
-  try {
-    if (stop.stopAll()) {
-      active = scan.look(stop.threads);
-      if (active === undefined) act();
-    } else {
-      const stuck = stop.threads.find(({ state }) => state === "running");
-      active = { tid: stuck?.tid ?? 0, name: "a system call that does not end", stack: [] };
-    }
-  } finally {
-    stop.release();
-  }
-  return { active, pauseMs: Number(process.hrtime.bigint() - stop.stoppedAt) / 1e6 };
+  prepare();
+  collectGarbage();
+  return attemptStop(memory.pid, scan, act);
 }
 
 /** Only objects that a stack leads through are read, when it does. */

@@ -14,8 +14,19 @@ const ptracePointer = c.func("ptrace", "long", ["long", "int", "uintptr_t", "voi
 const ptraceBoth = c.func("ptrace", "long", ["long", "int", "void *", "void *"]);
 const schedYield = c.func("sched_yield", "int", []);
 const sleepMicroseconds = c.func("usleep", "int", ["uint"]);
-const waitpidCall = c.func("waitpid", "int", ["int", "void *", "int"]);
-const processVmReadv = c.func("process_vm_readv", "long", ["int", "void *", "ulong", "void *", "ulong", "ulong"]);
+const waitpidCall = c.func("waitpid", "int", ["int", "uintptr_t", "int"]);
+const processVmReadv = c.func("process_vm_readv", "long", [
+  "int",
+  "uintptr_t",
+  "ulong",
+  "uintptr_t",
+  "ulong",
+  "ulong",
+]);
+const pwrite = c.func("pwrite64", "long", ["int", "uintptr_t", "ulong", "long"]);
+/** glibc has `fstat` as a function only since 2.33. */
+const systemCall = c.func("syscall", "long", ["long", "long", "uintptr_t"]);
+const fstatNumber = 5;
 
 export const ptraceRequest = {
   continue: 7,
@@ -83,16 +94,43 @@ export function ptraceBuffers(request: number, tid: number, address: Uint8Array,
   return ptraceBoth(request, tid, address, data) as number;
 }
 
+/** Bytes that the kernel is given by their address, which is worked out once: a number converts faster than a buffer. */
+export class FixedBytes {
+  readonly buffer: Buffer;
+  readonly address: number;
+
+  constructor(sizeBytes: number) {
+    // Of its own memory: a slice of Node's pool could not be handed to the kernel by address for long.
+    this.buffer = Buffer.from(new ArrayBuffer(sizeBytes));
+    this.address = Number(addressOf(this.buffer));
+  }
+
+  static from(bytes: Uint8Array): FixedBytes {
+    const fixed = new FixedBytes(bytes.length);
+    fixed.buffer.set(bytes);
+    return fixed;
+  }
+}
+
 /** A buffer with the `struct iovec` that leads to it. */
 export class IoVector {
   readonly buffer: Buffer;
   readonly #vector: Buffer;
+  readonly #address: number;
 
   constructor(sizeBytes: number) {
-    // Of its own memory: a slice of Node's pool could not be handed to the kernel by address for long.
-    this.buffer = Buffer.alloc(sizeBytes);
-    this.#vector = Buffer.alloc(16);
-    this.#vector.writeBigUInt64LE(addressOf(this.buffer), 0);
+    const bytes = new FixedBytes(sizeBytes);
+    const vector = new FixedBytes(16);
+    this.buffer = bytes.buffer;
+    this.#vector = vector.buffer;
+    this.#address = vector.address;
+    this.#vector.writeBigUInt64LE(BigInt(bytes.address), 0);
+  }
+
+  /** As `prepared`, as an address. */
+  preparedAddress(sizeBytes: number = this.buffer.length): number {
+    this.#vector.writeUInt32LE(sizeBytes, 8);
+    return this.#address;
   }
 
   /** The vector with its whole length, as PTRACE_GETREGSET changes it. */
@@ -111,22 +149,18 @@ export function addressOf(buffer: Uint8Array): bigint {
   return BigInt(koffi.address(buffer));
 }
 
-const statusBuffer = Buffer.alloc(4);
-
-export interface WaitResult {
-  /** 0 when nothing was there to report, -1 on an error. */
-  readonly tid: number;
-  readonly status: number;
-}
+const statusBytes = new FixedBytes(4);
+const statusWord = new Int32Array(statusBytes.buffer.buffer);
+const statusAddress = statusBytes.address;
 
 /** The last status is in `waitStatus()`; answers the thread, 0 or -1. */
 export function waitpid(tid: number, options: number): number {
   observer?.("waitpid");
-  return waitpidCall(tid, statusBuffer, options) as number;
+  return waitpidCall(tid, statusAddress, options) as number;
 }
 
 export function waitStatus(): number {
-  return statusBuffer.readInt32LE(0);
+  return statusWord[0] as number;
 }
 
 /** So many looks in a row give the processor away only for a moment; then the waiting is done asleep, since the threads that are waited for may need this very processor. */
@@ -139,16 +173,26 @@ export function pauseBetweenLooks(looks: number): void {
   else sleepMicroseconds(napMicroseconds);
 }
 
-/** Reads by prepared vectors; answers the number of bytes, -1 on an error. */
-export function readVectors(
-  pid: number,
-  local: Uint8Array,
-  localCount: number,
-  remote: Uint8Array,
-  count: number,
-): number {
+/** Reads by prepared vectors, given by their addresses; answers the number of bytes, -1 on an error. */
+export function readVectors(pid: number, local: number, localCount: number, remote: number, count: number): number {
   observer?.("process_vm_readv");
   return processVmReadv(pid, local, localCount, remote, count, 0) as number;
+}
+
+/** Writes to a file at a place; answers the number of bytes, -1 on an error. */
+export function writeAt(descriptor: number, source: number, sizeBytes: number, position: number): number {
+  observer?.("write");
+  return pwrite(descriptor, source, sizeBytes, position) as number;
+}
+
+/** `struct stat` (asm/stat.h): st_nlink is its third word. */
+const statBytes = new FixedBytes(144);
+const statWords = new Uint32Array(statBytes.buffer.buffer);
+const linksWord = 4;
+
+/** The number of links of an open file; -1 on an error. */
+export function linkCount(descriptor: number): number {
+  return (systemCall(fstatNumber, descriptor, statBytes.address) as number) < 0 ? -1 : (statWords[linksWord] as number);
 }
 
 /** An expected errno is the caller's; this is for those that nobody expects. */

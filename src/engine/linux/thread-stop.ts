@@ -4,19 +4,19 @@
  * Threads are seized while they run, which does not stop them; the stop itself is an interrupt and a wait.
  * Invariant: whatever happens, every thread that was stopped is let go; and should this process die, the kernel does it.
  */
-import { readdirSync } from "node:fs";
+import { closeSync, openSync, readdirSync } from "node:fs";
 import { refuse } from "../../base/refusal.ts";
 import { readProcText } from "../../process/proc-file.ts";
 import { parseStatus } from "../../process/proc-format.ts";
 import { readStat } from "../../process/process.ts";
 import { interruptionOf, putBackOntoCall } from "./registers.ts";
-import { pauseBetweenLooks } from "./system-calls.ts";
+import { linkCount, pauseBetweenLooks } from "./system-calls.ts";
 import { Tracee } from "./tracee.ts";
 
 /** A thread in the kernel that does not come out (a vfork, a dead file server) is given so long before the others run again. */
-const patienceNs = 100_000_000n;
+const patienceMs = 100;
 /** Threads that did not stop are waited for once more before they are left to the kernel, which lets them go when this program ends. */
-const lastPatienceNs = 3_000_000_000n;
+const lastPatienceMs = 3000;
 
 /** Signals that the process has handlers for, bit n-1 for signal n; all of them when it does not tell. */
 export function caughtSignals(pid: number): bigint {
@@ -35,13 +35,18 @@ export function threadIds(pid: number): number[] {
 
 export class ThreadStop {
   readonly #pid: number;
-  readonly #threads = new Map<number, Tracee>();
+  readonly #known = new Set<number>();
+  readonly #threads: Tracee[] = [];
   readonly #caught: bigint;
-  #stoppedAt = 0n;
+  /** Of /proc/PID/task. */
+  readonly #folder: number;
+  #stoppedAtMs = 0;
+  #releasedAtMs = 0;
 
   private constructor(pid: number) {
     this.#pid = pid;
     this.#caught = caughtSignals(pid);
+    this.#folder = openTaskFolder(pid);
   }
 
   /**
@@ -57,84 +62,122 @@ export class ThreadStop {
       stop.#abandon();
       throw error;
     }
-    if (stop.threads.length === 0) refuse("target/gone", `Process ${pid} has ended.`);
+    if (stop.threads.every(({ state }) => state === "gone")) {
+      stop.#abandon();
+      refuse("target/gone", `Process ${pid} has ended.`);
+    }
     return stop;
   }
 
-  get threads(): Tracee[] {
-    return [...this.#threads.values()].filter(({ state }) => state !== "gone");
+  /** All threads that were seen, those that have ended meanwhile included. */
+  get threads(): readonly Tracee[] {
+    return this.#threads;
   }
 
-  /** Nanoseconds (process.hrtime) at which the first thread was interrupted. */
-  get stoppedAt(): bigint {
-    return this.#stoppedAt;
+  /** Milliseconds from the first interrupt to the last thread let go. */
+  get pauseMs(): number {
+    return this.#releasedAtMs - this.#stoppedAtMs;
   }
 
   /** Whether every thread stands still, with its registers read; false when one did not stop in time, and then `release` is due. */
   stopAll(): boolean {
-    this.#stoppedAt = process.hrtime.bigint();
-    const deadline = this.#stoppedAt + patienceNs;
-    let fresh = this.threads;
-    while (fresh.length > 0) {
-      for (const thread of fresh) thread.interrupt();
-      if (!waitForAll(fresh, deadline)) return false;
-      fresh = this.#seizeNew();
+    const threads = this.#threads;
+    this.#stoppedAtMs = performance.now();
+    const deadlineMs = this.#stoppedAtMs + patienceMs;
+    for (let first = 0; first < threads.length; ) {
+      const count = threads.length;
+      for (let index = first; index < count; index++) {
+        const thread = threads[index] as Tracee;
+        if (thread.state === "running") thread.interrupt();
+      }
+      for (let index = first; index < count; index++)
+        if (!waitFor(threads[index] as Tracee, deadlineMs)) return false;
+      first = count;
+      if (!this.#isComplete()) this.#seizeNew();
     }
-    for (const thread of this.#threads.values()) if (thread.state === "stopped") thread.readRegisters();
+    for (const thread of threads) if (thread.state === "stopped") thread.readRegisters();
     return true;
   }
 
   /** Lets all threads go; those whose system call the stop would end with EINTR make it again. */
   release(): void {
-    for (const thread of this.#threads.values()) {
+    for (const thread of this.#threads) {
       if (thread.state !== "stopped") continue;
       // Where a thread did not stop in time, those that did have not been read yet.
       if (thread.hasRegisters || thread.readRegisters()) settle(thread);
       thread.detach();
     }
+    this.#releasedAtMs = performance.now();
     this.#abandon();
   }
 
   /** Threads that run, or hang in the kernel: stopped as soon as they can be, and let go. */
   #abandon(): void {
-    const left = () => [...this.#threads.values()].filter(({ state }) => state === "running" || state === "stopped");
-    for (const thread of left()) if (thread.state === "running") thread.interrupt();
-    const deadline = process.hrtime.bigint() + lastPatienceNs;
-    for (let looks = 0; left().length > 0 && process.hrtime.bigint() < deadline; looks++) {
-      for (const thread of left()) {
+    closeSync(this.#folder);
+    let left = this.#threads.filter(isHeld);
+    for (const thread of left) if (thread.state === "running") thread.interrupt();
+    const deadlineMs = performance.now() + lastPatienceMs;
+    for (let looks = 0; left.length > 0 && performance.now() < deadlineMs; looks++) {
+      for (const thread of left) {
         if (!thread.poll() || thread.state !== "stopped") continue;
         if (thread.readRegisters()) settle(thread);
         thread.detach();
       }
-      pauseBetweenLooks(looks);
+      left = left.filter(isHeld);
+      if (left.length > 0) pauseBetweenLooks(looks);
     }
   }
 
-  /** Answers the threads that were not known before. */
-  #seizeNew(): Tracee[] {
-    const added: Tracee[] = [];
+  /**
+   * Whether the kernel counts just the threads that stand still: then nobody is there to make another.
+   *
+   * The folder of the threads has a link for each of them and two of its own (fs/proc/base.c, proc_task_getattr); a first thread that has ended counts as well, and the list has to be read then.
+   */
+  #isComplete(): boolean {
+    let stopped = 0;
+    for (const thread of this.#threads) if (thread.state === "stopped") stopped++;
+    return linkCount(this.#folder) - ownLinks === stopped;
+  }
+
+  /** Until a look finds no thread that was not known before. */
+  #seizeNew(): void {
     for (;;) {
-      const unknown = threadIds(this.#pid).filter((tid) => !this.#threads.has(tid));
-      if (unknown.length === 0) return added;
+      const unknown = threadIds(this.#pid).filter((tid) => !this.#known.has(tid));
+      if (unknown.length === 0) return;
       for (const tid of unknown) {
         const thread = new Tracee(tid, this.#caught);
         const errno = thread.seize();
         if (errno !== undefined) refuseSeize(this.#pid, tid, errno);
-        this.#threads.set(tid, thread);
-        if (thread.state !== "gone") added.push(thread);
+        this.#known.add(tid);
+        this.#threads.push(thread);
       }
     }
   }
 }
 
-function waitForAll(threads: readonly Tracee[], deadline: bigint): boolean {
-  let waiting = threads;
-  for (let looks = 0; ; looks++) {
-    waiting = waiting.filter((thread) => thread.state === "running" && !thread.poll());
-    if (waiting.length === 0) return true;
-    if (process.hrtime.bigint() > deadline) return false;
+const ownLinks = 2;
+
+function openTaskFolder(pid: number): number {
+  try {
+    return openSync(`/proc/${pid}/task`, "r");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOENT" && code !== "ESRCH") throw error;
+    return refuse("target/gone", `Process ${pid} has ended.`);
+  }
+}
+
+function isHeld({ state }: Tracee): boolean {
+  return state === "running" || state === "stopped";
+}
+
+/** One after the other, since while one is waited for the others stop as well. */
+function waitFor(thread: Tracee, deadlineMs: number): boolean {
+  for (let looks = 0; thread.state === "running" && !thread.poll(); looks++) {
+    if (looks % 16 === 15 && performance.now() > deadlineMs) return false;
     pauseBetweenLooks(looks);
   }
+  return true;
 }
 
 /** Puts a call that the kernel would not restart back, unless a signal with a handler waits: then EINTR is what the program expects. */

@@ -143,7 +143,12 @@ export class Tracee {
 
   /** The general registers of a stopped thread, in a buffer that the next call fills anew; false when it is gone. */
   readRegisters(): boolean {
-    const ok = ptraceBuffer(ptraceRequest.getRegisterSet, this.tid, registerSet.general, this.#general.prepared()) >= 0;
+    const ok = ptrace(
+      ptraceRequest.getRegisterSet,
+      this.tid,
+      registerSet.general,
+      this.#general.preparedAddress(),
+    );
     if (!ok) this.state = "gone";
     this.hasRegisters = ok;
     return ok;
@@ -163,7 +168,7 @@ export class Tracee {
 
   /** Writes the buffer of `registers` back; false when the thread is gone. */
   writeRegisters(): boolean {
-    return ptraceBuffer(ptraceRequest.setRegisterSet, this.tid, registerSet.general, this.#general.prepared()) >= 0;
+    return ptrace(ptraceRequest.setRegisterSet, this.tid, registerSet.general, this.#general.preparedAddress());
   }
 
   /** Whether a signal waits for it, alone or as one of its process, that it does not block and has a handler for; also true where the kernel does not tell. */
