@@ -28,6 +28,9 @@ export interface NativeCase {
   readonly timeoutS?: number;
 }
 
+/** The command was called with what cannot be. */
+export class UsageError extends Error {}
+
 export function corpusFolder(given: string | undefined): string {
   const checkout = resolve(import.meta.dirname, "..", "..", "..");
   return resolve(given ?? process.env.REBOOTLESS_NATIVE_CORPUS ?? join(checkout, "..", "shared", "corpus", "native"));
@@ -36,7 +39,7 @@ export function corpusFolder(given: string | undefined): string {
 /** Throws where the folder holds no corpus. */
 export function readCases(corpus: string, only: readonly string[] | undefined): NativeCase[] {
   const file = join(corpus, "cases.json");
-  if (!existsSync(file)) throw new Error(`${corpus} holds no corpus (cases.json); name one with --corpus DIR`);
+  if (!existsSync(file)) throw new UsageError(`${corpus} holds no corpus (cases.json); name one with --corpus DIR`);
   const cases = JSON.parse(readFileSync(file, "utf8")) as NativeCase[];
   return only === undefined
     ? cases
