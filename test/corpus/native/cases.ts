@@ -13,6 +13,8 @@ export interface NativeCase {
   readonly artifacts: readonly string[];
   readonly expectVulnerable: string;
   readonly expectFixed: string;
+  /** What fresh processes answered to the harmless request and to the other one. */
+  readonly seen?: { readonly vulnerable: readonly string[]; readonly fixed: readonly string[] };
   readonly driver?: { readonly source: string; readonly cflags: string; readonly link: string };
   readonly target: {
     readonly transport: "stdio" | "tcp";
