@@ -45,7 +45,7 @@ async function archives(): Promise<string[]> {
 /**
  * The unpacked source with all of Debian's patches.
  *
- * A version that has gone from the archive is replaced by the newest one there that carries the same patches.
+ * A version that has gone from the archive is replaced by another one there that carries the same patches.
  */
 async function fixedSource(one: NativeCase, cache: string): Promise<string> {
   const options = await aptOptions(cache);
@@ -67,7 +67,7 @@ async function showSource(name: string, options: readonly string[]): Promise<str
   return code === 0 ? output : "";
 }
 
-/** As the archive lists them, the newest first. */
+/** In the order of the archive's suites. */
 async function versionsOf(name: string, options: readonly string[]): Promise<string[]> {
   const text = await showSource(name, options);
   const records = text.split(/\n\n+/).filter((record) => record.includes(`Package: ${name}\n`));
