@@ -1,4 +1,5 @@
 /** Looking for code whose relocated fields may hold anything. */
+import { decode } from "../../x86/instructions.ts";
 import type { BinaryImage } from "./binary-image.ts";
 import { maskOf } from "./linked-fields.ts";
 import type { ObjectSection } from "./object-file.ts";
@@ -59,4 +60,26 @@ function longestRun(compared: Uint8Array): { start: number; length: number } {
     start = index + 1;
   }
   return best;
+}
+
+/** As far as the start of a program of the GNU C library goes before it calls __libc_start_main. */
+const startBytes = 64;
+
+/**
+ * Where `main` is: what the program's start loads into %rdi, the first argument of __libc_start_main (psABI §3.2.3).
+ *
+ * Undefined for libraries, and for starts that do it in another way.
+ */
+export function mainAddress(binary: BinaryImage): number | undefined {
+  const entry = binary.elf.header.e_entry;
+  const bytes = entry === 0 ? undefined : binary.bytesAt(entry, startBytes);
+  if (bytes === undefined) return undefined;
+  for (const { offset, length, flow, ripRelative, immediates } of decode(bytes, entry)) {
+    if (flow === "call" || flow === "indirect-call") return undefined;
+    const opcode = Buffer.from(bytes.subarray(offset, offset + 3)).toString("hex");
+    if (opcode === "488d3d" && ripRelative !== undefined) return ripRelative.address;
+    if (opcode === "48c7c7" && immediates[0] !== undefined)
+      return Buffer.from(bytes.subarray(offset, offset + length)).readInt32LE(immediates[0].offset);
+  }
+  return undefined;
 }

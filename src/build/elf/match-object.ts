@@ -8,9 +8,10 @@
 import { sectionIndex, symbolType } from "../../elf/constants.ts";
 import type { ElfSymbol } from "../../elf/symbols.ts";
 import type { BinaryImage, Import, Slot } from "./binary-image.ts";
-import { codeCandidates, maskedBytes } from "./code-search.ts";
+import { codeCandidates, mainAddress, maskedBytes } from "./code-search.ts";
 import { type Reading, readLinkedField, relocation } from "./linked-fields.ts";
 import { isFunction, type ObjectFile, type ObjectSection, type Reference, referredSection } from "./object-file.ts";
+import { type RelaxedPlace, relaxedPlaces } from "./relaxed-match.ts";
 import { mergeEntryAt } from "./section-bytes.ts";
 
 export type Resolution =
@@ -28,6 +29,8 @@ interface Piece {
   /** Addresses of `start`. */
   candidates: readonly number[];
   found: number | undefined;
+  /** By candidate, where jumps have other lengths than in the object. */
+  relaxed?: ReadonlyMap<number, RelaxedPlace>;
 }
 
 /** What linked bytes say: of a section of the object, where it begins; of a name, what it is. */
@@ -46,6 +49,8 @@ export interface ObjectMatch {
   resolve(symbol: ElfSymbol): Resolution | undefined;
   /** Where a section begins. */
   baseOf(section: ObjectSection): number | undefined;
+  /** How many bytes a section that is one function takes in the binary; undefined where it was not found as one. */
+  sizeOf(section: ObjectSection): number | undefined;
   /** Why a function was not found, as a clause. */
   whyNot(name: string): string;
 }
@@ -60,6 +65,8 @@ class Matcher implements ObjectMatch {
   readonly #known = new Map<string, Resolution>();
   readonly #pieces: Piece[] = [];
   readonly #problems = new Map<string, string>();
+  #startOf: number | undefined;
+  readonly #relaxedSections = new Map<ObjectSection, RelaxedPlace>();
 
   constructor(object: ObjectFile, binary: BinaryImage) {
     this.object = object;
@@ -69,13 +76,32 @@ class Matcher implements ObjectMatch {
   run(): this {
     for (const section of this.object.sections)
       if (section.kind === "code" && section.header.size > 0) this.#pieces.push(...this.#piecesOf(section));
-    let progress = true;
-    while (progress) {
+    this.#settleAll();
+    if (this.#relax()) this.#settleAll();
+    if (this.#orderTwins()) this.#settleAll();
+    return this;
+  }
+
+  #settleAll(): void {
+    for (let progress = true; progress; ) {
       progress = false;
       for (const piece of this.#pieces) if (piece.found === undefined && this.#settle(piece)) progress = true;
       for (const section of this.object.sections) if (this.#readData(section)) progress = true;
     }
-    return this;
+  }
+
+  /** Looks for functions with other lengths of jumps, once it is known that the object is in the binary. */
+  #relax(): boolean {
+    if (this.foundBytes === 0) return false;
+    for (const piece of this.#pieces) {
+      const { section } = piece;
+      const alone = section.symbols.every((symbol) => !isFunction(symbol) || symbol.value === 0);
+      if (piece.candidates.length > 0 || piece.start !== 0 || piece.end !== section.header.size || !alone) continue;
+      const places = relaxedPlaces(this.binary, section);
+      piece.relaxed = new Map(places.map((place) => [place.address, place]));
+      piece.candidates = [...piece.relaxed.keys()];
+    }
+    return this.#pieces.some(({ relaxed }) => relaxed !== undefined && relaxed.size > 0);
   }
 
   get codeBytes(): number {
@@ -112,13 +138,31 @@ class Matcher implements ObjectMatch {
     });
   }
 
+  /** As many functions of one section with the same code as there are places for them stand there in their order. */
+  #orderTwins(): boolean {
+    const groups = Map.groupBy(
+      this.#pieces.filter(({ found, candidates }) => found === undefined && candidates.length > 1),
+      ({ section, candidates }) => `${section.header.index} ${candidates.join(" ")}`,
+    );
+    let progress = false;
+    for (const group of groups.values()) {
+      const places = group[0]?.candidates ?? [];
+      if (group.length !== places.length || group.some((piece) => this.#expected(piece) !== undefined)) continue;
+      for (const [index, piece] of group.entries()) piece.candidates = places.slice(index, index + 1);
+      progress = true;
+    }
+    return progress;
+  }
+
   /** Takes the one candidate that agrees with all that is known. */
   #settle(piece: Piece): boolean {
     const expected = this.#expected(piece);
-    const agreeing = piece.candidates
+    const possible = piece.candidates
       .filter((address) => expected === undefined || address === expected)
       .map((address) => ({ address, equations: this.#equations(piece, address) }))
       .filter(({ equations }) => equations !== undefined);
+    const free = possible.length > 1 ? possible.filter(({ address }) => this.#isFree(piece, address)) : possible;
+    const agreeing = free.length === 0 ? possible : free;
     if (agreeing.length !== 1) {
       const before = piece.candidates.length;
       if (before > 0) this.#problems.set(piece.name, this.#disagreement(piece, agreeing.length, expected));
@@ -131,6 +175,22 @@ class Matcher implements ObjectMatch {
     for (const { key, value } of equations ?? []) this.#known.set(key, value);
     this.#learnPiece(piece, address);
     return true;
+  }
+
+  /**
+   * Whether a piece may stand at an address beside what was found: where no other code of the object stands, and in the order of its section.
+   *
+   * This tells functions with the very same code apart.
+   */
+  #isFree(piece: Piece, address: number): boolean {
+    const isMain = piece.section.symbols.some(({ name, value }) => name === "main" && value === piece.start);
+    if (isMain && (this.#startOf ??= mainAddress(this.binary)) !== undefined) return address === this.#startOf;
+    const end = address + piece.end - piece.start;
+    return this.#pieces.every(({ section, start, end: otherEnd, found }) => {
+      if (found === undefined) return true;
+      const apart = end <= found || found + otherEnd - start <= address;
+      return apart && (section !== piece.section || found < address === start < piece.start);
+    });
   }
 
   #disagreement(piece: Piece, agreeing: number, expected: number | undefined): string {
@@ -152,6 +212,15 @@ class Matcher implements ObjectMatch {
   }
 
   #learnPiece(piece: Piece, address: number): void {
+    const relaxed = piece.relaxed?.get(address);
+    if (relaxed !== undefined) {
+      this.#relaxedSections.set(piece.section, relaxed);
+      for (const symbol of piece.section.symbols) {
+        const place = relaxed.placeOf(symbol.value);
+        if (place !== undefined) this.#known.set(`symbol ${symbol.index}`, { kind: "address", address: place });
+      }
+      return;
+    }
     const whole = piece.start === 0 && piece.end === piece.section.header.size;
     if (whole) this.#known.set(`section ${piece.section.header.index}`, { kind: "address", address });
     for (const symbol of piece.section.symbols)
@@ -161,17 +230,31 @@ class Matcher implements ObjectMatch {
 
   /** Undefined if the bytes contradict each other or what is known. */
   #equations(piece: Piece, address: number): readonly Equation[] | undefined {
-    const answer = this.#readReferences(piece.section, address - piece.start, piece.start, piece.end);
+    const answer = this.#readPiece(piece, address);
     return typeof answer === "string" ? undefined : answer;
   }
 
   #contradiction(piece: Piece, address: number): string | undefined {
-    const answer = this.#readReferences(piece.section, address - piece.start, piece.start, piece.end);
+    const answer = this.#readPiece(piece, address);
     return typeof answer === "string" ? answer : undefined;
   }
 
-  /** The equations of all references between two offsets of a section at `base`, or the contradiction as a clause. */
-  #readReferences(section: ObjectSection, base: number, start: number, end: number): readonly Equation[] | string {
+  #readPiece({ section, start, end, relaxed }: Piece, address: number): readonly Equation[] | string {
+    const place = relaxed?.get(address);
+    const read = place === undefined ? this.#readerAt(section, address - start) : place.reading.bind(place);
+    return this.#readReferences(section, { start, end }, read);
+  }
+
+  #readerAt({ bytes }: ObjectSection, base: number): (reference: Reference) => Reading | undefined {
+    return (reference) => readLinkedField({ binary: this.binary, base, assembled: bytes }, reference);
+  }
+
+  /** The equations of all references between two offsets of a section, or the contradiction as a clause. */
+  #readReferences(
+    section: ObjectSection,
+    { start, end }: { readonly start: number; readonly end: number },
+    read: (reference: Reference) => Reading | undefined,
+  ): readonly Equation[] | string {
     const found = new Map<string, Resolution>();
     let tlsCallAt = -1;
     for (const reference of section.references) {
@@ -179,7 +262,7 @@ class Matcher implements ObjectMatch {
       // The call of __tls_get_addr belongs to the sequence and may have been relaxed away with it.
       if (reference.type === relocation.tlsGd) tlsCallAt = reference.offset + 8;
       if (reference.type === relocation.tlsLd) tlsCallAt = reference.offset + 5;
-      const reading = readLinkedField({ binary: this.binary, base, assembled: section.bytes }, reference);
+      const reading = read(reference);
       if (reading === undefined)
         return `the bytes of its reference to ${this.#nameOf(reference)} are none that a linker makes`;
       const equation = this.#equation(reference, reading);
@@ -208,6 +291,8 @@ class Matcher implements ObjectMatch {
     }
     if (target !== undefined && (target.kind === "strings" || target.kind === "constants"))
       return this.#checkEntry(target, reference, value);
+    // What stands behind the beginning of a function with shortened jumps is nowhere that an offset would tell.
+    if (target !== undefined && this.#relaxedSections.has(target)) return undefined;
     if (target !== undefined) {
       const offset = value.kind === "tls" ? value.offset - symbol.value : value.address - symbol.value;
       const key = `section ${target.header.index}`;
@@ -245,7 +330,8 @@ class Matcher implements ObjectMatch {
     const base = this.baseOf(section);
     if (base === undefined || this.#readSections.has(section)) return false;
     this.#readSections.add(section);
-    const answer = this.#readReferences(section, base, 0, section.header.size);
+    const whole = { start: 0, end: section.header.size };
+    const answer = this.#readReferences(section, whole, this.#readerAt(section, base));
     if (typeof answer === "string") {
       this.#problems.set(section.name, answer);
       return false;
@@ -266,6 +352,12 @@ class Matcher implements ObjectMatch {
   baseOf(section: ObjectSection): number | undefined {
     const known = this.#known.get(`section ${section.header.index}`);
     return known?.kind === "address" ? known.address : undefined;
+  }
+
+  sizeOf(section: ObjectSection): number | undefined {
+    const relaxed = this.#relaxedSections.get(section);
+    if (relaxed !== undefined) return relaxed.sizeBytes;
+    return this.baseOf(section) === undefined ? undefined : section.header.size;
   }
 
   resolve(symbol: ElfSymbol): Resolution | undefined {

@@ -13,7 +13,7 @@ import { layoutRefusals } from "./layouts.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
 import { isColdPart, isGlobal, leadingSymbol, type ObjectSection } from "./object-file.ts";
 import { type CarriedCode, PatchObjectBuilder, type PatchSource } from "./patch-object.ts";
-import { ofSection, resolveExpectations, type SourceMatch } from "./resolve-expectations.ts";
+import { linkedSize, ofSection, resolveExpectations, type SourceMatch } from "./resolve-expectations.ts";
 
 export interface CodeReport {
   readonly name: string;
@@ -162,7 +162,8 @@ function withoutTwins(sources: readonly Source[]): Source[] {
   for (const source of sources.toSorted((one, other) => foundShare(other) - foundShare(one))) {
     const ranges = replacedSections(source.comparison).flatMap(({ before }) => {
       const found = ofSection(source.match, before);
-      return found?.kind === "address" ? [{ start: found.address, end: found.address + sizeOf(before), source }] : [];
+      const end = (address: number): number => address + linkedSize(source.match, before);
+      return found?.kind === "address" ? [{ start: found.address, end: end(found.address), source }] : [];
     });
     const isTwin = ranges.some(({ start, end }) =>
       taken.some(
@@ -237,7 +238,7 @@ function replacedFunctions(
       }
       if (functions.some(({ address }) => address === found.address)) continue;
       const carried = code.find(({ section }) => section === after);
-      const sizeBytes = sizeOf(before);
+      const sizeBytes = linkedSize(source.match, before);
       const bytes = image.bytesAt(found.address, sizeBytes);
       if (bytes === undefined) continue;
       functions.push({
@@ -270,17 +271,13 @@ function lostColdParts(
     )
       return [];
     const found = ofSection(match, section);
-    const bytes = found?.kind === "address" ? image.bytesAt(found.address, sizeOf(section)) : undefined;
+    const sizeBytes = linkedSize(match, section);
+    const bytes = found?.kind === "address" ? image.bytesAt(found.address, sizeBytes) : undefined;
     if (found?.kind !== "address" || bytes === undefined || known.some(({ address }) => address === found.address))
       return [];
     const sha256 = createHash("sha256").update(bytes).digest("hex");
-    return [{ name, address: found.address, sizeBytes: sizeOf(section), sha256, policy: "quiescent" as const }];
+    return [{ name, address: found.address, sizeBytes, sha256, policy: "quiescent" as const }];
   });
-}
-
-/** Without the padding behind the function. */
-function sizeOf(section: ObjectSection): number {
-  return leadingSymbol(section)?.size || section.header.size;
 }
 
 function notFound(name: string, source: Source, image: BinaryImage): Refusal {

@@ -105,6 +105,18 @@ export function ofSection(match: SourceMatch, section: ObjectSection): Resolutio
   return base === undefined ? undefined : { kind: "address", address: base + (leading?.value ?? 0) };
 }
 
+/** How many bytes a function of the old, sectioned object takes where it was found, without the padding behind it. */
+export function linkedSize({ plain, sections }: SourceMatch, section: ObjectSection): number {
+  const leading = leadingSymbol(section);
+  const own = plain.object.symbols.find(
+    (symbol) =>
+      symbol.name === leading?.name && symbol.section !== sectionIndex.undefined && symbol.type !== symbolType.file,
+  );
+  // The assembler shortens jumps to neighbours: the object that the build made has the size that was linked.
+  const inPlain = own && plain.resolve(own) !== undefined ? own.size : 0;
+  return inPlain || sections.sizeOf(section) || leading?.size || section.header.size;
+}
+
 function byName(match: SourceMatch, name: string): Resolution | undefined {
   for (const one of [match.plain, match.sections]) {
     const symbol = one.object.symbols.find(

@@ -13,6 +13,8 @@ export interface NativeCase {
   readonly artifacts: readonly string[];
   readonly expectVulnerable: string;
   readonly expectFixed: string;
+  /** What fresh processes answered to the harmless request and to the other one. */
+  readonly seen?: { readonly vulnerable: readonly string[]; readonly fixed: readonly string[] };
   readonly driver?: { readonly source: string; readonly cflags: string; readonly link: string };
   readonly target: {
     readonly transport: "stdio" | "tcp";
@@ -28,6 +30,9 @@ export interface NativeCase {
   readonly timeoutS?: number;
 }
 
+/** The command was called with what cannot be. */
+export class UsageError extends Error {}
+
 export function corpusFolder(given: string | undefined): string {
   const checkout = resolve(import.meta.dirname, "..", "..", "..");
   return resolve(given ?? process.env.REBOOTLESS_NATIVE_CORPUS ?? join(checkout, "..", "shared", "corpus", "native"));
@@ -36,7 +41,7 @@ export function corpusFolder(given: string | undefined): string {
 /** Throws where the folder holds no corpus. */
 export function readCases(corpus: string, only: readonly string[] | undefined): NativeCase[] {
   const file = join(corpus, "cases.json");
-  if (!existsSync(file)) throw new Error(`${corpus} holds no corpus (cases.json); name one with --corpus DIR`);
+  if (!existsSync(file)) throw new UsageError(`${corpus} holds no corpus (cases.json); name one with --corpus DIR`);
   const cases = JSON.parse(readFileSync(file, "utf8")) as NativeCase[];
   return only === undefined
     ? cases

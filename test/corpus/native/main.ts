@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { openDesk } from "../npm/command.ts";
-import { corpusFolder, readCases } from "./cases.ts";
+import { corpusFolder, readCases, UsageError } from "./cases.ts";
+import { installBuildTools } from "./packages.ts";
+import { isEnough, isSettled, table } from "./report.ts";
 import { type CaseResult, runCase } from "./run-case.ts";
 
 const usage = `usage: npm run corpus:native -- [options]
@@ -12,9 +14,12 @@ Tries every case of a corpus of real holes in C programs: open, closed in the sa
 
   --corpus DIR   the folder with cases.json and drivers (or REBOOTLESS_NATIVE_CORPUS; by default ../shared/corpus/native)
   --only ID,…    these cases, or all cases of these packages
+  --list         print the cases and end
   --fresh        forget the results that earlier runs kept
   --json FILE    write all results to a file
 
+Missing tools (compilers, autotools, cmake, dpkg-dev) are installed with apt-get when run as root, and named otherwise.
+Sources come from where the machine has its packages; its own apt configuration stays as it is.
 Results of finished cases are kept in .cache/corpus-native, so that a broken run goes on where it was; failures are tried again.
 Exit code 0 when at least 95 % of the cases are closed and all others refused at build; 1 when not; 2 for wrong usage.
 `;
@@ -32,25 +37,12 @@ function keep(results: readonly CaseResult[]): void {
   renameSync(`${kept}.new`, kept);
 }
 
-function table(results: readonly CaseResult[]): string {
-  const lines = results.map(({ id, state, functions, note, buildMs }) =>
-    [
-      id.padEnd(32),
-      state.padEnd(17),
-      `${((buildMs ?? 0) / 1000).toFixed(1)} s`.padStart(8),
-      ` ${functions.slice(0, 6).join(", ")}${functions.length > 6 ? ` and ${functions.length - 6} more` : ""}${note === "" ? "" : ` (${note})`}`,
-    ].join(" "),
-  );
-  const counts = new Map<string, number>();
-  for (const { state } of results) counts.set(state, (counts.get(state) ?? 0) + 1);
-  return [...lines, "", [...counts].map(([state, count]) => `${count} ${state}`).join(", ")].join("\n");
-}
-
 async function run(): Promise<number> {
   const { values } = parseArgs({
     options: {
       corpus: { type: "string" },
       only: { type: "string" },
+      list: { type: "boolean", default: false },
       fresh: { type: "boolean", default: false },
       json: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
@@ -62,14 +54,20 @@ async function run(): Promise<number> {
   }
   const corpus = corpusFolder(values.corpus);
   const cases = readCases(corpus, values.only?.split(","));
+  if (cases.length === 0) throw new UsageError(`no case of ${corpus} is named ${values.only}`);
+  if (values.list) {
+    console.log(cases.map(({ id, package: name, version }) => `${id}  ${name} ${version}`).join("\n"));
+    return 0;
+  }
   mkdirSync(cache, { recursive: true });
   const done = new Map(values.fresh ? [] : readKept().map((result) => [result.id, result]));
+  await installBuildTools(say);
   const desk = await openDesk();
   const results: CaseResult[] = [];
   try {
     for (const [index, one] of cases.entries()) {
       const earlier = done.get(one.id);
-      const settled = earlier !== undefined && ["closed", "refused-at-build"].includes(earlier.state);
+      const settled = earlier !== undefined && isSettled(earlier);
       say(`${index + 1} of ${cases.length}: ${one.id}${settled ? ` (kept: ${earlier.state})` : ""}`);
       const result = settled ? earlier : await runCase(one, { corpus, cache, desk, say });
       if (!settled) say(`${one.id}: ${result.state}${result.note === "" ? "" : ` (${result.note})`}`);
@@ -82,14 +80,13 @@ async function run(): Promise<number> {
   }
   console.log(table(results));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, undefined, 2)}\n`);
-  const closed = results.filter(({ state }) => state === "closed").length;
-  const refused = results.filter(({ state }) => state === "refused-at-build").length;
-  return closed >= 0.95 * results.length && closed + refused === results.length ? 0 : 1;
+  return isEnough(results) ? 0 : 1;
 }
 
 try {
   process.exitCode = await run();
 } catch (error) {
-  console.error(`corpus: ${(error as Error).message}\n\n${usage.trimEnd()}`);
-  process.exitCode = 2;
+  const wrongUsage = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+  console.error(`corpus: ${(error as Error).message}${wrongUsage ? `\n\n${usage.trimEnd()}` : ""}`);
+  process.exitCode = wrongUsage ? 2 : 1;
 }

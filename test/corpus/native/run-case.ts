@@ -1,10 +1,11 @@
 /** One case: the target, the hotpatch, and what both show in live processes. */
-import { cpSync, globSync, mkdirSync, rmSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { mustRun } from "../../../src/build/elf/run-command.ts";
 import type { Desk } from "../npm/command.ts";
 import type { NativeCase } from "./cases.ts";
-import { type CaseSource, prepareSource } from "./sources.ts";
+import { installBuildDependencies } from "./packages.ts";
+import { buildDependencies, type CaseSource, prepareSource } from "./sources.ts";
 import { startTarget, type Target } from "./target.ts";
 
 export interface CaseResult {
@@ -16,6 +17,10 @@ export interface CaseResult {
   readonly state: "closed" | "built" | "refused-at-build" | "refused-at-apply" | "wrong" | "failed";
   readonly functions: readonly string[];
   readonly note: string;
+  /** What the target said, in order: `step: answer`. */
+  readonly seen: readonly string[];
+  /** The longest pause of the target's threads over all applications. */
+  readonly pauseMs?: number;
   readonly buildMs?: number;
 }
 
@@ -37,10 +42,10 @@ export async function runCase(one: NativeCase, options: RunOptions): Promise<Cas
     options.say(`${one.id}: source`);
     const source = await prepareSource(one, options.cache, folder);
     options.say(`${one.id}: building the target`);
-    const artifacts = await buildTarget(one, source, folder, options);
+    const artifacts = await buildWithDependencies(one, source, folder, options);
     return await patchTarget(one, { ...options, source, folder, artifacts });
   } catch (error) {
-    return { id: one.id, state: "failed", functions: [], note: (error as Error).message.slice(0, 600) };
+    return { id: one.id, state: "failed", functions: [], seen: [], note: (error as Error).message.slice(0, 600) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -48,6 +53,23 @@ export async function runCase(one: NativeCase, options: RunOptions): Promise<Cas
 
 function buildEnvironment(one: NativeCase): NodeJS.ProcessEnv {
   return { ...process.env, CFLAGS: one.build.cflags };
+}
+
+/** Where the build fails, it is tried again with the build dependencies that the package names. */
+async function buildWithDependencies(
+  one: NativeCase,
+  source: CaseSource,
+  folder: string,
+  options: RunOptions,
+): Promise<string> {
+  try {
+    return await buildTarget(one, source, folder, options);
+  } catch (error) {
+    const needed = await buildDependencies(one, options.cache);
+    if (!(await installBuildDependencies(one.package, needed, options.say))) throw error;
+    for (const name of ["target", "artifacts"]) rmSync(join(folder, name), { recursive: true, force: true });
+    return await buildTarget(one, source, folder, options);
+  }
 }
 
 /** Built in a folder of its own, away from the source that the hotpatch is built from, and stripped as a distribution does. */
@@ -58,8 +80,9 @@ async function buildTarget(
   { corpus }: RunOptions,
 ): Promise<string> {
   const tree = join(folder, "target");
-  const artifacts = join(folder, "artifacts");
-  mkdirSync(artifacts);
+  mkdirSync(join(folder, "artifacts"));
+  // As the kernel names it in a process's memory map.
+  const artifacts = realpathSync(join(folder, "artifacts"));
   await mustRun("copying", ["cp", "-a", vulnerable, tree], { cwd: folder, env: process.env });
   const options = { cwd: tree, env: buildEnvironment(one) };
   for (const command of [...one.build.prepare, one.build.make])
@@ -80,9 +103,21 @@ async function buildTarget(
 
 function binaries(artifacts: string): string[] {
   return globSync("*", { cwd: artifacts, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name !== "driver" && !/\.(la|lai|a|o)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && !/\.(la|lai|a|o)$/.test(entry.name))
     .map((entry) => join(artifacts, entry.name))
     .sort();
+}
+
+/** What a process of the case has in memory of what was built: its program, and the libraries that it loaded. */
+async function loadedBinaries(one: NativeCase, artifacts: string): Promise<string[]> {
+  const target = await startTarget(one, artifacts);
+  try {
+    await target.ask("benign");
+    const maps = readFileSync(`/proc/${target.pid}/maps`, "utf8");
+    return binaries(artifacts).filter((path) => maps.includes(`${path}\n`));
+  } finally {
+    await target.stop();
+  }
 }
 
 interface Patching extends RunOptions {
@@ -96,15 +131,16 @@ async function patchTarget(one: NativeCase, options: Patching): Promise<CaseResu
   const file = join(folder, "case.hotpatch");
   options.say(`${one.id}: building the hotpatch`);
   const prepare = one.build.prepare.map((command) => `(${command})`).join(" && ");
+  const loaded = await loadedBinaries(one, artifacts);
   const words = [
     ...["build", "elf", "--source", source.vulnerable, "--patch", source.fix, "-o", file, "--key", desk.key],
     ...(prepare === "" ? [] : ["--prepare", `export CFLAGS="${one.build.cflags}"; ${prepare}`]),
-    ...binaries(artifacts).flatMap((path) => ["--binary", path]),
+    ...loaded.flatMap((path) => ["--binary", path]),
     ...one.cve.flatMap((id) => ["--advisory", id]),
     ...["--", "env", `CFLAGS=${one.build.cflags}`, "sh", "-c", one.build.make],
   ];
   const built = await desk.run(words, buildTimeoutMs);
-  const base = { id: one.id, functions: [] as string[], buildMs: Math.round(built.tookMs) };
+  const base = { id: one.id, functions: [] as string[], seen: [], buildMs: Math.round(built.tookMs) };
   if (built.kind === "refused")
     return {
       ...base,
@@ -121,58 +157,100 @@ async function patchTarget(one: NativeCase, options: Patching): Promise<CaseResu
 }
 
 type Shown = Pick<CaseResult, "state" | "note">;
+type Watched = Shown & Pick<CaseResult, "seen" | "pauseMs">;
 
-/** The probe may kill: where it does, the hole is shown in twins. */
-async function showInProcess(one: NativeCase, file: string, { desk, artifacts, say }: Patching): Promise<Shown> {
-  const deadly = /CRASH/.test(one.expectVulnerable);
-  const open = new RegExp(one.expectVulnerable);
-  const closed = new RegExp(one.expectFixed);
-  const command = async (word: string, target: Target): Promise<Shown | undefined> => {
-    const answer = await desk.run([word, file, "--pid", String(target.pid)], applyTimeoutMs);
-    if (answer.kind === "done") return undefined;
+/** Keeps what is seen of one case's processes. */
+class Witness {
+  readonly #one: NativeCase;
+  readonly #file: string;
+  readonly #desk: Desk;
+  readonly seen: string[] = [];
+  pauseMs = 0;
+
+  constructor(one: NativeCase, file: string, desk: Desk) {
+    this.#one = one;
+    this.#file = file;
+    this.#desk = desk;
+  }
+
+  /** Undefined where the answer is as it has to be. */
+  async expect(target: Target, pattern: string, what: { step: string; otherwise: string }): Promise<Shown | undefined> {
+    const answer = await target.ask("probe");
+    this.seen.push(`${what.step}: ${answer.slice(0, 100)}`);
+    return new RegExp(pattern).test(answer)
+      ? undefined
+      : { state: "wrong", note: `${what.otherwise}: ${answer.slice(0, 200)}` };
+  }
+
+  open(target: Target, step: string, otherwise: string): Promise<Shown | undefined> {
+    return this.expect(target, this.#one.expectVulnerable, { step, otherwise });
+  }
+
+  closed(target: Target, step: string, otherwise: string): Promise<Shown | undefined> {
+    return this.expect(target, this.#one.expectFixed, { step, otherwise });
+  }
+
+  async command(word: "apply" | "revert", target: Target): Promise<Shown | undefined> {
+    const answer = await this.#desk.run([word, this.#file, "--pid", String(target.pid)], applyTimeoutMs);
     if (answer.kind === "failed") return { state: "failed", note: `${word}: ${answer.message.slice(0, 400)}` };
+    if (answer.kind === "done") {
+      const results = (answer.data.outcomes ?? []) as { pauseMs?: number }[];
+      this.pauseMs = Math.max(this.pauseMs, ...results.map(({ pauseMs }) => pauseMs ?? 0));
+      return undefined;
+    }
     const absent = answer.refused.every(({ code }) => code === "target/not-this-runtime" || code === "target/not-node");
-    const note = answer.refused
-      .map(({ code, message }) => `${code}: ${message}`)
-      .join(" ")
-      .slice(0, 500);
+    const note = answer.refused.map(({ code, message }) => `${code}: ${message}`).join(" ");
     return absent
       ? { state: "built", note: "no engine for native programs applies it yet" }
-      : { state: "refused-at-apply", note };
-  };
-  const asks = async (target: Target, pattern: RegExp, what: string): Promise<Shown | undefined> => {
-    const answer = await target.ask("probe");
-    return pattern.test(answer) ? undefined : { state: "wrong", note: `${what}: ${answer.slice(0, 200)}` };
-  };
+      : { state: "refused-at-apply", note: note.slice(0, 500) };
+  }
+}
+
+/** What the fixed program says to the harmless request, where the corpus has seen that the fix changes that too. */
+function changedAnswer({ seen }: NativeCase): string | undefined {
+  return seen?.vulnerable[0] === seen?.fixed[0] ? undefined : seen?.fixed[0];
+}
+
+/** The probe may kill: where it does, the hole is shown in twins. */
+async function showInProcess(one: NativeCase, file: string, { desk, artifacts, say }: Patching): Promise<Watched> {
+  const deadly = /CRASH/.test(one.expectVulnerable);
+  const witness = new Witness(one, file, desk);
+  const answer = (shown: Shown): Watched => ({ ...shown, seen: witness.seen, pauseMs: witness.pauseMs });
   say(`${one.id}: in live processes`);
   const twin = await startTarget(one, artifacts);
-  const control = await asks(twin, open, "the hole does not show before").finally(() => twin.stop());
-  if (control !== undefined) return { ...control, state: "failed" };
+  const control = await witness.open(twin, "before", "the hole does not show before").finally(() => twin.stop());
+  if (control !== undefined) return answer({ ...control, state: "failed" });
   const target = await startTarget(one, artifacts);
   try {
     // The first answer may tell of what a program does once, such as memory that it keeps from then on.
     await target.ask("benign");
     const before = await target.ask("benign");
     const steps: (() => Promise<Shown | undefined>)[] = [
-      () => command("apply", target),
-      () => asks(target, closed, "open after apply"),
-      () => command("revert", target),
-      ...(deadly ? [] : [() => asks(target, open, "closed after revert")]),
-      () => command("apply", target),
-      () => asks(target, closed, "open after the second apply"),
+      () => witness.command("apply", target),
+      () => witness.closed(target, "applied", "open after apply"),
+      () => witness.command("revert", target),
+      ...(deadly ? [] : [() => witness.open(target, "reverted", "closed after revert")]),
+      () => witness.command("apply", target),
+      () => witness.closed(target, "applied again", "open after the second apply"),
       async () => {
         const after = await target.ask("benign");
-        return after === before
+        const wanted = changedAnswer(one) ?? before;
+        return after === wanted
           ? undefined
-          : { state: "wrong" as const, note: `the harmless request is answered ${after}, before ${before}` };
+          : { state: "wrong" as const, note: `the harmless request is answered ${after} and not ${wanted}` };
       },
-      ...(deadly ? [() => command("revert", target), () => asks(target, open, "closed after the last revert")] : []),
+      ...(deadly
+        ? [
+            () => witness.command("revert", target),
+            () => witness.open(target, "reverted", "closed after the last revert"),
+          ]
+        : []),
     ];
     for (const step of steps) {
       const problem = await step();
-      if (problem !== undefined) return problem;
+      if (problem !== undefined) return answer(problem);
     }
-    return { state: "closed", note: "" };
+    return answer({ state: "closed", note: "" });
   } finally {
     await target.stop();
   }

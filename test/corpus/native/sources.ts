@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from "node:path";
 import { mustRun, runCommand } from "../../../src/build/elf/run-command.ts";
 import type { NativeCase } from "./cases.ts";
+import { plainDependencies } from "./packages.ts";
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -23,7 +24,8 @@ async function aptOptions(cache: string): Promise<string[]> {
   ].flatMap((option) => ["-o", option]);
   if (!existsSync(list)) {
     mkdirSync(join(apt, "lists", "partial"), { recursive: true });
-    const text = (await archives()).map((archive) => `deb-src [signed-by=${keyring}] ${archive}\n`);
+    const signed = existsSync(keyring) ? `[signed-by=${keyring}] ` : "";
+    const text = (await archives()).map((archive) => `deb-src ${signed}${archive}\n`);
     writeFileSync(`${list}.new`, text.join(""));
     renameSync(`${list}.new`, list);
     await mustRun("apt-get update", ["apt-get", ...options, "update"], { cwd: apt, env: process.env });
@@ -40,21 +42,57 @@ async function archives(): Promise<string[]> {
   return found.split("\n");
 }
 
-/** The unpacked source with all of Debian's patches. */
+/**
+ * The unpacked source with all of Debian's patches.
+ *
+ * A version that has gone from the archive is replaced by another one there that carries the same patches.
+ */
 async function fixedSource(one: NativeCase, cache: string): Promise<string> {
-  const folder = join(cache, "sources", `${one.package}_${one.version.replace(/[^\w.+~-]/g, "_")}`);
+  const options = await aptOptions(cache);
+  const wanted = [one.version, ...(await versionsOf(one.package, options)).filter((version) => version !== one.version)];
+  let complaint = "";
+  for (const version of wanted) {
+    const tree = await unpacked(one.package, version, cache, options).catch((error: Error) => {
+      complaint ||= error.message;
+    });
+    if (tree === undefined) continue;
+    if (one.patches.every((name) => existsSync(join(tree, "debian", "patches", name)))) return tree;
+    complaint ||= `version ${version} does not carry ${one.patches.join(", ")}`;
+  }
+  throw new Error(`the source of ${one.package} ${one.version} cannot be had: ${complaint}`);
+}
+
+async function showSource(name: string, options: readonly string[]): Promise<string> {
+  const { code, output } = await runCommand(["apt-cache", ...options, "showsrc", name], { cwd: "/", env: process.env });
+  return code === 0 ? output : "";
+}
+
+/** In the order of the archive's suites. */
+async function versionsOf(name: string, options: readonly string[]): Promise<string[]> {
+  const text = await showSource(name, options);
+  const records = text.split(/\n\n+/).filter((record) => record.includes(`Package: ${name}\n`));
+  return records.flatMap((record) => /^Version: (\S+)$/m.exec(record)?.[1] ?? []);
+}
+
+/** Build-Depends and Build-Depends-Arch of the package (Debian policy §7.7), one alternative each. */
+export async function buildDependencies({ package: name }: NativeCase, cache: string): Promise<string[]> {
+  const [record = ""] = (await showSource(name, await aptOptions(cache))).split(/\n\n+/);
+  const fields = [...record.matchAll(/^Build-Depends(?:-Arch)?: ((?:.*)(?:\n[ \t].*)*)/gm)];
+  return plainDependencies(fields.map(([, value = ""]) => value.replace(/\n/g, " ")));
+}
+
+async function unpacked(name: string, version: string, cache: string, options: readonly string[]): Promise<string> {
+  const folder = join(cache, "sources", `${name}_${version.replace(/[^\w.+~-]/g, "_")}`);
   const marker = join(folder, "unpacked");
-  if (existsSync(marker)) return readFileSync(marker, "utf8");
+  if (existsSync(marker)) return join(folder, readFileSync(marker, "utf8"));
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const options = await aptOptions(cache);
   const inFolder = { cwd: folder, env: process.env };
-  await mustRun("apt-get source", ["apt-get", ...options, "source", "-qq", `${one.package}=${one.version}`], inFolder);
+  await mustRun("apt-get source", ["apt-get", ...options, "source", "-qq", `${name}=${version}`], inFolder);
   const tree = readdirSync(folder, { withFileTypes: true }).find((entry) => entry.isDirectory());
-  if (tree === undefined) throw new Error(`the source of ${one.package} was not unpacked`);
-  const path = join(folder, tree.name);
-  writeFileSync(marker, path);
-  return path;
+  if (tree === undefined) throw new Error(`the source of ${name} was not unpacked`);
+  writeFileSync(marker, tree.name);
+  return join(folder, tree.name);
 }
 
 /** Only the hunks in program source count: those in tests, documentation and build files do not. */

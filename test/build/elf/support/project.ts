@@ -23,6 +23,8 @@ export interface Project {
   /** Flags of the binary that runs, where they are to differ from those of the build. */
   readonly targetFlags?: string;
   readonly shortLived?: readonly string[];
+  /** Files that the binary which runs was built from instead, where its source is to be another one. */
+  readonly target?: Files;
 }
 
 export interface Built {
@@ -82,6 +84,7 @@ export async function buildProject(project: Project): Promise<Built> {
   writeFiles(source, { Makefile: project.makefile ?? makefile, ...project.files });
   for (const copy of [to, target]) cpSync(source, copy, { recursive: true });
   writeFiles(to, project.fixed);
+  writeFiles(target, project.target ?? {});
   const make = (flags: string): string[] => [output, `FLAGS=${flags}`, `CC=${project.compiler ?? "gcc"}`];
   const flags = project.flags ?? "-O2";
   execFileSync("make", ["-s", ...make(project.targetFlags ?? flags)], {

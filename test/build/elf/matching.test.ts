@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type Built, buildProject, hasProgram, replaced } from "./support/project.ts";
+
+function assertPlaces(built: Built): void {
+  for (const { name, address, sizeBytes } of built.binary.functions) {
+    assert.equal(address, built.addresses.get(name), name);
+    assert.ok(sizeBytes > 0);
+  }
+  for (const symbol of built.binary.symbols) {
+    const known = built.addresses.get(symbol.name.replace(/\.original$/, ""));
+    if (symbol.kind === "address" && known !== undefined) assert.equal(symbol.address, known, symbol.name);
+  }
+}
+
+/** Tail calls of a static neighbour become short jumps in the binary, and loops behind them move. */
+const neighbours = `#include <stdio.h>
+int total;
+__attribute__((noinline)) static int last(int x) { total += x; return total * 3; }
+__attribute__((noinline)) int middle(int x) { if (x > 4) return last(x); for (int i = 0; i < x; i++) total ^= i * x; return last(x + 1); }
+__attribute__((noinline)) int first(int x) { if (x > 9) return middle(x - 9); total--; return last(x); }
+`;
+const main = `#include <stdio.h>
+int middle(int x); int first(int x);
+int main(int argc, char **argv) { (void)argv; printf("%d %d\\n", first(argc), middle(argc)); return 0; }
+`;
+
+describe("functions are found one by one where the object as a whole is not", () => {
+  for (const compiler of ["gcc", "clang"]) {
+    const skip = hasProgram(compiler) ? false : `${compiler} is not installed`;
+    test(`${compiler}: jumps to neighbours that the assembler shortened`, { skip }, async () => {
+      // The binary has one function more, in the middle, that the source at hand does not have.
+      const more = neighbours.replace(
+        "__attribute__((noinline)) int first",
+        "__attribute__((noinline)) int extra(int x) { return x * total + 7; }\n__attribute__((noinline)) int first",
+      );
+      const built = await buildProject({
+        files: { "main.c": main, "lib.c": neighbours },
+        fixed: { "lib.c": neighbours.replace("total--;", "total -= 2;").replace("if (x > 4)", "if (x > 5)") },
+        target: { "lib.c": more },
+        compiler,
+        flags: "-O2 -Wl,--build-id",
+      });
+      assert.deepEqual(replaced(built), ["first", "middle"]);
+      assertPlaces(built);
+    });
+  }
+});
+
+describe("functions with the very same code are told apart", () => {
+  const twins = `int value;
+__attribute__((noinline)) int one(int x) { return x * 5 + 2; }
+__attribute__((noinline)) int two(int x) { return x * 5 + 2; }
+__attribute__((noinline)) int three(int x) { return x * 7 + value; }
+`;
+  const user = `int one(int), two(int), three(int);
+int main(int argc, char **argv) { (void)argv; return one(argc) + two(argc) + three(argc); }
+`;
+  test("by the order in which they stand", async () => {
+    const more = twins.replace(
+      "__attribute__((noinline)) int three",
+      "int unused(int x) { return x * 11 + value; }\n__attribute__((noinline)) int three",
+    );
+    const built = await buildProject({
+      files: { "main.c": user, "lib.c": twins },
+      fixed: { "lib.c": twins.replace("two(int x) { return x * 5 + 2", "two(int x) { return x * 5 + 3") },
+      target: { "lib.c": more },
+      flags: "-O1",
+    });
+    assert.deepEqual(replaced(built), ["two"]);
+    assertPlaces(built);
+  });
+
+  test("a function and a main that only holds a copy of it", async () => {
+    const text = "int twice(int x) { return x * 2 + 1; }\nint main(int argc, char **argv) { (void)argv; return argc * 2 + 1; }\n";
+    const built = await buildProject({
+      files: { "main.c": text },
+      fixed: { "main.c": text.replace("x * 2 + 1", "x * 2 + 3") },
+    });
+    assert.deepEqual(replaced(built), ["twice"]);
+    assertPlaces(built);
+  });
+});
