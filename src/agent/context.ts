@@ -1,4 +1,5 @@
 /** What the parts of a running agent share. */
+import type { BinaryLooks } from "../engine/linux/process-binaries.ts";
 import type { AgentFolder } from "./agent-folder.ts";
 import type { HotpatchStore } from "./hotpatch-store.ts";
 import type { Journal } from "./journal.ts";
@@ -17,6 +18,7 @@ export interface AgentContext {
   readonly journal: Journal;
   readonly store: HotpatchStore;
   readonly scanner: ProcessScanner;
+  readonly binaryLooks: BinaryLooks;
   /** The way to the server at this moment; another one once the certificate was renewed. */
   link(): ServerLink;
   readonly clock: () => Date;

@@ -1,25 +1,47 @@
 /** What a machine tells of itself: flat names and values, and what changed between two tellings. */
 import { readFileSync } from "node:fs";
 import { hostname, machine, release } from "node:os";
+import { apiLimits } from "../api/api-limits.ts";
 import type { Facts, FactValue } from "../api/schemas.ts";
 import { printable } from "../base/printable.ts";
-import type { ListedProcess } from "../engine/process-inventory.ts";
 
 /** So many that the facts of all of them stay below the contract's limit. */
 export const toldProcesses = 80;
+export const toldBinaries = 600;
 const commandCharacters = 200;
 const listed = 64;
+/** All facts together, as JSON: what a request may hold, with room to spare for what stands around them. */
+const factsBytes = apiLimits.bodyBytes - 32 * 1024;
+/** A longer one does not fit into the name of a fact; linkers make 16 or 20 bytes, and 32 at most. */
+const buildIdCharacters = 120;
+
+/** A binary that runs, and the Debian package that it is from. */
+export interface ToldBinary {
+  readonly buildId: string;
+  readonly path: string;
+  readonly owner?: { readonly name: string; readonly version: string };
+}
 
 /** A process as the facts tell of it. */
-export interface ToldProcess extends ListedProcess {
+export interface ToldProcess {
+  readonly pid: number;
+  readonly command: string;
+  /** Of Node.js. */
+  readonly node?: string;
+  readonly packages: readonly { readonly name: string; readonly version: string }[];
+  readonly hotpatches: readonly { readonly id: string }[];
+  readonly binaries: readonly ToldBinary[];
   readonly startedAt: string;
 }
 
-/** `targets` are the packages that the catalog has hotpatches for, as `name@version`. */
-export function factsOf(
-  processes: readonly ToldProcess[],
-  { version, targets }: { readonly version: string; readonly targets: ReadonlySet<string> },
-): Facts {
+export interface FactsOptions {
+  readonly version: string;
+  /** What the catalog has hotpatches for: packages as `name@version`, binaries as `build-id:HEX`. */
+  readonly targets: ReadonlySet<string>;
+  readonly binaries: readonly ToldBinary[];
+}
+
+export function factsOf(processes: readonly ToldProcess[], { version, targets, binaries }: FactsOptions): Facts {
   const facts: Facts = {
     ...osFacts(),
     "host.name": text(hostname()),
@@ -28,26 +50,59 @@ export function factsOf(
     "agent.version": version,
     "agent.node": process.versions.node,
     "agent.uid": process.geteuid?.() ?? 0,
-    processes: processes.length,
+    processes: processes.filter(({ node }) => node !== undefined).length,
   };
-  const concerned = ({ hotpatches, packages }: ToldProcess) =>
-    hotpatches.length > 0 || packages.some(({ name, version }) => targets.has(`${name}@${version}`));
-  const sorted = processes.toSorted((a, b) => Number(concerned(b)) - Number(concerned(a)) || a.pid - b.pid);
+  const concerned = (told: ToldProcess) =>
+    told.hotpatches.length > 0 || packagesIn(told, targets).length > 0 || buildIdsIn(told, targets).length > 0;
+  // Native programs are legion, and only those that a hotpatch is for are told of.
+  const worthTelling = processes.filter((told) => told.node !== undefined || concerned(told));
+  const sorted = worthTelling.toSorted((a, b) => Number(concerned(b)) - Number(concerned(a)) || a.pid - b.pid);
   for (const process of sorted.slice(0, toldProcesses)) Object.assign(facts, processFacts(process, targets));
-  return facts;
+  return { ...facts, ...binaryFacts(binaries, targets, factsBytes - sizeOf(facts)) };
+}
+
+function packagesIn({ packages }: ToldProcess, targets: ReadonlySet<string>): string[] {
+  return [...new Set(packages.map(({ name, version }) => `${name}@${version}`))].filter((id) => targets.has(id));
+}
+
+function buildIdsIn({ binaries }: ToldProcess, targets: ReadonlySet<string>): string[] {
+  return binaries.map(({ buildId }) => buildId).filter((buildId) => targets.has(`build-id:${buildId}`));
 }
 
 function processFacts(process: ToldProcess, targets: ReadonlySet<string>): Facts {
-  const { pid, command, node, startedAt, packages, hotpatches } = process;
+  const { pid, command, node, startedAt, hotpatches } = process;
   const at = `process.${pid}`;
-  const affected = new Set(packages.map(({ name, version }) => `${name}@${version}`).filter((id) => targets.has(id)));
+  const packages = packagesIn(process, targets);
+  const buildIds = buildIdsIn(process, targets);
   return {
     [`${at}.command`]: text(command),
-    [`${at}.node`]: text(node),
+    ...(node === undefined ? {} : { [`${at}.node`]: text(node) }),
     [`${at}.startedAt`]: startedAt,
-    ...(affected.size === 0 ? {} : { [`${at}.packages`]: list([...affected]) }),
+    ...(packages.length === 0 ? {} : { [`${at}.packages`]: list(packages) }),
+    ...(buildIds.length === 0 ? {} : { [`${at}.buildIds`]: list(buildIds) }),
     ...(hotpatches.length === 0 ? {} : { [`${at}.hotpatches`]: list(hotpatches.map(({ id }) => id)) }),
   };
+}
+
+/** Those that a hotpatch is for first, then in the order of their build-ids, so that the same ones are told each time where there are too many. */
+function binaryFacts(binaries: readonly ToldBinary[], targets: ReadonlySet<string>, roomBytes: number): Facts {
+  const rank = ({ buildId }: ToldBinary) => `${targets.has(`build-id:${buildId}`) ? 0 : 1}${buildId}`;
+  const sorted = binaries
+    .filter(({ buildId }) => buildId.length <= buildIdCharacters)
+    .toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1));
+  const facts: Facts = {};
+  let room = roomBytes;
+  for (const { buildId, path, owner } of sorted.slice(0, toldBinaries)) {
+    const one = { [`binary.${buildId}`]: list([path, ...(owner === undefined ? [] : [owner.name, owner.version])]) };
+    room -= sizeOf(one);
+    if (room < 0) break;
+    Object.assign(facts, one);
+  }
+  return facts;
+}
+
+function sizeOf(facts: Facts): number {
+  return Buffer.byteLength(JSON.stringify(facts));
 }
 
 function text(value: string): string {

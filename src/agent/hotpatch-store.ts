@@ -45,13 +45,16 @@ export class HotpatchStore {
     return opened;
   }
 
-  /** Packages that the catalog has hotpatches for, as `name@version`. As CatalogClient.hotpatches. */
+  /** What the catalog has hotpatches for: packages as `name@version`, binaries as `build-id:HEX`. As CatalogClient.hotpatches. */
   async targets(link: ServerLink): Promise<Set<string>> {
     const listed = await (await this.#client(link)).hotpatches();
     return new Set(
       listed.flatMap(({ facts }) => {
         const target = facts?.target;
-        return target?.kind === "npm" ? [`${target.name}@${target.version}`] : [];
+        const binaries = facts?.binaries ?? [];
+        return target?.kind === "npm"
+          ? [`${target.name}@${target.version}`]
+          : binaries.map(({ buildId }) => `build-id:${buildId}`);
       }),
     );
   }

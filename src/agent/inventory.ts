@@ -1,18 +1,31 @@
-/** The Node.js processes of this machine as facts tell of them; each is described once, and again when it may have changed. */
+/** The processes of this machine as facts tell of them; each is described once, and again when it may have changed. */
 import { readFileSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { RebootlessError } from "../base/errors.ts";
 import { RefusalError } from "../base/refusal.ts";
+import { type DebianPackage, DebianPackages } from "../engine/linux/debian-packages.ts";
+import { hotpatchesIn } from "../engine/linux/native-processes.ts";
+import type { BinaryLooks, MappedBinary } from "../engine/linux/process-binaries.ts";
 import { describeProcess } from "../engine/process-inventory.ts";
-import type { ToldProcess } from "./facts.ts";
+import type { ToldBinary, ToldProcess } from "./facts.ts";
 import type { SeenProcess } from "./process-scanner.ts";
 
 const againMs = 300_000;
+/** A binary is told of for so long after its last process, so that programs that come and go are no news each time. */
+const binaryMs = 600_000;
 /** USER_HZ, in which proc(5) counts, is 100 on every architecture that Node runs on. */
 const msPerTick = 10;
 
 export class Inventory {
+  readonly #looks: BinaryLooks;
+  readonly #packages = new DebianPackages();
   #described = new Map<string, { told: ToldProcess; atMs: number }>();
+  readonly #binaries = new Map<string, { binary: ToldBinary; atMs: number }>();
   #changes = 0;
+
+  constructor(looks: BinaryLooks) {
+    this.#looks = looks;
+  }
 
   /** What a hotpatch in a process changes is told the next time. */
   invalidate(): void {
@@ -25,24 +38,56 @@ export class Inventory {
     const changes = this.#changes;
     const described = new Map<string, { told: ToldProcess; atMs: number }>();
     for (const process of seen) {
-      const known = this.#described.get(process.key);
-      const entry = known !== undefined && now - known.atMs < againMs ? known : await describe(process, now);
-      if (entry !== undefined) described.set(process.key, entry);
+      const key = `${process.key} ${process.info.addressSpace}`;
+      const known = this.#described.get(key);
+      const entry = known !== undefined && now - known.atMs < againMs ? known : await this.#describe(process, now);
+      if (entry !== undefined) described.set(key, entry);
     }
     // Some were described before the change that came meanwhile.
     this.#described = changes === this.#changes ? described : new Map();
     return [...described.values()].map(({ told }) => told);
   }
+
+  /** The binaries that these processes have mapped, or had a while ago, by build-id. */
+  binaries(processes: readonly ToldProcess[]): ToldBinary[] {
+    const now = performance.now();
+    for (const { binaries } of processes)
+      for (const binary of binaries) this.#binaries.set(binary.buildId, { binary, atMs: now });
+    for (const [buildId, { atMs }] of this.#binaries) if (now - atMs > binaryMs) this.#binaries.delete(buildId);
+    return [...this.#binaries.values()].map(({ binary }) => binary);
+  }
+
+  async #describe(process: SeenProcess, atMs: number) {
+    // Each costs a look at its memory, and the agent has other things to do meanwhile.
+    await setImmediate();
+    const { info, node } = process;
+    try {
+      const described = node === undefined ? undefined : await describeProcess(info, node);
+      const mapped = this.#looks.of(info);
+      const packages = this.#packages.of(info, mapped);
+      const told: ToldProcess = {
+        pid: info.pid,
+        command: described?.command ?? info.commandLine.join(" ").slice(0, 200),
+        ...(node === undefined ? {} : { node }),
+        packages: described?.packages ?? [],
+        hotpatches: [
+          ...(described?.hotpatches ?? []),
+          ...hotpatchesIn(info.pid).filter(({ state }) => state === "applied"),
+        ],
+        binaries: mapped.map((binary) => toldBinary(binary, packages.get(binary.path))),
+        startedAt: startOf(info.startTicks),
+      };
+      return { told, atMs };
+    } catch (error) {
+      // It has ended meanwhile, or its agent does not answer: there is nothing to tell of it now.
+      if (error instanceof RefusalError || error instanceof RebootlessError) return undefined;
+      throw error;
+    }
+  }
 }
 
-async function describe({ info, version }: SeenProcess, atMs: number) {
-  try {
-    return { told: { ...(await describeProcess(info, version)), startedAt: startOf(info.startTicks) }, atMs };
-  } catch (error) {
-    // It has ended meanwhile, or its agent does not answer: there is nothing to tell of it now.
-    if (error instanceof RefusalError || error instanceof RebootlessError) return undefined;
-    throw error;
-  }
+function toldBinary({ buildId, path }: MappedBinary, owner: DebianPackage | undefined): ToldBinary {
+  return owner === undefined ? { buildId, path } : { buildId, path, owner };
 }
 
 /** To the second, since the two clocks of the kernel are read one after the other. */

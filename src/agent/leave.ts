@@ -2,6 +2,7 @@
 import { rm } from "node:fs/promises";
 import type { ActionState } from "../api/schemas.ts";
 import { RebootlessError } from "../base/errors.ts";
+import { BinaryLooks } from "../engine/linux/process-binaries.ts";
 import { type AgentFolder, holdFolder } from "./agent-folder.ts";
 import { HotpatchStore } from "./hotpatch-store.ts";
 import { readIdentity } from "./identity.ts";
@@ -45,7 +46,8 @@ export async function leave(
 
 async function revertAll(folder: AgentFolder, id: string, progress: (message: string) => void): Promise<number[]> {
   const opened = await new HotpatchStore(folder).open(id);
-  const options = { maxPauseMs: 250, waitMs: 10_000, progress, onPoint: () => undefined };
+  const binaryLooks = new BinaryLooks();
+  const options = { maxPauseMs: 250, waitMs: 10_000, binaryLooks, progress, onPoint: () => undefined };
   const results = await new Treatment(opened, options).revert(new ProcessScanner().scan());
   if (judge(results) !== "done") {
     throw new RebootlessError(

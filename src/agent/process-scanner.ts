@@ -1,12 +1,12 @@
 /**
- * Which Node.js processes there are, asked about once a second.
+ * Which processes there are that this user may touch, asked about once a second.
  *
  * A process that was looked at is known by its id and its start and costs one small file from then on.
- * A process that runs another program than before (execve) has another name mostly, and is looked at again; one that is young is looked at a few times.
+ * A process that runs another program than before (execve) has another address space, and is looked at again; one that is young is looked at a few times.
  */
 import type { ProcessReference } from "../engine/engine.ts";
 import { isTool } from "../engine/installed-packages.ts";
-import { mayTouch } from "../engine/sweep.ts";
+import { mayTouch, runsProgram } from "../engine/sweep.ts";
 import { classifyNode } from "../process/node-executable.ts";
 import { listPids, type ProcessInfo, readProcess, readStat } from "../process/process.ts";
 
@@ -14,14 +14,19 @@ export interface SeenProcess {
   readonly key: string;
   readonly reference: ProcessReference;
   readonly info: ProcessInfo;
-  /** Of the Node.js that it runs. */
-  readonly version: string;
+  /** The version of the Node.js that it runs; absent for native programs, Rebootless and package managers. */
+  readonly node?: string;
+}
+
+/** Tells the program that a process runs from one that it executes later. */
+export function programOf({ info: { comm, addressSpace } }: SeenProcess): string {
+  return `${addressSpace} ${comm}`;
 }
 
 interface Known {
-  readonly comm: string;
+  readonly program: string;
   readonly looks: number;
-  /** Absent for what is no Node.js process that may be touched. */
+  /** Absent for what may not be touched, and for kernel threads. */
   readonly seen?: SeenProcess;
 }
 
@@ -45,23 +50,30 @@ export class ProcessScanner {
       parents.set(pid, stat.parentPid);
       const key = keyOf(stat);
       const before = this.#known.get(key);
-      const isSettled = before !== undefined && before.comm === stat.comm && before.looks >= looksWhileYoung;
-      known.set(key, isSettled ? before : this.#look(key, stat, before));
+      const program = `${stat.addressSpace} ${stat.comm}`;
+      const isSettled = before !== undefined && before.program === program && before.looks >= looksWhileYoung;
+      known.set(key, isSettled ? before : look(key, stat.pid, { program, before }));
     }
     this.#known = known;
     return [...known.values()].flatMap(({ seen }) =>
       seen === undefined || isDescendant(seen.reference.pid, parents) ? [] : [seen],
     );
   }
+}
 
-  #look(key: string, { pid, comm }: { pid: number; comm: string }, before: Known | undefined): Known {
-    const looks = before !== undefined && before.comm === comm ? before.looks + 1 : 1;
-    const info = readProcess(pid);
-    const kind = info === undefined || !mayTouch(info) ? undefined : classifyNode(info);
-    if (info === undefined || kind?.kind !== "node" || isTool(info)) return { comm, looks };
-    const reference = { pid: info.pid, startTicks: info.startTicks };
-    return { comm, looks, seen: { key, reference, info, version: kind.version } };
-  }
+interface Before {
+  readonly program: string;
+  readonly before: Known | undefined;
+}
+
+function look(key: string, pid: number, { program, before }: Before): Known {
+  const looks = before !== undefined && before.program === program ? before.looks + 1 : 1;
+  const info = readProcess(pid);
+  if (info === undefined || !mayTouch(info) || !runsProgram(info)) return { program, looks };
+  const reference = { pid: info.pid, startTicks: info.startTicks };
+  const kind = classifyNode(info);
+  const node = kind.kind === "node" && !isTool(info) ? { node: kind.version } : {};
+  return { program, looks, seen: { key, reference, info, ...node } };
 }
 
 /** The agent's own children are rehearsals, which are nobody's processes. */

@@ -5,6 +5,7 @@
  */
 import { RebootlessError } from "../base/errors.ts";
 import { RefusalError } from "../base/refusal.ts";
+import { BinaryLooks } from "../engine/linux/process-binaries.ts";
 import { type AgentFolder, holdFolder } from "./agent-folder.ts";
 import type { AgentContext, LogLine } from "./context.ts";
 import { Conversation } from "./conversation.ts";
@@ -57,7 +58,8 @@ class RunningAgent {
   readonly #context: AgentContext;
   readonly #conversation: Conversation;
   readonly #worker: Worker;
-  readonly #inventory = new Inventory();
+  readonly #binaryLooks = new BinaryLooks();
+  readonly #inventory = new Inventory(this.#binaryLooks);
   readonly #work = new Wake();
   readonly #startedAt = new Date().toISOString();
   #identity: Identity;
@@ -77,6 +79,7 @@ class RunningAgent {
       journal: Journal.open(folder.journal, onPoint),
       store: new HotpatchStore(folder),
       scanner: new ProcessScanner(),
+      binaryLooks: this.#binaryLooks,
       link: () => this.#link,
       noteProcessesChanged: () => this.#inventory.invalidate(),
       wakeReporter: () => this.#conversation.wakeReporter(),
@@ -129,13 +132,15 @@ class RunningAgent {
       await this.#show(processes);
       const targets = await this.#hotpatchTargets();
       const settled = processes.filter((told) => isSettled(told, this.#context.clock()));
-      await this.#conversation.tellFacts(factsOf(settled, { version: this.#options.version, targets }), signal);
+      const binaries = this.#inventory.binaries(settled);
+      const { version } = this.#options;
+      await this.#conversation.tellFacts(factsOf(settled, { version, targets, binaries }), signal);
       await tell.wait(scanMs, signal);
     }
     await this.#show(await this.#inventory.of(this.#context.scanner.scan()));
   }
 
-  /** Packages of the catalog, looked up now and then while the server is there. */
+  /** What the catalog has hotpatches for, looked up now and then while the server is there. */
   async #hotpatchTargets(): Promise<ReadonlySet<string>> {
     const known = this.#targets;
     const isFresh = known !== undefined && performance.now() - known.atMs < targetsMs;

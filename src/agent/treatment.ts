@@ -3,13 +3,14 @@
  *
  * Each process is entirely on the old code or entirely on the new; the rule for several of them is in `judge`.
  */
+import { apiLimits } from "../api/api-limits.ts";
 import type { ProcessOutcome } from "../api/schemas.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { printable } from "../base/printable.ts";
 import { type RefusalCode, RefusalError } from "../base/refusal.ts";
-import type { Outcome, ProcessReference } from "../engine/engine.ts";
-import { mayLoad } from "../engine/installed-packages.ts";
-import { NodeEngine, type NodePlan } from "../engine/node/node-engine.ts";
+import type { AnyEngine, NativeEvidence, Outcome, PlanSummary, ProcessReference } from "../engine/engine.ts";
+import { engineFor } from "../engine/engines.ts";
+import type { BinaryLooks } from "../engine/linux/process-binaries.ts";
 import { isUnconcerned, type Treated, treat, treatEach } from "../engine/sweep.ts";
 import type { OpenedHotpatch } from "../hotpatch/open-hotpatch.ts";
 import type { CourseOutcome, KnownProcess } from "./course.ts";
@@ -20,6 +21,7 @@ export interface TreatmentOptions {
   readonly maxPauseMs: number;
   /** How long to wait for calls of changed functions to end, in milliseconds. */
   readonly waitMs: number;
+  readonly binaryLooks: BinaryLooks;
   progress(message: string): void;
   onPoint(point: string): void;
 }
@@ -33,24 +35,32 @@ export type ProcessResult = ProcessOutcome & { readonly message?: string };
 /** One hotpatch in processes. Plans are kept between the plan and the apply of one life of the agent. */
 export class Treatment {
   readonly #opened: OpenedHotpatch;
-  readonly #engine: NodeEngine;
+  readonly #engine: AnyEngine;
   readonly #options: TreatmentOptions;
-  readonly #plans = new Map<string, NodePlan>();
+  readonly #plans = new Map<string, PlanSummary>();
 
   constructor(opened: OpenedHotpatch, options: TreatmentOptions) {
-    const { maxPauseMs, waitMs, progress } = options;
     this.#opened = opened;
     this.#options = options;
-    this.#engine = new NodeEngine({ maxPauseMs, waitMs, rehearse: true, progress }, opened.digest);
+    this.#engine = engineFor(opened.hotpatch.manifest, { ...options, rehearse: true }, opened.digest);
   }
 
   get digest(): string {
     return this.#opened.digest;
   }
 
+  /** Whether a process is to be entered at all. */
+  readonly mayLoad = ({ info }: SeenProcess): boolean => this.#engine.mayLoad(info, this.#opened.hotpatch);
+
+  /** Why the hotpatch is in no process. */
+  absence(seen: readonly SeenProcess[]): string {
+    const infos = seen.map(({ info }) => info);
+    return `${this.#engine.absence(infos, this.#opened.hotpatch)}; processes that start with it later get the hotpatch.`;
+  }
+
   async plan(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
     this.#plans.clear();
-    const treated = await this.#each(seen.filter(this.#mayConcern), async (target) => {
+    const treated = await this.#each(seen.filter(this.mayLoad), async (target) => {
       this.#plans.set(keyOf(target), await this.#planFor(target));
     });
     return this.#results(treated, seen, () => ({ state: "patched" }));
@@ -58,7 +68,7 @@ export class Treatment {
 
   /** A process that has it already is counted among those that have it, after another look at it. */
   async apply(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
-    const treated = await this.#each(seen.filter(this.#mayConcern), async (target) => await this.#applyTo(target));
+    const treated = await this.#each(seen.filter(this.mayLoad), async (target) => await this.#applyTo(target));
     return this.#results(treated, seen, ({ pauseMs }) => ({ state: "patched", pauseMs }));
   }
 
@@ -78,24 +88,26 @@ export class Treatment {
 
   /** Where it is not in place as a whole it is taken out again, and the process counts as failed. `patched` are those that must have it. */
   async verify(seen: readonly SeenProcess[], patched: readonly KnownProcess[]): Promise<ProcessResult[]> {
+    const { hotpatch } = this.#opened;
     const expected = new Set(patched.map(keyOf));
     const found: ProcessResult[] = [];
     for (const process of seen) {
+      if (!expected.has(process.key) && !this.#engine.mayCarry(process.info, hotpatch)) continue;
       const { reference } = process;
       const treated = await this.#treat(reference, async (target) => {
-        const { state, findings } = await this.#around(
-          "verify",
-          async () => await this.#engine.verify(target, this.#opened.hotpatch),
-        );
-        if (state === "in-place") return true;
-        if (state === "absent" && !expected.has(process.key)) return false;
-        if (state === "broken") await this.#engine.revert(target, this.#opened.hotpatch);
+        const verdict = await this.#around("verify", async () => await this.#engine.verify(target, hotpatch));
+        const { state, findings } = verdict;
+        if (state === "in-place") return verdict;
+        if (state === "absent" && !expected.has(process.key)) return undefined;
+        if (state === "broken") await this.#engine.revert(target, hotpatch);
         const bad = findings.find((finding) => finding.state === "broken");
         const why = bad === undefined ? "it is not there any more" : `${bad.subject}: ${bad.evidence}`;
         throw new RebootlessError("failure/verify", `It did not hold, and was taken out again: ${why}.`);
       });
-      if (treated.kind === "done" && !treated.result) continue;
-      found.push(...this.#results([treated], [process], () => ({ state: "verified" })));
+      if (treated.kind === "done" && treated.result === undefined) continue;
+      found.push(
+        ...this.#results([treated], [process], (verdict) => ({ state: "verified", ...evidenceIn(verdict?.native) })),
+      );
     }
     return found;
   }
@@ -103,19 +115,13 @@ export class Treatment {
   async revert(seen: readonly SeenProcess[]): Promise<ProcessResult[]> {
     const { hotpatch } = this.#opened;
     const treated = await this.#each(
-      seen,
+      seen.filter(({ info }) => this.#engine.mayCarry(info, hotpatch)),
       async (target) => await this.#around("revert", async () => await this.#engine.revert(target, hotpatch)),
     );
     return this.#results(treated, seen, ({ pauseMs }) => ({ state: "reverted", pauseMs }));
   }
 
-  /** A process is entered only where the package lies within its reach: the way in opens its debugging port. */
-  readonly #mayConcern = ({ info }: SeenProcess): boolean => {
-    const { target } = this.#opened.hotpatch.manifest;
-    return target.kind !== "npm" || mayLoad(info, target);
-  };
-
-  async #planFor(target: ProcessReference): Promise<NodePlan> {
+  async #planFor(target: ProcessReference): Promise<PlanSummary> {
     const { hotpatch } = this.#opened;
     const { maxPauseMs } = this.#options;
     return this.#engine.plan(await this.#engine.probe(target, hotpatch), hotpatch, { maxPauseMs });
@@ -136,12 +142,12 @@ export class Treatment {
   }
 
   /** What was put there before and is not whole any more is taken out, and put in once more. */
-  async #applyOrMend(plan: NodePlan, target: ProcessReference): Promise<Outcome> {
+  async #applyOrMend(plan: PlanSummary, target: ProcessReference): Promise<Outcome> {
     const { hotpatch } = this.#opened;
     try {
       return await this.#engine.apply(plan, hotpatch);
     } catch (error) {
-      if (!plan.alreadyApplied || !(error instanceof RebootlessError) || error.code !== "failure/verify") throw error;
+      if (!plan.isInPlace || !(error instanceof RebootlessError) || error.code !== "failure/verify") throw error;
     }
     await this.#engine.revert(target, hotpatch);
     return await this.#engine.apply(await this.#planFor(target), hotpatch);
@@ -160,7 +166,7 @@ export class Treatment {
   #results<Result>(
     treated: readonly Treated<Result>[],
     seen: readonly SeenProcess[],
-    done: (result: Result) => Pick<ProcessOutcome, "state" | "pauseMs">,
+    done: (result: Result) => Pick<ProcessOutcome, "state" | "pauseMs" | "native">,
   ): ProcessResult[] {
     const infos = new Map(seen.map(({ key, info }) => [key, info]));
     return treated.flatMap((entry): ProcessResult[] => {
@@ -182,6 +188,12 @@ export class Treatment {
   async #treat<Result>(target: ProcessReference, action: (target: ProcessReference) => Promise<Result>) {
     return await treat(target, action);
   }
+}
+
+/** As many build-ids as a report holds. */
+function evidenceIn(native: NativeEvidence | undefined): Pick<ProcessOutcome, "native"> {
+  if (native === undefined) return {};
+  return { native: { ...native, buildIds: native.buildIds.slice(0, apiLimits.buildIdsPerProcess) } };
 }
 
 export function known({ pid, startTicks }: ProcessReference): KnownProcess {

@@ -4,13 +4,15 @@
  * A process is looked at when it is first seen; one without the package may load it later, and is looked at again, less and less often.
  */
 import type { KnownProcess } from "./course.ts";
-import { keyOf, type SeenProcess } from "./process-scanner.ts";
+import { keyOf, programOf, type SeenProcess } from "./process-scanner.ts";
 
 /** `clear`: a process that was in the way could take the hotpatch now. */
 export type LookState = "verified" | "absent" | "refused" | "clear";
 
 interface Look {
   readonly state: LookState;
+  /** Unknown for a process that was looked at before this table was made. */
+  readonly program?: string;
   readonly looks: number;
   readonly nextMs: number;
 }
@@ -42,7 +44,12 @@ export class Watch {
   #alive: ReadonlySet<number> = new Set();
 
   nextDue(seen: readonly SeenProcess[], nowMs: number): SeenProcess | undefined {
-    return seen.find(({ key }) => (this.#looks.get(key)?.nextMs ?? 0) <= nowMs);
+    return seen.find((process) => {
+      const look = this.#looks.get(process.key);
+      // What is in a program's memory goes with it when the process executes another one.
+      const isAnother = look?.program !== undefined && look.program !== programOf(process);
+      return isAnother || (look?.nextMs ?? 0) <= nowMs;
+    });
   }
 
   isKnownHindrance({ reference }: SeenProcess): boolean {
@@ -60,12 +67,15 @@ export class Watch {
   }
 
   /** Notes what a look found; true when a refusal has lasted. */
-  note({ key }: SeenProcess, state: LookState, nowMs: number): boolean {
+  note(process: SeenProcess, state: LookState, nowMs: number): boolean {
+    const { key } = process;
+    const program = programOf(process);
     const before = this.#looks.get(key);
-    const looks = before?.state === state ? before.looks + 1 : 1;
+    const isSame = before?.state === state && (before.program ?? program) === program;
+    const looks = isSame ? before.looks + 1 : 1;
     const waits: readonly number[] = state === "absent" ? absentMs : refusedMs;
     const waitMs = state === "verified" || state === "clear" ? Number.POSITIVE_INFINITY : waitAt(waits, looks);
-    this.#looks.set(key, { state, looks, nextMs: nowMs + waitMs });
+    this.#looks.set(key, { state, program, looks, nextMs: nowMs + waitMs });
     return state === "refused" && looks >= 2;
   }
 }

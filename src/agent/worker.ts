@@ -31,8 +31,6 @@ const passing: ReadonlySet<string> = new Set([
   ...["access/device-revoked", "access/credentials-missing", "access/forbidden", "catalog/too-slow"],
 ]);
 
-const nobodyHasIt = "No process has the package now; processes that start with it later get the hotpatch.";
-
 export class Worker {
   readonly #context: AgentContext;
   readonly #treatments = new Map<string, Treatment>();
@@ -135,19 +133,19 @@ export class Worker {
     const verified = await treatment.verify(seen, course.patched);
     const results = verified.map((result) => ({ ...pauseOf(course, result.pid), ...result }));
     const outcome = judge(results) === "done" ? "done" : "failed";
-    return { outcome, reason: results.length === 0 ? nobodyHasIt : reasonOf(results), results };
+    return { outcome, reason: results.length === 0 ? treatment.absence(seen) : reasonOf(results), results };
   }
 
   async #treatment(hotpatchId: string): Promise<Treatment> {
     const known = this.#treatments.get(hotpatchId);
     if (known !== undefined) return known;
-    const { store, link, maxPauseMs, waitMs, log, onPoint } = this.#context;
+    const { store, link, maxPauseMs, waitMs, binaryLooks, log, onPoint } = this.#context;
     const opened = await store.open(hotpatchId).catch(async (error) => {
       if (!(error instanceof RebootlessError) || error.code !== "input/file-missing") throw error;
       return await store.fetch(hotpatchId, link());
     });
     const progress = (message: string) => log({ level: "info", message, hotpatch: hotpatchId });
-    const treatment = new Treatment(opened, { maxPauseMs, waitMs, progress, onPoint });
+    const treatment = new Treatment(opened, { maxPauseMs, waitMs, binaryLooks, progress, onPoint });
     this.#treatments.set(hotpatchId, treatment);
     return treatment;
   }
@@ -190,13 +188,13 @@ export class Worker {
     const watch = this.#watches.get(actionId) ?? new Watch(hinderedIn(course), course.patched);
     this.#watches.set(actionId, watch);
     watch.forget(seen);
-    const process = watch.nextDue(seen, performance.now());
+    const treatment = await this.#treatment(hotpatchId);
+    const process = nextInReach(watch, treatment, seen);
     if (process === undefined) {
       if (course.stage !== "refused" || watch.isHindered) return false;
       this.#again(course);
       return true;
     }
-    const treatment = await this.#treatment(hotpatchId);
     if (watch.isKnownHindrance(process)) {
       watch.note(process, (await treatment.isClear(process)) ? "clear" : "refused", performance.now());
       return true;
@@ -223,6 +221,15 @@ export class Worker {
   /** Goes through all processes once more, so that the server is told how it stands with each. */
   #again(course: Course): void {
     this.#move(course, { outcome: "again" });
+  }
+}
+
+/** The next process that is due and has the package within reach; those that have not are noted on the way, since they cost little. */
+function nextInReach(watch: Watch, treatment: Treatment, seen: readonly SeenProcess[]): SeenProcess | undefined {
+  for (;;) {
+    const process = watch.nextDue(seen, performance.now());
+    if (process === undefined || watch.isKnownHindrance(process) || treatment.mayLoad(process)) return process;
+    watch.note(process, "absent", performance.now());
   }
 }
 

@@ -15,7 +15,7 @@ export const apiLimits = {
   /** One string of a body, in bytes as it is written. */
   jsonStringBytes: 16 * KiB,
   /** Facts of one device. */
-  factsPerDevice: 500,
+  factsPerDevice: 1_200,
   /** Items of one page, at most. */
   pageItems: 200,
   /** Items of one page, unless told. */
@@ -40,6 +40,8 @@ export const apiLimits = {
   deviceRequestsPerMinute: 1_200,
   /** Processes that one report tells of. */
   processesPerReport: 200,
+  /** Build-ids that are told of one process of a report. */
+  buildIdsPerProcess: 8,
   /** Reports that are remembered for each device, so that one sent twice counts once. */
   reportsRemembered: 10_000,
 } as const;

@@ -97,6 +97,9 @@ export const NewGroup = record({ id: GroupId, title: Type.Optional(Title) }, { $
 
 // Hotpatches, approvals, actions.
 
+/** A build-id (NT_GNU_BUILD_ID), in hexadecimal. */
+export const BuildId = Type.String({ pattern: "^([0-9a-f]{2}){4,64}$" });
+
 export const Hotpatch = record(
   {
     id: HotpatchId,
@@ -109,6 +112,17 @@ export const Hotpatch = record(
       version: Type.Optional(Type.String()),
       fixedVersion: Type.Optional(Type.String()),
     }),
+    /** For native programs: which binaries it changes, and their functions; of more than 24, the first ones. */
+    binaries: Type.Optional(
+      Type.Array(
+        record({
+          name: Type.String(),
+          buildId: BuildId,
+          functions: Type.Array(record({ name: Type.String(), sizeBytes: Type.Integer() })),
+          functionCount: Type.Integer(),
+        }),
+      ),
+    ),
     supersedes: Type.Array(Type.String()),
     digest: Type.String(),
     sizeBytes: Type.Integer({ minimum: 0 }),
@@ -165,6 +179,19 @@ export type AdministratorEvent = (typeof administratorEvents)[number];
 /** How it stands with an action in one process. */
 export const processStates = ["patched", "verified", "reverted", "refused", "failed"] as const;
 
+/** What was proven in the memory of a native program. */
+export const NativeEvidence = record(
+  {
+    buildIds: Type.Array(BuildId, { maxItems: apiLimits.buildIdsPerProcess }),
+    functions: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+    /** Of the text of these binaries, against their files and the hotpatches in them. */
+    comparedBytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    /** Whether a sacrificial process tried it before; for native programs there is none. */
+    rehearsed: Type.Boolean(),
+  },
+  { $id: "NativeEvidence" },
+);
+
 export const ProcessOutcome = record(
   {
     pid: Type.Integer({ minimum: 1, maximum: 0x7fff_ffff }),
@@ -175,6 +202,7 @@ export const ProcessOutcome = record(
     pauseMs: Type.Optional(Type.Number({ minimum: 0, maximum: 1e9 })),
     /** Why it refused or failed: a code of the closed lists. */
     code: Type.Optional(Type.String({ pattern: "^[a-z]+/[a-z-]{1,60}$" })),
+    native: Type.Optional(NativeEvidence),
   },
   { $id: "ProcessOutcome" },
 );

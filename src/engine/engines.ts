@@ -1,6 +1,8 @@
 /** Which engine a hotpatch is for: the one whose section its manifest has. */
 import type { Manifest } from "../hotpatch/manifest.ts";
+import type { AnyEngine } from "./engine.ts";
 import { LinuxEngine } from "./linux/linux-engine.ts";
+import type { BinaryLooks } from "./linux/process-binaries.ts";
 import { NodeEngine } from "./node/node-engine.ts";
 
 export interface EngineOptions {
@@ -9,10 +11,13 @@ export interface EngineOptions {
   /** Whether a sacrificial process tries the hotpatch first, where the engine has that. */
   readonly rehearse: boolean;
   readonly progress: (text: string) => void;
+  /** Looks at processes that are remembered from one engine to the next. */
+  readonly binaryLooks?: BinaryLooks;
 }
 
 /** `digest`: of the hotpatch, which tells one build of an id from another. */
-export function engineFor(manifest: Manifest, options: EngineOptions, digest: string): NodeEngine | LinuxEngine {
+export function engineFor(manifest: Manifest, options: EngineOptions, digest: string): AnyEngine {
   if (manifest.elf === undefined) return new NodeEngine(options, digest);
-  return new LinuxEngine({ waitMs: options.waitMs, progress: options.progress, now: Date.now }, digest);
+  const { waitMs, progress, binaryLooks } = options;
+  return new LinuxEngine({ waitMs, progress, now: Date.now, ...(binaryLooks && { binaryLooks }) }, digest);
 }

@@ -5,10 +5,9 @@
  */
 import { type ErrorCode, RebootlessError } from "../base/errors.ts";
 import { type Refusal, RefusalError } from "../base/refusal.ts";
-import { classifyNode } from "../process/node-executable.ts";
+import type { Hotpatch } from "../hotpatch/hotpatch.ts";
 import { listProcesses, type ProcessInfo } from "../process/process.ts";
-import type { ProcessReference } from "./engine.ts";
-import { isTool } from "./installed-packages.ts";
+import type { AnyEngine, ProcessReference } from "./engine.ts";
 
 /** Whether this user may change the process at all; root may change those of everybody. */
 export function mayTouch({ pid, uid }: Pick<ProcessInfo, "pid" | "uid">): boolean {
@@ -16,11 +15,15 @@ export function mayTouch({ pid, uid }: Pick<ProcessInfo, "pid" | "uid">): boolea
   return pid !== process.pid && (user === 0 || uid.effective === user);
 }
 
-/** Every Node.js process that this user may touch, but for the one that asks, and for Rebootless and package managers. */
-export function nodeProcesses(): ProcessReference[] {
+/** Kernel threads have no executable, and what has ended runs nothing. */
+export function runsProgram({ executable, state }: Pick<ProcessInfo, "executable" | "state">): boolean {
+  return executable !== undefined && state !== "Z" && state !== "X";
+}
+
+/** Every process that this user may touch and that may carry the hotpatch, but for the one that asks. */
+export function processesFor(engine: AnyEngine, hotpatch: Hotpatch): ProcessReference[] {
   return listProcesses()
-    .filter(mayTouch)
-    .filter((info) => classifyNode(info).kind === "node" && !isTool(info))
+    .filter((info) => mayTouch(info) && runsProgram(info) && engine.mayCarry(info, hotpatch))
     .map(({ pid, startTicks }) => ({ pid, startTicks }));
 }
 

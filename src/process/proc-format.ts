@@ -14,6 +14,8 @@ export interface ProcessStat {
   readonly threads: number;
   /** Clock ticks since boot (proc(5), stat field 22). */
   readonly startTicks: bigint;
+  /** Another one once the process executes another program (fields 26 and 28: where its code and its stack begin); `0:0` where this user may not see it. */
+  readonly addressSpace: string;
 }
 
 /** Reads /proc/PID/stat; the name stands between the first `(` and the last `)`, since it may hold both, and spaces. */
@@ -39,6 +41,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     parentPid: Number(parent),
     threads: Number(threads),
     startTicks: BigInt(start as string),
+    addressSpace: `${fields[26 - 3] ?? 0}:${fields[28 - 3] ?? 0}`,
   };
 }
 

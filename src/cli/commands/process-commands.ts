@@ -3,11 +3,11 @@
  */
 import { RebootlessError } from "../../base/errors.ts";
 import type { Refusal } from "../../base/refusal.ts";
-import type { Finding, Outcome, Verdict } from "../../engine/engine.ts";
+import type { AnyEngine, Finding, Outcome, Verdict } from "../../engine/engine.ts";
 import { engineFor } from "../../engine/engines.ts";
-import type { LinuxEngine, LinuxOutcome } from "../../engine/linux/linux-engine.ts";
+import type { LinuxOutcome } from "../../engine/linux/linux-engine.ts";
 import type { LinuxPlan } from "../../engine/linux/linux-plan.ts";
-import type { NodeEngine, NodeOutcome, NodePlan, NodeRevertOutcome } from "../../engine/node/node-engine.ts";
+import type { NodeOutcome, NodePlan, NodeRevertOutcome } from "../../engine/node/node-engine.ts";
 import type { Failure } from "../../engine/sweep.ts";
 import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
 import type { CommandInput, CommandIo, CommandOption, CommandResult, CommandSpec } from "../command.ts";
@@ -81,9 +81,13 @@ export const revertCommand: CommandSpec = {
 
 interface Prepared {
   readonly opened: OpenedHotpatch;
-  readonly engine: NodeEngine | LinuxEngine;
+  readonly engine: AnyEngine;
   readonly maxPauseMs: number;
 }
+
+/** What the two engines give; which it is shows by its fields. */
+type AnyPlan = NodePlan | LinuxPlan;
+type AnyOutcome = NodeOutcome | LinuxOutcome;
 
 async function prepare(input: CommandInput, io: CommandIo): Promise<Prepared> {
   const { options } = input;
@@ -109,31 +113,23 @@ function positive(value: unknown, option: string): number {
 
 async function apply(input: CommandInput, io: CommandIo): Promise<CommandResult> {
   const { opened, engine, maxPauseMs } = await prepare(input, io);
-  const targets = findTargets(input, engine.runtime);
+  const targets = findTargets(input, engine, opened.hotpatch);
   const { hotpatch } = opened;
   const isDryRun = input.options.dryRun === true;
   const swept = await eachTarget(targets, async (target) => {
     io.progress(`Looking into process ${target.pid}`);
-    const say = ({ predictedPauseMs }: { predictedPauseMs: number }) =>
-      io.progress(`Applying to process ${target.pid} (predicted pause: ${milliseconds(predictedPauseMs)})`);
-    if (engine.runtime === "linux") {
-      const plan = engine.plan(await engine.probe(target, hotpatch), hotpatch, { maxPauseMs });
-      if (isDryRun) return plan;
-      say(plan);
-      return await engine.apply(plan, hotpatch);
-    }
     const plan = engine.plan(await engine.probe(target, hotpatch), hotpatch, { maxPauseMs });
     if (isDryRun) return plan;
-    say(plan);
+    io.progress(`Applying to process ${target.pid} (predicted pause: ${milliseconds(plan.predictedPauseMs)})`);
     return await engine.apply(plan, hotpatch);
   });
-  if (isDryRun) return finish(swept, plansResult(opened, swept.results as readonly (NodePlan | LinuxPlan)[]));
-  return finish(swept, outcomesResult(opened, swept.results as readonly (NodeOutcome | LinuxOutcome)[]));
+  if (isDryRun) return finish(swept, plansResult(opened, swept.results as readonly AnyPlan[]));
+  return finish(swept, outcomesResult(opened, swept.results as readonly AnyOutcome[]));
 }
 
 async function verify(input: CommandInput, io: CommandIo): Promise<CommandResult> {
   const { opened, engine } = await prepare(input, io);
-  const targets = findTargets(input, engine.runtime);
+  const targets = findTargets(input, engine, opened.hotpatch);
   const swept = await eachTarget(targets, (target) => engine.verify(target, opened.hotpatch));
   const verdicts = targets.isSweep ? swept.results.filter(({ state }) => state !== "absent") : swept.results;
   const text = verdicts.map(describeVerdict).join("\n") || "No process has it.";
@@ -143,10 +139,10 @@ async function verify(input: CommandInput, io: CommandIo): Promise<CommandResult
 
 async function revert(input: CommandInput, io: CommandIo): Promise<CommandResult> {
   const { opened, engine } = await prepare(input, io);
-  const targets = findTargets(input, engine.runtime);
-  const swept = await eachTarget(targets, async (target): Promise<NodeRevertOutcome | LinuxOutcome> => {
+  const targets = findTargets(input, engine, opened.hotpatch);
+  const swept = await eachTarget(targets, async (target) => {
     io.progress(`Taking it out of process ${target.pid}`);
-    return await engine.revert(target, opened.hotpatch);
+    return (await engine.revert(target, opened.hotpatch)) as NodeRevertOutcome | LinuxOutcome;
   });
   const { results } = swept;
   const what = engine.runtime === "linux" ? "it" : "the event loop";
@@ -184,7 +180,7 @@ function nameOf({ hotpatch, digest }: OpenedHotpatch): { id: string; digest: str
   return { id: hotpatch.manifest.id, digest };
 }
 
-function plansResult(opened: OpenedHotpatch, plans: readonly (NodePlan | LinuxPlan)[]): CommandResult {
+function plansResult(opened: OpenedHotpatch, plans: readonly AnyPlan[]): CommandResult {
   const data = plans.map((plan) => ("areas" in plan ? nativePlanData(plan) : nodePlanData(plan)));
   const lines = plans.flatMap((plan) => [
     `${plan.process.pid}: ${plan.process.description}`,
@@ -215,7 +211,7 @@ function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
-function outcomesResult(opened: OpenedHotpatch, outcomes: readonly (NodeOutcome | LinuxOutcome)[]): CommandResult {
+function outcomesResult(opened: OpenedHotpatch, outcomes: readonly AnyOutcome[]): CommandResult {
   const lines = outcomes.flatMap((outcome) =>
     "findings" in outcome
       ? [describeOutcome(outcome), ...outcome.findings.slice(0, 20).map(describeFinding)]

@@ -1,11 +1,11 @@
 /**
- * Naming of processes on the command line: `--pid N`, or `--all` for every Node.js process that this user may touch.
+ * Naming of processes on the command line: `--pid N`, or `--all` for every process that this user may touch and that the hotpatch may be for.
  */
 import { RebootlessError } from "../../base/errors.ts";
 import { type Refusal, RefusalError } from "../../base/refusal.ts";
-import type { ProcessReference } from "../../engine/engine.ts";
-import { nativeProcesses } from "../../engine/linux/native-processes.ts";
-import { type Failure, isUnconcerned, nodeProcesses, treatEach } from "../../engine/sweep.ts";
+import type { AnyEngine, ProcessReference } from "../../engine/engine.ts";
+import { type Failure, isUnconcerned, processesFor, treatEach } from "../../engine/sweep.ts";
+import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { readProcess } from "../../process/process.ts";
 import type { CommandInput, CommandOption } from "../command.ts";
 
@@ -36,12 +36,12 @@ export function checkTargetOptions(input: CommandInput): void {
   for (const text of given ?? []) findProcess(text);
 }
 
-/** Throws `usage/arguments` or `input/process-missing`. `runtime`: the engine's, which decides what --all means. */
-export function findTargets(input: CommandInput, runtime: "node" | "linux"): Targets {
+/** Throws `usage/arguments` or `input/process-missing`. The engine decides what --all means. */
+export function findTargets(input: CommandInput, engine: AnyEngine, hotpatch: Hotpatch): Targets {
   checkTargetOptions(input);
   const given = input.options.pid as readonly string[] | undefined;
   const isSweep = input.options.all === true;
-  if (isSweep) return { processes: runtime === "linux" ? nativeProcesses() : nodeProcesses(), isSweep };
+  if (isSweep) return { processes: processesFor(engine, hotpatch), isSweep };
   return { processes: (given ?? []).map(findProcess), isSweep };
 }
 

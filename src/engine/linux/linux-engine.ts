@@ -8,10 +8,14 @@
 import { refuse } from "../../base/refusal.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
+import type { ProcessInfo } from "../../process/process.ts";
 import type { Engine, Outcome, PlanPolicy, ProcessReference, Verdict } from "../engine.ts";
+import { absenceOf, evidenceOf } from "./evidence.ts";
 import { type LinuxPlan, planApply } from "./linux-plan.ts";
 import { type LinuxProbe, openProcess, probeProcess } from "./linux-probe.ts";
+import { hotpatchesIn } from "./native-processes.ts";
 import { mapArea, mapCall, readRecords, unmapAreas, unmapCall, withRemoteThread } from "./patch-memory.ts";
+import { BinaryLooks } from "./process-binaries.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 import { flagOffset, type PatchRecord, type RecordedFunction } from "./record.ts";
 import { findGadgets, type Gadgets } from "./remote-call.ts";
@@ -27,6 +31,7 @@ export interface LinuxEngineOptions {
   readonly progress: (text: string) => void;
   /** Milliseconds since 1970; for the record. */
   readonly now: () => number;
+  readonly binaryLooks?: BinaryLooks;
 }
 
 export interface LinuxOutcome extends Outcome {
@@ -43,11 +48,31 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
   readonly runtime = "linux" as const;
   readonly #options: LinuxEngineOptions;
   readonly #digest: string;
+  readonly #looks: BinaryLooks;
 
   /** `digest`: of the hotpatch, which tells one build of an id from another. */
   constructor(options: LinuxEngineOptions, digest: string) {
     this.#options = options;
     this.#digest = digest;
+    this.#looks = options.binaryLooks ?? new BinaryLooks();
+  }
+
+  /** By the build-ids of what it has mapped. */
+  mayLoad(info: ProcessInfo, { manifest }: Hotpatch): boolean {
+    const wanted = new Set(elfChangeOf(manifest).binaries.map(({ buildId }) => buildId));
+    return this.#looks.of(info).some(({ buildId }) => wanted.has(buildId));
+  }
+
+  /** The library may have been unloaded since; the record stays. */
+  mayCarry(info: ProcessInfo, hotpatch: Hotpatch): boolean {
+    return this.mayLoad(info, hotpatch) || hotpatchesIn(info.pid).some(({ id }) => id === hotpatch.manifest.id);
+  }
+
+  absence(processes: readonly ProcessInfo[], { manifest }: Hotpatch): string {
+    return absenceOf(
+      processes.map((info) => this.#looks.of(info)),
+      elfChangeOf(manifest),
+    );
   }
 
   async probe(target: ProcessReference, hotpatch: Hotpatch): Promise<LinuxProbe> {
@@ -86,7 +111,8 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
       if (record === undefined) return { pid: target.pid, hotpatchId: id, state: "absent", findings: [] };
       const findings = verifyRecord(memory, record, records, hotpatch, this.#digest);
       const isBroken = findings.some(({ state }) => state === "broken");
-      return { pid: target.pid, hotpatchId: id, state: isBroken ? "broken" : "in-place", findings };
+      const native = evidenceOf(hotpatch, record, findings);
+      return { pid: target.pid, hotpatchId: id, state: isBroken ? "broken" : "in-place", findings, native };
     } finally {
       memory.close();
     }

@@ -1,21 +1,9 @@
-/** The processes that this user may patch as native programs, and the hotpatches that are in them. */
+/** The hotpatches that are in processes as native programs, read from their records. */
 import { RefusalError } from "../../base/refusal.ts";
-import { listProcesses, type ProcessInfo } from "../../process/process.ts";
-import type { ProcessReference } from "../engine.ts";
-import { mayTouch } from "../sweep.ts";
+import { listProcesses } from "../../process/process.ts";
+import { mayTouch, runsProgram } from "../sweep.ts";
 import { readRecords } from "./patch-memory.ts";
 import { ProcessMemory } from "./process-memory.ts";
-
-/** Kernel threads have no executable. */
-function runsProgram({ executable, state }: ProcessInfo): boolean {
-  return executable !== undefined && state !== "Z" && state !== "X";
-}
-
-export function nativeProcesses(): ProcessReference[] {
-  return listProcesses()
-    .filter((info) => mayTouch(info) && runsProgram(info))
-    .map(({ pid, startTicks }) => ({ pid, startTicks }));
-}
 
 export interface NativeHotpatch {
   readonly id: string;

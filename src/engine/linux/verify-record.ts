@@ -116,7 +116,8 @@ function verifyText(memory: ProcessMemory, image: LoadedImage, records: readonly
       };
     compared += wanted.length;
   }
-  return { subject, state: "proven", evidence: `${compared} bytes are those of the file and its hotpatches` };
+  const evidence = `${compared} bytes are those of the file and its hotpatches`;
+  return { subject, state: "proven", evidence, comparedBytes: compared };
 }
 
 function firstDifference(found: Buffer, wanted: Buffer): number {

@@ -8,8 +8,10 @@ import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { nodeChangeOf } from "../../hotpatch/manifest.ts";
+import { classifyNode } from "../../process/node-executable.ts";
 import { type ProcessInfo, readProcess } from "../../process/process.ts";
 import type { Engine, Finding, Outcome, PlanPolicy, PlanSummary, ProcessReference, Verdict } from "../engine.ts";
+import { isTool, mayLoad } from "../installed-packages.ts";
 import type { AgentConnection } from "./attach/agent-connection.ts";
 import { loadAgentSource } from "./attach/agent-source.ts";
 import { identifyNodeProcess } from "./attach/checks.ts";
@@ -63,7 +65,6 @@ export interface NodePlan extends PlanSummary {
   readonly heapUsedBytes: number;
   readonly windowMs: number;
   readonly copies: readonly LoadedCopy[];
-  readonly alreadyApplied: boolean;
 }
 
 export interface NodeOutcome extends Outcome {
@@ -111,6 +112,20 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
   constructor(options: NodeEngineOptions, digest: string) {
     this.#options = options;
     this.#digest = digest;
+  }
+
+  /** By the packages that lie within reach of it: the way in opens the debugging port, which nobody else's process should have. */
+  mayLoad(info: ProcessInfo, hotpatch: Hotpatch): boolean {
+    const { target } = hotpatch.manifest;
+    return this.mayCarry(info) && (target.kind !== "npm" || mayLoad(info, target));
+  }
+
+  mayCarry(info: ProcessInfo): boolean {
+    return classifyNode(info).kind === "node" && !isTool(info);
+  }
+
+  absence(): string {
+    return "No process has the package now";
   }
 
   async probe(target: ProcessReference, hotpatch: Hotpatch): Promise<NodeProbe> {
@@ -222,7 +237,7 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
       heapUsedBytes: probe.heapUsedBytes,
       windowMs: probe.windowMs,
       copies: probe.copies,
-      alreadyApplied: probe.alreadyApplied,
+      isInPlace: probe.alreadyApplied,
       wasRehearsed: probe.rehearsal?.applied === true,
       predictedPauseMs,
       steps: probe.alreadyApplied ? ["nothing to do: the hotpatch is in place"] : describeSteps(probe, hotpatch),
@@ -239,7 +254,7 @@ export class NodeEngine implements Engine<NodeProbe, NodePlan> {
     };
     const agent = await openAgent(plan.target);
     try {
-      if (plan.alreadyApplied) {
+      if (plan.isInPlace) {
         const verdict = (await agent.call("verify", { id: common.hotpatchId })) as {
           state: string;
           findings: Finding[];
