@@ -37,6 +37,8 @@ export const rooms: Readonly<Record<string, readonly Way[]>> = {
     { to: "process" },
     { to: "binary" },
     { to: "elf" },
+    // Only the builder for native programs knows machine code.
+    { to: "x86", only: /^src\/build\/elf\// },
     // A rehearsal is an apply in a sacrificial process; nothing else of a build may touch a process.
     { to: "engine", only: /^src\/build\/(rehears|stale-values)/, into: /^src\/engine\/(engine\.ts|node\/)/ },
   ],

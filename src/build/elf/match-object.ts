@@ -184,7 +184,10 @@ class Matcher implements ObjectMatch {
    */
   #isFree(piece: Piece, address: number): boolean {
     const isMain = piece.section.symbols.some(({ name, value }) => name === "main" && value === piece.start);
-    if (isMain && (this.#startOf ??= mainAddress(this.binary)) !== undefined) return address === this.#startOf;
+    if (isMain) {
+      this.#startOf ??= mainAddress(this.binary);
+      if (this.#startOf !== undefined) return address === this.#startOf;
+    }
     const end = address + piece.end - piece.start;
     return this.#pieces.every(({ section, start, end: otherEnd, found }) => {
       if (found === undefined) return true;

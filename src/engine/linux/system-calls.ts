@@ -15,14 +15,7 @@ const ptraceBoth = c.func("ptrace", "long", ["long", "int", "void *", "void *"])
 const schedYield = c.func("sched_yield", "int", []);
 const sleepMicroseconds = c.func("usleep", "int", ["uint"]);
 const waitpidCall = c.func("waitpid", "int", ["int", "uintptr_t", "int"]);
-const processVmReadv = c.func("process_vm_readv", "long", [
-  "int",
-  "uintptr_t",
-  "ulong",
-  "uintptr_t",
-  "ulong",
-  "ulong",
-]);
+const processVmReadv = c.func("process_vm_readv", "long", ["int", "uintptr_t", "ulong", "uintptr_t", "ulong", "ulong"]);
 const pwrite = c.func("pwrite64", "long", ["int", "uintptr_t", "ulong", "long"]);
 /** glibc has `fstat` as a function only since 2.33. */
 const systemCall = c.func("syscall", "long", ["long", "long", "uintptr_t"]);

@@ -90,8 +90,7 @@ export class ThreadStop {
         const thread = threads[index] as Tracee;
         if (thread.state === "running") thread.interrupt();
       }
-      for (let index = first; index < count; index++)
-        if (!waitFor(threads[index] as Tracee, deadlineMs)) return false;
+      for (let index = first; index < count; index++) if (!waitFor(threads[index] as Tracee, deadlineMs)) return false;
       first = count;
       if (!this.#isComplete()) this.#seizeNew();
     }

@@ -143,12 +143,7 @@ export class Tracee {
 
   /** The general registers of a stopped thread, in a buffer that the next call fills anew; false when it is gone. */
   readRegisters(): boolean {
-    const ok = ptrace(
-      ptraceRequest.getRegisterSet,
-      this.tid,
-      registerSet.general,
-      this.#general.preparedAddress(),
-    );
+    const ok = ptrace(ptraceRequest.getRegisterSet, this.tid, registerSet.general, this.#general.preparedAddress());
     if (!ok) this.state = "gone";
     this.hasRegisters = ok;
     return ok;

@@ -72,7 +72,8 @@ int main(int argc, char **argv) { (void)argv; return one(argc) + two(argc) + thr
   });
 
   test("a function and a main that only holds a copy of it", async () => {
-    const text = "int twice(int x) { return x * 2 + 1; }\nint main(int argc, char **argv) { (void)argv; return argc * 2 + 1; }\n";
+    const text =
+      "int twice(int x) { return x * 2 + 1; }\nint main(int argc, char **argv) { (void)argv; return argc * 2 + 1; }\n";
     const built = await buildProject({
       files: { "main.c": text },
       fixed: { "main.c": text.replace("x * 2 + 1", "x * 2 + 3") },

@@ -55,7 +55,9 @@ export async function installBuildTools(say: Say): Promise<void> {
   }
   if (process.getuid?.() !== 0) {
     if (missing.length > 0)
-      throw new Error(`the corpus needs packages that only root may install: sudo apt-get install ${missing.join(" ")}`);
+      throw new Error(
+        `the corpus needs packages that only root may install: sudo apt-get install ${missing.join(" ")}`,
+      );
     return;
   }
   if (missing.length === 0 && (await hasLists())) return;

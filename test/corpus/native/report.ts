@@ -17,7 +17,9 @@ function listed(names: readonly string[], most: number): string {
 /** One paragraph a case: state, build time, pause, functions; then what was seen, and the reason where it is not closed. */
 export function table(results: readonly CaseResult[]): string {
   const width = Math.max(4, ...results.map(({ id }) => id.length));
-  const head = ["case".padEnd(width), "state".padEnd(16), "build".padStart(8), "pause".padStart(9), "functions"].join("  ");
+  const head = ["case".padEnd(width), "state".padEnd(16), "build".padStart(8), "pause".padStart(9), "functions"].join(
+    "  ",
+  );
   const lines = results.flatMap(({ id, state, functions, note, buildMs, pauseMs, seen }) => [
     [
       id.padEnd(width),

@@ -49,7 +49,10 @@ async function archives(): Promise<string[]> {
  */
 async function fixedSource(one: NativeCase, cache: string): Promise<string> {
   const options = await aptOptions(cache);
-  const wanted = [one.version, ...(await versionsOf(one.package, options)).filter((version) => version !== one.version)];
+  const wanted = [
+    one.version,
+    ...(await versionsOf(one.package, options)).filter((version) => version !== one.version),
+  ];
   let complaint = "";
   for (const version of wanted) {
     const tree = await unpacked(one.package, version, cache, options).catch((error: Error) => {
