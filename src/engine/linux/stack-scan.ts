@@ -165,7 +165,7 @@ export class StackScan {
       const stackPointer = thread.stackPointer;
       const aligned = stackPointer - (stackPointer % 8);
       const mapping = mappingAt(this.#mappings, aligned);
-      const sizeBytes = mapping === undefined ? maxStackBytes + 1 : mapping.end - aligned;
+      const sizeBytes = mapping === undefined ? maxStackBytes + 1 : stackEnd(thread, mapping) - aligned;
       if (sizeBytes > maxStackBytes || (count > 0 && total + sizeBytes > this.#words.view.byteLength)) break;
       remote.writeUInt32LE(aligned % two32, at);
       remote.writeUInt32LE(Math.floor(aligned / two32), at + 4);
@@ -194,6 +194,14 @@ export class StackScan {
     }
     return { ended: false, stack };
   }
+}
+
+/** The C library puts a thread's control block, which fs points to, on top of its stack: no frame lies above it. The first thread's is elsewhere. */
+function stackEnd(thread: Tracee, { end, name }: Mapping): number {
+  const controlBlock = thread.controlBlock;
+  return name === "" && controlBlock > thread.stackPointer && controlBlock < end
+    ? controlBlock - (controlBlock % 8)
+    : end;
 }
 
 /** The psABI's numbers of registers (figure 3.36). */

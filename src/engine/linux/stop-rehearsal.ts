@@ -8,68 +8,100 @@ import { once } from "node:events";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { RefusalError } from "../../base/refusal.ts";
+import type { Mapping } from "./memory-map.ts";
 import { ProcessMemory } from "./process-memory.ts";
-import { StackScan } from "./stack-scan.ts";
+import { type GuardedRange, StackScan } from "./stack-scan.ts";
 import { attemptStop } from "./stop-attempt.ts";
 import { TextWrites } from "./text-writes.ts";
 
 /** Enough for the compiler to have had its turn; more changes nothing that could be measured. */
-const rehearsals = 300;
+const firstRounds = 300;
 /** A busy machine gets fewer. */
 const longestMs = 60;
+/** Right before a stop in earnest, so that code and tables are in the processor's caches. */
+const lastRounds = 12;
 
-let rehearsed: Promise<void> | undefined;
-let collect: (options: { type: "minor" }) => void = () => undefined;
+let isCompiled = false;
+let collect: ((options: { type: "minor" }) => void) | undefined;
 
-/** Once for each program that stops processes; does nothing where no child can be had. */
-export async function rehearseStop(): Promise<void> {
-  rehearsed ??= rehearse();
-  await rehearsed;
+export class StopRehearsal {
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  readonly #memory: ProcessMemory;
+  readonly #scan: StackScan;
+  readonly #writes: TextWrites;
+
+  private constructor(child: ChildProcess, exited: Promise<unknown>, memory: ProcessMemory) {
+    const { pid } = memory;
+    const mappings = memory.maps();
+    const ranges = outermost(mappings);
+    const ends = ranges.map(({ start }) => start);
+    const address = mappings.find(({ name }) => name === "[stack]")?.start ?? 0;
+    const bytes = memory.readSome(address, 8);
+    this.#child = child;
+    this.#exited = exited;
+    this.#memory = memory;
+    this.#scan = new StackScan(pid, ranges, mappings, { row: () => undefined }, ends);
+    this.#writes = new TextWrites(memory, [{ name: "nothing", address, expected: bytes, bytes }]);
+  }
+
+  /** Undefined where no child can be had: the stop is a slower one then. */
+  static async start(): Promise<StopRehearsal | undefined> {
+    // It waits for its input, which ends when we do.
+    const child = spawn("cat", [], { stdio: ["pipe", "ignore", "ignore"], cwd: "/" });
+    const exited = once(child, "exit");
+    exited.catch(() => undefined);
+    try {
+      await once(child, "spawn");
+      const rehearsal = new StopRehearsal(child, exited, new ProcessMemory(child.pid as number));
+      if (!isCompiled) rehearsal.#stopOften(firstRounds);
+      isCompiled = true;
+      return rehearsal;
+    } catch (error) {
+      child.kill("SIGKILL");
+      // No such program here, or a child that may not be traced: the process that is meant will say so itself.
+      if (error instanceof RefusalError || (error as NodeJS.ErrnoException).code !== undefined) return undefined;
+      throw error;
+    }
+  }
+
+  /** To be called directly before a stop. */
+  warmUp(): void {
+    collectGarbage();
+    this.#stopOften(lastRounds);
+  }
+
+  async end(): Promise<void> {
+    this.#memory.close();
+    this.#child.kill("SIGKILL");
+    await this.#exited;
+  }
+
+  #stopOften(rounds: number): void {
+    const until = performance.now() + longestMs;
+    for (let round = 0; round < rounds && performance.now() < until; round++)
+      attemptStop(this.#memory.pid, this.#scan, () => {
+        this.#writes.look();
+        this.#writes.write();
+      });
+  }
 }
 
-/** So that no collection of garbage falls into a stop. */
-export function collectGarbage(): void {
+/** So that no collection falls into a stop. */
+function collectGarbage(): void {
+  if (collect === undefined) {
+    setFlagsFromString("--expose-gc");
+    collect = runInNewContext("gc") as NonNullable<typeof collect>;
+  }
   collect({ type: "minor" });
 }
 
-async function rehearse(): Promise<void> {
-  setFlagsFromString("--expose-gc");
-  collect = runInNewContext("gc") as typeof collect;
-  // It waits for its input, which ends when we do.
-  const child = spawn("cat", [], { stdio: ["pipe", "ignore", "ignore"], cwd: "/" });
-  const exited = once(child, "exit");
-  // No such program here: the first stop is a slower one.
-  exited.catch(() => undefined);
-  try {
-    await once(child, "spawn");
-    stopOften(child);
-  } catch (error) {
-    // A child that may not be traced: the processes that are meant will say so themselves.
-    if (!(error instanceof RefusalError) && (error as NodeJS.ErrnoException).code === undefined) throw error;
-  } finally {
-    child.kill("SIGKILL");
-    if (child.pid !== undefined) await exited;
-  }
-}
-
-function stopOften({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  const memory = new ProcessMemory(pid);
-  try {
-    const mappings = memory.maps();
-    const stack = mappings.find(({ name }) => name === "[stack]");
-    if (stack === undefined) return;
-    const nowhere = [{ name: "nothing", start: 1, end: 2 }];
-    const scan = new StackScan(pid, nowhere, mappings, { row: () => undefined }, [3]);
-    const bytes = memory.read(stack.start, 8);
-    const writes = new TextWrites(memory, [{ name: "nothing", address: stack.start, expected: bytes, bytes }]);
-    const until = performance.now() + longestMs;
-    for (let round = 0; round < rehearsals && performance.now() < until; round++)
-      attemptStop(pid, scan, () => {
-        writes.look();
-        writes.write();
-      });
-  } finally {
-    memory.close();
-  }
+/** Code that nobody runs, around all addresses: each pointer on the stack is compared with it, as it will be in earnest. */
+function outermost(mappings: readonly Mapping[]): GuardedRange[] {
+  const { start } = mappings[0] as Mapping;
+  const { end } = mappings.at(-1) as Mapping;
+  return [
+    { name: "nothing", start: start - 2, end: start - 1 },
+    { name: "nothing", start: end + 1, end: end + 2 },
+  ];
 }

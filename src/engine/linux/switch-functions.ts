@@ -10,7 +10,7 @@ import type { ProcessMemory } from "./process-memory.ts";
 import type { RecordedFunction } from "./record.ts";
 import { type ActiveFunction, type GuardedRange, StackScan } from "./stack-scan.ts";
 import { type Attempt, attemptStop } from "./stop-attempt.ts";
-import { collectGarbage, rehearseStop } from "./stop-rehearsal.ts";
+import { StopRehearsal } from "./stop-rehearsal.ts";
 
 export interface SwitchRequest {
   readonly memory: ProcessMemory;
@@ -39,15 +39,23 @@ const longestDelayMs = 250;
 
 /** Refuses with `plan/active-function`, naming thread, function and stack, or with what seizing the threads does. */
 export async function switchFunctions(request: SwitchRequest): Promise<SwitchResult> {
+  const rehearsal = await StopRehearsal.start();
+  try {
+    return await tryUntil(request, rehearsal);
+  } finally {
+    await rehearsal?.end();
+  }
+}
+
+async function tryUntil(request: SwitchRequest, rehearsal: StopRehearsal | undefined): Promise<SwitchResult> {
   const { memory, progress } = request;
   const deadline = performance.now() + request.waitMs;
   const images = loadedImages(memory, memory.maps());
   const rows = unwindSpace(images);
-  await rehearseStop();
   let longestPauseMs = 0;
   let delayMs = firstDelayMs;
   for (let tries = 1; ; tries++) {
-    const { active, pauseMs } = tryOnce(request, rows);
+    const { active, pauseMs } = tryOnce(request, rows, rehearsal);
     longestPauseMs = Math.max(longestPauseMs, pauseMs);
     if (active === undefined) return { pauseMs, longestPauseMs, tries };
     if (performance.now() + delayMs > deadline)
@@ -58,10 +66,14 @@ export async function switchFunctions(request: SwitchRequest): Promise<SwitchRes
   }
 }
 
-function tryOnce({ memory, guarded, signalReturns, prepare, act }: SwitchRequest, rows: UnwindSpace): Attempt {
+function tryOnce(
+  { memory, guarded, signalReturns, prepare, act }: SwitchRequest,
+  rows: UnwindSpace,
+  rehearsal: StopRehearsal | undefined,
+): Attempt {
   const scan = new StackScan(memory.pid, guarded, memory.maps(), rows, signalReturns);
   prepare();
-  collectGarbage();
+  rehearsal?.warmUp();
   return attemptStop(memory.pid, scan, act);
 }
 

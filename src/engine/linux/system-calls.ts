@@ -12,7 +12,7 @@ const c = koffi.load("libc.so.6");
 const ptraceNumber = c.func("ptrace", "long", ["long", "int", "uintptr_t", "uintptr_t"]);
 const ptracePointer = c.func("ptrace", "long", ["long", "int", "uintptr_t", "void *"]);
 const ptraceBoth = c.func("ptrace", "long", ["long", "int", "void *", "void *"]);
-const schedYield = c.func("sched_yield", "int", []);
+const prctl = c.func("prctl", "int", ["int", "ulong", "ulong", "ulong", "ulong"]);
 const sleepMicroseconds = c.func("usleep", "int", ["uint"]);
 const waitpidCall = c.func("waitpid", "int", ["int", "uintptr_t", "int"]);
 const processVmReadv = c.func("process_vm_readv", "long", ["int", "uintptr_t", "ulong", "uintptr_t", "ulong", "ulong"]);
@@ -156,14 +156,25 @@ export function waitStatus(): number {
   return statusWord[0] as number;
 }
 
-/** So many looks in a row give the processor away only for a moment; then the waiting is done asleep, since the threads that are waited for may need this very processor. */
-const eagerLooks = 200;
-const napMicroseconds = 50;
+/** So many looks follow each other at once: a thread on another processor stops within microseconds. */
+const eagerLooks = 4;
+const shortNaps = 400;
+const shortNapMicroseconds = 5;
+const longNapMicroseconds = 100;
+const setTimerSlack = 29;
+let hasSlack = true;
 
-/** Between two looks at threads that have not stopped yet; `looks` counts them from 0. */
+/**
+ * Between two looks at threads that have not stopped yet; `looks` counts them from 0.
+ *
+ * Asleep, since the threads that are waited for may need this very processor; giving it away with sched_yield would put us behind everybody else on a busy machine.
+ */
 export function pauseBetweenLooks(looks: number): void {
-  if (looks < eagerLooks) schedYield();
-  else sleepMicroseconds(napMicroseconds);
+  if (looks < eagerLooks) return;
+  // The kernel rounds naps up by 50 microseconds unless it is told not to (prctl(2), PR_SET_TIMERSLACK).
+  if (hasSlack) prctl(setTimerSlack, 1, 0, 0, 0);
+  hasSlack = false;
+  sleepMicroseconds(looks < shortNaps ? shortNapMicroseconds : longNapMicroseconds);
 }
 
 /** Reads by prepared vectors, given by their addresses; answers the number of bytes, -1 on an error. */

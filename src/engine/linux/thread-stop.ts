@@ -12,6 +12,7 @@ import { readStat } from "../../process/process.ts";
 import { interruptionOf, putBackOntoCall } from "./registers.ts";
 import { linkCount, pauseBetweenLooks } from "./system-calls.ts";
 import { Tracee } from "./tracee.ts";
+import { clearWaitAlarm, setWaitAlarm } from "./wait-alarm.ts";
 
 /** A thread in the kernel that does not come out (a vfork, a dead file server) is given so long before the others run again. */
 const patienceMs = 100;
@@ -81,6 +82,15 @@ export class ThreadStop {
 
   /** Whether every thread stands still, with its registers read; false when one did not stop in time, and then `release` is due. */
   stopAll(): boolean {
+    const hasAlarm = setWaitAlarm();
+    try {
+      return this.#stopAll(hasAlarm);
+    } finally {
+      clearWaitAlarm();
+    }
+  }
+
+  #stopAll(hasAlarm: boolean): boolean {
     const threads = this.#threads;
     this.#stoppedAtMs = performance.now();
     const deadlineMs = this.#stoppedAtMs + patienceMs;
@@ -90,7 +100,8 @@ export class ThreadStop {
         const thread = threads[index] as Tracee;
         if (thread.state === "running") thread.interrupt();
       }
-      for (let index = first; index < count; index++) if (!waitFor(threads[index] as Tracee, deadlineMs)) return false;
+      for (let index = first; index < count; index++)
+        if (!waitFor(threads[index] as Tracee, deadlineMs, hasAlarm)) return false;
       first = count;
       if (!this.#isComplete()) this.#seizeNew();
     }
@@ -171,10 +182,11 @@ function isHeld({ state }: Tracee): boolean {
 }
 
 /** One after the other, since while one is waited for the others stop as well. */
-function waitFor(thread: Tracee, deadlineMs: number): boolean {
-  for (let looks = 0; thread.state === "running" && !thread.poll(); looks++) {
-    if (looks % 16 === 15 && performance.now() > deadlineMs) return false;
-    pauseBetweenLooks(looks);
+function waitFor(thread: Tracee, deadlineMs: number, hasAlarm: boolean): boolean {
+  for (let looks = 0; thread.state === "running"; looks++) {
+    if (hasAlarm ? thread.wait() : thread.poll()) return true;
+    if (performance.now() > deadlineMs) return false;
+    if (!hasAlarm) pauseBetweenLooks(looks);
   }
   return true;
 }

@@ -80,10 +80,20 @@ export class Tracee {
    * A signal on its way is let through: the stop that was asked for follows before the thread runs a line of its own.
    */
   poll(): boolean {
+    return this.#collect(waitOption.all | waitOption.noHang);
+  }
+
+  /** As `poll`, and waits; false when a signal for us has ended the wait (wait-alarm.ts). */
+  wait(): boolean {
+    return this.#collect(waitOption.all);
+  }
+
+  #collect(options: number): boolean {
     for (;;) {
-      const tid = waitpid(this.tid, waitOption.all | waitOption.noHang);
+      const tid = waitpid(this.tid, options);
       if (tid === 0) return false;
       if (tid < 0) {
+        if (lastErrno() === "EINTR") return false;
         this.state = "gone";
         return true;
       }
@@ -155,6 +165,11 @@ export class Tracee {
 
   get stackPointer(): number {
     return readAddress(this.#general.buffer, "rsp");
+  }
+
+  /** What fs points to: in the C libraries the thread control block (psABI §3.4.2). */
+  get controlBlock(): number {
+    return readAddress(this.#general.buffer, "fsBase");
   }
 
   get instructionPointer(): number {
