@@ -2,12 +2,14 @@
  * Gates: the code between a redirected entry and the old or the new function.
  *
  * `cmpb $0, flag; jne new; the old entry's instructions; jmp behind them`: while the flag is 0, going through a gate is the same as not going through it.
+ * A gate that takes the place of another one asks `cmpb $1, flag; je new; ja the other gate`, and while the flag is 2 it is the same as the other one.
  * No register is changed, so that it holds for callers that know which registers the old function spares. Pure.
  */
 import { refuse } from "../../base/refusal.ts";
 import { decode, paddingBytes, startsWithEndbr64 } from "../../x86/instructions.ts";
 import { scanJumps } from "../../x86/jump-targets.ts";
 import { relocateInstructions } from "../../x86/relocate.ts";
+import { flagValue } from "./record.ts";
 
 /** `jmp rel32`. */
 export const jumpBytes = 5;
@@ -25,7 +27,12 @@ export interface GateInput {
   readonly flag: number;
   /** A word of patch memory near the gate that holds the flag's address. */
   readonly flagPointer: number;
-  readonly replacement: number;
+  /** Undefined when the function is to be the old one again. */
+  readonly replacement: number | undefined;
+  /** Whether the flag is 2 before the switch, since other hotpatches are in effect until then. */
+  readonly isSuperseding: boolean;
+  /** The gate of such another one for the same function, which is gone through while the flag is 2. */
+  readonly previousGate?: number;
 }
 
 export interface Gate {
@@ -69,19 +76,36 @@ function roomAt({ bytes, sizeBytes, address }: GateInput, skip: number): number 
   return rest + paddingBytes(bytes.subarray(0, sizeBytes + jumpBytes + 16), sizeBytes, address);
 }
 
-function flagCheck({ flag, flagPointer, gate, replacement, name }: GateInput): Buffer {
+/** Conditional jumps with 32 bits: `jne`, `je`, `ja`. */
+const conditions = { notEqual: 0x85, equal: 0x84, above: 0x87 } as const;
+
+function flagCheck(input: GateInput): Buffer {
+  const { gate, name, replacement, isSuperseding, previousGate } = input;
+  const compare = comparison(input, isSuperseding ? flagValue.on : flagValue.off);
+  const parts = [compare];
+  let at = gate + compare.length;
+  const branch = (condition: number, target: number) => {
+    const bytes = Buffer.from([0x0f, condition, 0, 0, 0, 0]);
+    at += bytes.length;
+    bytes.writeInt32LE(distance(at, target, name), 2);
+    parts.push(bytes);
+  };
+  if (replacement !== undefined) branch(isSuperseding ? conditions.equal : conditions.notEqual, replacement);
+  if (previousGate !== undefined) branch(conditions.above, previousGate);
+  return Buffer.concat(parts);
+}
+
+function comparison({ flag, flagPointer, gate, name }: GateInput, value: number): Buffer {
   const near = flag - (gate + 7);
   if (near === (near | 0)) {
-    const check = Buffer.from([0x80, 0x3d, 0, 0, 0, 0, 0, 0x0f, 0x85, 0, 0, 0, 0]);
-    check.writeInt32LE(near, 2);
-    check.writeInt32LE(distance(gate + check.length, replacement, name), 9);
-    return check;
+    const compare = Buffer.from([0x80, 0x3d, 0, 0, 0, 0, value]);
+    compare.writeInt32LE(near, 2);
+    return compare;
   }
-  // push %rax; mov pointer(%rip), %rax; cmpb $0, (%rax); pop %rax; jne new
-  const check = Buffer.from([0x50, 0x48, 0x8b, 0x05, 0, 0, 0, 0, 0x80, 0x38, 0, 0x58, 0x0f, 0x85, 0, 0, 0, 0]);
-  check.writeInt32LE(distance(gate + 8, flagPointer, name), 4);
-  check.writeInt32LE(distance(gate + check.length, replacement, name), 14);
-  return check;
+  // push %rax; mov pointer(%rip), %rax; cmpb $value, (%rax); pop %rax
+  const compare = Buffer.from([0x50, 0x48, 0x8b, 0x05, 0, 0, 0, 0, 0x80, 0x38, value, 0x58]);
+  compare.writeInt32LE(distance(gate + 8, flagPointer, name), 4);
+  return compare;
 }
 
 function jump(from: number, to: number, name: string): Buffer {

@@ -11,16 +11,16 @@ import { elfChangeOf } from "../../hotpatch/manifest.ts";
 import type { ProcessInfo } from "../../process/process.ts";
 import type { Engine, Outcome, PlanPolicy, ProcessReference, Verdict } from "../engine.ts";
 import { absenceOf, evidenceOf } from "./evidence.ts";
+import { rangesForApply, rangesForRevert } from "./guarded-ranges.ts";
 import { type LinuxPlan, planApply } from "./linux-plan.ts";
 import { type LinuxProbe, openProcess, probeProcess } from "./linux-probe.ts";
 import { hotpatchesIn } from "./native-processes.ts";
 import { mapArea, mapCall, readRecords, unmapAreas, unmapCall, withRemoteThread } from "./patch-memory.ts";
 import { BinaryLooks } from "./process-binaries.ts";
 import type { ProcessMemory } from "./process-memory.ts";
-import { flagOffset, type PatchRecord, type RecordedFunction } from "./record.ts";
+import { flagOffset, flagValue, isInEffect, isOn, type PatchRecord, supersedes } from "./record.ts";
 import { findGadgets, type Gadgets } from "./remote-call.ts";
-import type { GuardedRange } from "./stack-scan.ts";
-import { rangesForApply, switchFunctions } from "./switch-functions.ts";
+import { switchFunctions } from "./switch-functions.ts";
 import { FixedBytes } from "./system-calls.ts";
 import { type TextWrite, TextWrites } from "./text-writes.ts";
 import { verifyRecord } from "./verify-record.ts";
@@ -32,6 +32,8 @@ export interface LinuxEngineOptions {
   /** Milliseconds since 1970; for the record. */
   readonly now: () => number;
   readonly binaryLooks?: BinaryLooks;
+  /** Treats every function as `immediate`: threads may go on in the old code after the switch. For the person who knows better. */
+  readonly forceImmediate?: boolean;
 }
 
 export interface LinuxOutcome extends Outcome {
@@ -39,10 +41,14 @@ export interface LinuxOutcome extends Outcome {
   readonly functions: number;
   /** Stops that were needed until no thread was inside what changes. */
   readonly tries: number;
+  /** Ids of hotpatches whose place it has taken. */
+  readonly superseded?: readonly string[];
+  /** It was not waited for threads inside of the functions. */
+  readonly forced?: boolean;
 }
 
-const on = Buffer.from([1]);
-const off = Buffer.from([0]);
+const on = Buffer.from([flagValue.on]);
+const off = Buffer.from([flagValue.off]);
 
 export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
   readonly runtime = "linux" as const;
@@ -80,22 +86,33 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
   }
 
   plan(probe: LinuxProbe, hotpatch: Hotpatch, policy: PlanPolicy): LinuxPlan {
-    return planApply(probe, hotpatch, this.#digest, policy, this.#options.now());
+    const { now, forceImmediate = false } = this.#options;
+    return planApply(probe, hotpatch, { digest: this.#digest, policy, now: now(), forceImmediate });
   }
 
   async apply(plan: LinuxPlan, hotpatch: Hotpatch): Promise<LinuxOutcome> {
     const started = performance.now();
     const { target, threads, functions } = plan;
     const common = { pid: target.pid, hotpatchId: hotpatch.manifest.id, threads, functions: functions.length };
-    if (plan.isInPlace)
-      return { ...common, state: "unchanged", pauseMs: 0, totalMs: performance.now() - started, tries: 0 };
-    refuseHooks(hotpatch);
     const memory = openProcess(target);
     try {
       for (const leftover of plan.leftovers) await this.#takeOut(memory, leftover, plan.gadgets);
+      if (plan.isInPlace)
+        return { ...common, state: "unchanged", pauseMs: 0, totalMs: performance.now() - started, tries: 0 };
+      refuseHooks(hotpatch);
       prepare(memory, plan);
       const { longestPauseMs, tries } = await this.#switchOn(memory, plan);
-      return { ...common, state: "applied", pauseMs: longestPauseMs, totalMs: performance.now() - started, tries };
+      for (const { areas } of plan.superseded) unmapAreas(memory, plan.gadgets, areas);
+      const superseded = plan.superseded.map(({ id }) => id);
+      return {
+        ...common,
+        state: "applied",
+        pauseMs: longestPauseMs,
+        totalMs: performance.now() - started,
+        tries,
+        ...(superseded.length === 0 ? {} : { superseded }),
+        ...(plan.forced ? { forced: true } : {}),
+      };
     } finally {
       memory.close();
     }
@@ -107,7 +124,7 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
     const memory = openProcess(target);
     try {
       const records = readRecords(memory, memory.maps());
-      const record = records.find((candidate) => candidate.id === id && candidate.flag !== 0);
+      const record = records.find((candidate) => candidate.id === id && isInEffect(candidate, records));
       if (record === undefined) return { pid: target.pid, hotpatchId: id, state: "absent", findings: [] };
       const findings = verifyRecord(memory, record, records, hotpatch, this.#digest);
       const isBroken = findings.some(({ state }) => state === "broken");
@@ -125,13 +142,14 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
     const memory = openProcess(target);
     try {
       const mappings = memory.maps();
-      const found = readRecords(memory, mappings).filter((record) => record.id === id);
+      const records = readRecords(memory, mappings);
+      const found = records.filter((record) => record.id === id);
       const [first] = found;
       if (first === undefined) refuse("target/not-applied", `Process ${target.pid} does not carry ${id}.`);
       const gadgets = findGadgets(memory, mappings) as Gadgets;
       let longestPauseMs = 0;
       let tries = 0;
-      for (const record of found) {
+      for (const record of found.flatMap((one) => [...boundTo(one, records), one])) {
         const result = await this.#takeOut(memory, record, gadgets);
         longestPauseMs = Math.max(longestPauseMs, result.longestPauseMs);
         tries += result.tries;
@@ -153,10 +171,15 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
     }
   }
 
-  /** Entries first, each harmless while the flag is 0; then the flag. A refusal takes patch memory out again. */
+  /** Entries first, each harmless before the switch; then the flag; then what is not needed any more. A refusal takes patch memory out again. */
   async #switchOn(memory: ProcessMemory, plan: LinuxPlan) {
-    const writes = new TextWrites(memory, plan.functions.map(entryWrite));
-    const flag = FixedBytes.from(on);
+    const writes = new TextWrites(memory, [...plan.functions.map(entryWrite), ...plan.dropped.map(entryWrite)]);
+    const afterwards = new TextWrites(memory, [
+      ...plan.dropped.map(restoringWrite),
+      ...plan.superseded.flatMap(({ dropped = [] }) => dropped.map(restoringWrite)),
+    ]);
+    const turnedOn = FixedBytes.from(on);
+    const turnedOff = FixedBytes.from(off);
     try {
       return await switchFunctions({
         memory,
@@ -169,12 +192,16 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
           const other = writes.look();
           if (other !== undefined) refuseChangedEntry(other.name);
           writes.write();
-          memory.writeFixed(plan.flag, flag);
+          memory.writeFixed(plan.flag, turnedOn);
+          if (plan.superseded.length === 0) return;
+          afterwards.look();
+          afterwards.write();
+          for (const { address } of plan.superseded) memory.writeFixed(address + flagOffset, turnedOff);
         },
       });
     } catch (error) {
-      // Entries that were written before something failed lead through gates to the old code, and have to go before the gates do.
-      // Should that fail as well, the old code runs, the record stays, and the next run takes it out; the first error is the one to tell.
+      // Entries that were written before something failed lead through gates to what ran before, and have to go before the gates do.
+      // Should that fail as well, the former code runs, the record stays, and the next run takes it out; the first error is the one to tell.
       const record = readRecords(memory, memory.maps()).find(({ address }) => address === plan.flag - flagOffset);
       if (record !== undefined) await this.#takeOut(memory, record, plan.gadgets).catch(() => undefined);
       throw error;
@@ -183,14 +210,14 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
 
   /** The mirror image: the flag, the entries, and once no thread is in it the memory. Also for what an interrupted run has left. */
   async #takeOut(memory: ProcessMemory, record: PatchRecord, gadgets: Gadgets) {
-    const writes = new TextWrites(
-      memory,
-      record.functions.map((found) => {
-        const { name, address, expected, bytes } = entryWrite(found);
-        return { name, address, expected: bytes, bytes: expected };
-      }),
-    );
-    const flag = FixedBytes.from(off);
+    const isChained = record.flag === flagValue.chained;
+    const newer = readRecords(memory, memory.maps()).filter((other) => isOn(other) && supersedes(other, record));
+    const { functions, dropped = [] } = record;
+    const writes = new TextWrites(memory, [
+      ...[...functions, ...dropped].map(isChained ? returningWrite : restoringWrite),
+      ...newer.flatMap(({ dropped: left = [] }) => left.map(restoringWrite)),
+    ]);
+    const turnedOff = FixedBytes.from(off);
     const result = await switchFunctions({
       memory,
       guarded: rangesForRevert(record),
@@ -199,7 +226,8 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
       progress: this.#options.progress,
       prepare: () => writes.touch(),
       act: () => {
-        memory.writeFixed(record.address + flagOffset, flag);
+        // While others are in effect its gates lead to them, and its flag must stay as it is until nothing leads to its gates.
+        if (!isChained) memory.writeFixed(record.address + flagOffset, turnedOff);
         // Entries that the run which was interrupted did not come to are left as they are.
         writes.look();
         writes.write();
@@ -208,6 +236,13 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
     unmapAreas(memory, gadgets, record.areas);
     return result;
   }
+}
+
+/** What has to go before this one: what it has superseded and an interrupted run left, or what is about to supersede it and leads to its gates. */
+function boundTo(record: PatchRecord, records: readonly PatchRecord[]): readonly PatchRecord[] {
+  return records.filter((other) =>
+    isOn(record) ? supersedes(record, other) || (other.flag === flagValue.chained && supersedes(other, record)) : false,
+  );
 }
 
 /** Maps patch memory and fills it, while the process runs: nothing leads to it yet. */
@@ -222,25 +257,35 @@ function prepare(memory: ProcessMemory, { areas, gadgets, record }: LinuxPlan): 
   for (const { address, contents } of areas) memory.write(address, contents);
 }
 
-function entryWrite({ name, entry, original, jump }: RecordedFunction): TextWrite {
-  return { name, address: entry, expected: Buffer.from(original, "hex"), bytes: Buffer.from(jump, "hex") };
+interface Redirected {
+  readonly name: string;
+  readonly entry: number;
+  readonly original: string;
+  readonly jump: string;
+  readonly previous?: string;
+}
+
+function bytesOf(hex: string): Buffer {
+  return Buffer.from(hex, "hex");
+}
+
+/** Onto the gate, from what stands there now. */
+function entryWrite({ name, entry, original, previous = original, jump }: Redirected): TextWrite {
+  return { name, address: entry, expected: bytesOf(previous), bytes: bytesOf(jump) };
+}
+
+/** From the gate to the code of the binary. */
+function restoringWrite({ name, entry, original, jump }: Redirected): TextWrite {
+  return { name, address: entry, expected: bytesOf(jump), bytes: bytesOf(original) };
+}
+
+/** From the gate to the older gate. */
+function returningWrite({ name, entry, original, previous = original, jump }: Redirected): TextWrite {
+  return { name, address: entry, expected: bytesOf(jump), bytes: bytesOf(previous) };
 }
 
 function refuseChangedEntry(name: string): never {
   refuse("target/foreign-hook", `Somebody has changed the entry of ${name} meanwhile.`, { function: name });
-}
-
-/** The new functions by name, and all other code of the hotpatch: gates, helpers, stubs. */
-function rangesForRevert({ id, functions, areas }: PatchRecord): GuardedRange[] {
-  const replacements = functions.map(({ name, replacement, replacementBytes }) => ({
-    name: `${name} (new)`,
-    start: replacement,
-    end: replacement + replacementBytes,
-  }));
-  const code = areas
-    .filter(({ kind }) => kind === "code")
-    .map(({ address, sizeBytes }) => ({ name: `the code of ${id}`, start: address, end: address + sizeBytes }));
-  return [...replacements, ...code];
 }
 
 function refuseHooks({ manifest }: Hotpatch): void {

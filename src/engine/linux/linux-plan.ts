@@ -7,6 +7,7 @@ import { refuse } from "../../base/refusal.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import type { PlanPolicy, PlanSummary, ProcessReference } from "../engine.ts";
 import { buildGate, gateRoomBytes } from "./gate.ts";
+import { rangesForRevert } from "./guarded-ranges.ts";
 import {
   type AreaKind,
   areaKinds,
@@ -18,9 +19,17 @@ import {
 import type { LinuxProbe, ProbedBinary } from "./linux-probe.ts";
 import { findGap, type Mapping, pageUp } from "./memory-map.ts";
 import type { Area } from "./patch-memory.ts";
-import { encodeRecord, flagOffset, type PatchRecord, type RecordBody, type RecordedFunction } from "./record.ts";
+import {
+  type DroppedFunction,
+  encodeRecord,
+  flagOffset,
+  type PatchRecord,
+  type RecordBody,
+  type RecordedFunction,
+} from "./record.ts";
 import type { Gadgets } from "./remote-call.ts";
 import type { GuardedRange } from "./stack-scan.ts";
+import { droppedFunctions, findNeighbours, initialFlag } from "./supersede.ts";
 
 /** An area with what is written into it before the stop. */
 export interface PlannedArea extends Area {
@@ -38,9 +47,14 @@ export interface LinuxPlan extends PlanSummary {
   readonly watched: readonly GuardedRange[];
   readonly record: Buffer;
   readonly flag: number;
-  /** What an earlier run left behind, to be taken back first. */
+  /** What earlier runs left behind, to be taken out first. */
   readonly leftovers: readonly PatchRecord[];
+  /** Hotpatches in effect whose place it takes in the same stop. */
+  readonly superseded: readonly PatchRecord[];
+  readonly dropped: readonly DroppedFunction[];
   readonly isInPlace: boolean;
+  /** Threads may be inside the functions; a person has ordered so. */
+  readonly forced: boolean;
 }
 
 /** Room for the record is measured before its addresses are known; they are written with as many digits as the largest. */
@@ -56,16 +70,23 @@ interface Placed {
   readonly base: Readonly<Record<AreaKind, number>>;
 }
 
-export function planApply(
-  probe: LinuxProbe,
-  hotpatch: Hotpatch,
-  digest: string,
-  policy: PlanPolicy,
-  now: number,
-): LinuxPlan {
+export interface PlanOptions {
+  /** Of the hotpatch, which tells one build of an id from another. */
+  readonly digest: string;
+  readonly policy: PlanPolicy;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly forceImmediate: boolean;
+}
+
+export function planApply(probe: LinuxProbe, hotpatch: Hotpatch, options: PlanOptions): LinuxPlan {
+  const { digest, policy, now, forceImmediate } = options;
   const { manifest } = hotpatch;
   const { target, binaries, records } = probe;
-  const isInPlace = checkRecords(probe, hotpatch, digest);
+  const addresses = new Set(
+    binaries.flatMap(({ binary, bias }) => binary.functions.map(({ address }) => bias + address)),
+  );
+  const { own, superseded, leftovers } = findNeighbours(records, manifest, { pid: target.pid, digest, addresses });
   const predictedPauseMs = pauseBaseMs + probe.threads * pausePerThreadMs;
   if (predictedPauseMs > policy.maxPauseMs)
     refuse(
@@ -79,46 +100,117 @@ export function planApply(
     gadgets: probe.gadgets,
     process: { pid: target.pid, description: probe.description },
     predictedPauseMs,
-    leftovers: records.filter(({ id, flag }) => id === manifest.id && flag === 0),
-    isInPlace,
+    leftovers,
+    superseded,
+    isInPlace: own !== undefined,
+    forced: forceImmediate,
   };
-  if (isInPlace)
+  if (own !== undefined)
     return {
       ...common,
-      steps: ["nothing: it is in place"],
+      steps: leftovers.length === 0 ? ["nothing: it is in place"] : ["unmap what an interrupted run has left"],
       areas: [],
       functions: [],
+      dropped: [],
       watched: [],
       record: Buffer.alloc(0),
       flag: 0,
     };
-  const placed = place(binaries, hotpatch, probe.mappings);
-  const flag = (placed[0] as Placed).base.constant + flagOffset;
+  const dropping = droppedFunctions(superseded, redirectedAddresses(binaries));
+  const placed = place(binaries, hotpatch, probe.mappings, dropping);
+  const linked = linkAll(placed, { superseded, dropping, probe, forceImmediate });
+  const { areas, functions, dropped, flag } = linked;
+  const supersedes = superseded.map(({ id, address }) => ({ id, address }));
+  const record = encodeRecord({
+    ...recordBody(manifest.id, digest, now, areas, functions),
+    ...(superseded.length === 0 ? {} : { supersedes, dropped: [...dropped] }),
+    ...(forceImmediate ? { forced: true as const } : {}),
+  });
+  const [first] = areas as [PlannedArea];
+  if (record.length > reservedFor(placed, dropping))
+    throw new RebootlessError("bug/invariant", "The record is larger than its room.");
+  record[flagOffset] = initialFlag(superseded);
+  record.copy(first.contents, 0);
+  return {
+    ...common,
+    steps: describeSteps(placed, areas, superseded),
+    areas,
+    functions,
+    dropped,
+    watched: [...(forceImmediate ? [] : watchedParts(placed)), ...superseded.flatMap(rangesForRevert)],
+    record,
+    flag,
+  };
+}
+
+function redirectedAddresses(binaries: readonly ProbedBinary[]): ReadonlySet<number> {
+  return new Set(
+    binaries.flatMap(({ binary, bias }) =>
+      binary.functions.flatMap(({ address, replacement }) => (replacement === undefined ? [] : [bias + address])),
+    ),
+  );
+}
+
+interface LinkContext {
+  readonly superseded: readonly PatchRecord[];
+  readonly dropping: readonly RecordedFunction[];
+  readonly probe: LinuxProbe;
+  readonly forceImmediate: boolean;
+}
+
+function linkAll(placed: readonly Placed[], context: LinkContext) {
+  const [first] = placed as [Placed];
+  const flag = first.base.constant + flagOffset;
   const areas: PlannedArea[] = [];
   const functions: RecordedFunction[] = [];
+  let dropped: DroppedFunction[] = [];
   for (const one of placed) {
-    const { contents, gated } = linkBinary(one, flag);
+    const { contents, gated } = linkBinary(one, flag, context);
     functions.push(...gated);
+    if (one === first) dropped = gateDropped(one, flag, context, contents.code);
     for (const kind of areaKinds) {
       const sizeBytes = pageUp(one.object.sizes[kind]);
       if (sizeBytes > 0)
         areas.push({ kind, address: one.base[kind], sizeBytes, contents: padded(contents[kind], sizeBytes) });
     }
   }
-  const record = encodeRecord(recordBody(manifest.id, digest, now, areas, functions));
-  const [first] = areas as [PlannedArea];
-  if (record.length > reservedFor(placed))
-    throw new RebootlessError("bug/invariant", "The record is larger than its room.");
-  record.copy(first.contents, 0);
-  return {
-    ...common,
-    steps: describeSteps(placed, areas),
-    areas,
-    functions,
-    watched: watchedParts(placed),
-    record,
-    flag,
-  };
+  return { areas, functions, dropped, flag };
+}
+
+/** Gates back to the functions' own code, behind those of the first binary. */
+function gateDropped(
+  { probed, base }: Placed,
+  flag: number,
+  { dropping, probe }: LinkContext,
+  room: Buffer,
+): DroppedFunction[] {
+  return dropping.map(({ name, binary, address, sizeBytes, jump, gate: previousGate }, index) => {
+    const at = (probed.binary.functions.length + index) * gateRoomBytes;
+    const gate = base.code + at;
+    const bytes = probe.supersededCode.get(address);
+    if (bytes === undefined) throw new RebootlessError("bug/invariant", `The code of ${name} was not read.`);
+    const built = buildGate({
+      name,
+      bytes,
+      sizeBytes,
+      address,
+      gate,
+      flag,
+      flagPointer: flag,
+      replacement: undefined,
+      isSuperseding: true,
+      previousGate,
+    });
+    built.code.copy(room, at);
+    return {
+      name,
+      binary,
+      entry: built.entry,
+      original: built.original.toString("hex"),
+      previous: jump,
+      jump: built.jump.toString("hex"),
+    };
+  });
 }
 
 function recordBody(
@@ -156,13 +248,33 @@ function recordRoom({ binary }: ProbedBinary): number {
   return recordSlackBytes * 8 + names + binary.functions.length * recordBytesPerFunction;
 }
 
-function reservedFor(placed: readonly Placed[]): number {
-  return Math.ceil(placed.reduce((sum, { probed }) => sum + recordRoom(probed), 0) / 64) * 64;
+function droppedRoom(dropping: readonly RecordedFunction[]): number {
+  return dropping.reduce(
+    (sum, { name, binary }) => sum + (name.length + binary.length) * 6 + recordBytesPerFunction,
+    0,
+  );
+}
+
+function roomFor(binaries: readonly ProbedBinary[], dropping: readonly RecordedFunction[]): number {
+  const own = binaries.reduce((sum, probed) => sum + recordRoom(probed), 0);
+  return Math.ceil((own + droppedRoom(dropping)) / 64) * 64;
+}
+
+function reservedFor(placed: readonly Placed[], dropping: readonly RecordedFunction[]): number {
+  return roomFor(
+    placed.map(({ probed }) => probed),
+    dropping,
+  );
 }
 
 /** The beginnings of the areas: the record (in the first binary's), the pointer to the flag, the gates. */
-function place(binaries: readonly ProbedBinary[], hotpatch: Hotpatch, mappings: readonly Mapping[]): Placed[] {
-  const recordBytes = Math.ceil(binaries.reduce((sum, probed) => sum + recordRoom(probed), 0) / 64) * 64;
+function place(
+  binaries: readonly ProbedBinary[],
+  hotpatch: Hotpatch,
+  mappings: readonly Mapping[],
+  dropping: readonly RecordedFunction[],
+): Placed[] {
+  const recordBytes = roomFor(binaries, dropping);
   let taken = [...mappings];
   return binaries.map((probed, index) => {
     const bytes = hotpatch.payloads.get(probed.binary.object);
@@ -170,7 +282,7 @@ function place(binaries: readonly ProbedBinary[], hotpatch: Hotpatch, mappings: 
       throw new RebootlessError("bug/invariant", `The hotpatch has no payload ${probed.binary.object}.`);
     const object = measureObject(bytes, {
       constant: (index === 0 ? recordBytes : 0) + pointerBytes,
-      code: probed.binary.functions.length * gateRoomBytes,
+      code: (probed.binary.functions.length + (index === 0 ? dropping.length : 0)) * gateRoomBytes,
       data: 0,
     });
     const sizes = areaKinds.map((kind) => pageUp(object.sizes[kind]));
@@ -190,6 +302,7 @@ const pointerBytes = 8;
 function linkBinary(
   { probed, object, base }: Placed,
   flag: number,
+  { superseded, forceImmediate }: LinkContext,
 ): { contents: LinkedObject["contents"]; gated: RecordedFunction[] } {
   const { binary, bias, external, bytes } = probed;
   const redirected = binary.functions.flatMap(({ replacement, ...found }, index) =>
@@ -206,6 +319,7 @@ function linkBinary(
       refuse("target/symbol-missing", `The object for ${binary.name} does not define ${found.replacement}.`);
     const address = bias + found.address;
     const gate = base.code + index * gateRoomBytes;
+    const older = superseded.flatMap(({ functions }) => functions).find((other) => other.address === address);
     const { code, entry, original, jump } = buildGate({
       name: found.name,
       bytes: found.bytes,
@@ -215,6 +329,8 @@ function linkBinary(
       flag,
       flagPointer,
       replacement: target.address,
+      isSuperseding: superseded.length > 0,
+      ...(older === undefined ? {} : { previousGate: older.gate }),
     });
     code.copy(linked.contents.code, index * gateRoomBytes);
     return {
@@ -225,10 +341,11 @@ function linkBinary(
       entry,
       original: original.toString("hex"),
       jump: jump.toString("hex"),
+      ...(older === undefined ? {} : { previous: older.jump }),
       gate,
       replacement: target.address,
       replacementBytes: target.sizeBytes,
-      immediate: found.policy === "immediate",
+      immediate: forceImmediate || found.policy === "immediate",
     };
   });
   return { contents: linked.contents, gated };
@@ -242,35 +359,11 @@ function watchedParts(placed: readonly Placed[]): GuardedRange[] {
   );
 }
 
-/** Whether it is in place already. Refuses with `target/conflicting-hotpatch`. */
-function checkRecords({ records, binaries, target }: LinuxProbe, { manifest }: Hotpatch, digest: string): boolean {
-  const wanted = new Set(binaries.flatMap(({ binary, bias }) => binary.functions.map(({ address }) => bias + address)));
-  for (const record of records.filter(({ flag }) => flag !== 0)) {
-    if (record.id === manifest.id && record.digest === digest) return true;
-    const shared = record.functions.find(({ address }) => wanted.has(address));
-    if (record.id !== manifest.id && shared === undefined) continue;
-    const what =
-      record.id === manifest.id
-        ? `another build of ${record.id}`
-        : `${record.id}, which changes ${shared?.name} as well`;
-    refuse("target/conflicting-hotpatch", `Process ${target.pid} carries ${what}. Revert it first.`, {
-      hotpatch: record.id,
-    });
-  }
-  const others = records.find(
-    ({ id, flag, functions }) =>
-      flag === 0 && id !== manifest.id && functions.some(({ address }) => wanted.has(address)),
-  );
-  if (others !== undefined)
-    refuse(
-      "target/conflicting-hotpatch",
-      `Process ${target.pid} carries the rest of an interrupted ${others.id}. Revert it first.`,
-      { hotpatch: others.id },
-    );
-  return false;
-}
-
-function describeSteps(placed: readonly Placed[], areas: readonly PlannedArea[]): string[] {
+function describeSteps(
+  placed: readonly Placed[],
+  areas: readonly PlannedArea[],
+  superseded: readonly PatchRecord[],
+): string[] {
   return [
     ...areas.map(
       ({ kind, address, sizeBytes }) => `map ${sizeBytes} bytes of ${kind} memory at 0x${address.toString(16)}`,
@@ -281,6 +374,8 @@ function describeSteps(placed: readonly Placed[], areas: readonly PlannedArea[])
           `${probed.path}: redirect ${name} at 0x${(probed.bias + address).toString(16)} (${policy})`,
       ),
     ),
-    "switch all of them by one flag, while every thread stands still",
+    superseded.length === 0
+      ? "switch all of them by one flag, while every thread stands still"
+      : `switch from ${superseded.map(({ id }) => id).join(", ")} to all of them by one flag, while every thread stands still; then unmap what was superseded`,
   ];
 }

@@ -39,6 +39,8 @@ export interface LinuxProbe {
   readonly gadgets: Gadgets;
   readonly binaries: readonly ProbedBinary[];
   readonly records: readonly PatchRecord[];
+  /** The original code of functions of hotpatches that this one supersedes, and what follows it, by address. */
+  readonly supersededCode: ReadonlyMap<number, Buffer>;
 }
 
 /** The process as it is now; refuses with `target/gone`, `target/wrong-process` and what opening its memory does. */
@@ -87,7 +89,13 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
       external: new Map(binary.symbols.map((symbol) => [symbol.name, resolver.resolve(symbol, image, byName)])),
     }));
     const description = readProcess(target.pid)?.commandLine.join(" ").slice(0, 200) ?? "";
-    return { target, description, threads: threadIds(target.pid).length, mappings, gadgets, binaries, records };
+    const supersededCode = codeOf(
+      memory,
+      records.filter(({ id }) => hotpatch.manifest.supersedes.includes(id)),
+      records,
+    );
+    const threads = threadIds(target.pid).length;
+    return { target, description, threads, mappings, gadgets, binaries, records, supersededCode };
   } finally {
     memory.close();
   }
@@ -130,13 +138,7 @@ function oldBytes(
   const address = image.bias + found.address;
   const bytes = memory.readSome(address, found.sizeBytes + behindBytes);
   if (bytes.length < found.sizeBytes) differs(found, image, "is not in memory");
-  for (const { functions } of records) {
-    for (const { entry, original, jump } of functions) {
-      const at = entry - address;
-      if (at < 0 || at + jumpBytes > bytes.length) continue;
-      if (bytes.subarray(at, at + jumpBytes).toString("hex") === jump) bytes.write(original, at, "hex");
-    }
-  }
+  undoJumps(bytes, address, records);
   const digest = createHash("sha256").update(bytes.subarray(0, found.sizeBytes)).digest("hex");
   if (digest === found.sha256) return bytes;
   const hook = foreignJump(bytes, address);
@@ -146,6 +148,30 @@ function oldBytes(
     `Somebody else has redirected ${found.name} in ${image.path}: it begins with ${hook}${ownerOf(hook, memory)}.`,
     { function: found.name },
   );
+}
+
+function undoJumps(bytes: Buffer, address: number, records: readonly PatchRecord[]): void {
+  for (const { functions, dropped = [] } of records) {
+    for (const { entry, original, jump } of [...functions, ...dropped]) {
+      const at = entry - address;
+      if (at < 0 || at + jumpBytes > bytes.length) continue;
+      if (bytes.subarray(at, at + jumpBytes).toString("hex") === jump) bytes.write(original, at, "hex");
+    }
+  }
+}
+
+function codeOf(
+  memory: ProcessMemory,
+  chosen: readonly PatchRecord[],
+  records: readonly PatchRecord[],
+): Map<number, Buffer> {
+  const code = new Map<number, Buffer>();
+  for (const { address, sizeBytes } of chosen.flatMap(({ functions }) => functions)) {
+    const bytes = memory.readSome(address, sizeBytes + behindBytes);
+    undoJumps(bytes, address, records);
+    code.set(address, bytes);
+  }
+  return code;
 }
 
 /** Whose memory the hook leads into, as the map names it. */

@@ -4,6 +4,7 @@ import { listProcesses } from "../../process/process.ts";
 import { mayTouch, runsProgram } from "../sweep.ts";
 import { readRecords } from "./patch-memory.ts";
 import { ProcessMemory } from "./process-memory.ts";
+import { isInEffect } from "./record.ts";
 
 export interface NativeHotpatch {
   readonly id: string;
@@ -13,6 +14,8 @@ export interface NativeHotpatch {
   /** `interrupted`: a patcher ended on the way; the old code runs, and apply or revert takes it out. */
   readonly state: "applied" | "interrupted";
   readonly functions: readonly string[];
+  /** It was not waited for threads inside of the functions. */
+  readonly forced?: true;
 }
 
 /** Nothing for a process that cannot be looked into. */
@@ -26,12 +29,14 @@ export function hotpatchesIn(pid: number): NativeHotpatch[] {
     throw error;
   }
   try {
-    return readRecords(memory, memory.maps()).map(({ id, digest, preparedAt, flag, functions }) => ({
-      id,
-      digest,
-      since: preparedAt,
-      state: flag === 0 ? "interrupted" : "applied",
-      functions: functions.map(({ name }) => name),
+    const records = readRecords(memory, memory.maps());
+    return records.map((record) => ({
+      id: record.id,
+      digest: record.digest,
+      since: record.preparedAt,
+      state: isInEffect(record, records) ? "applied" : "interrupted",
+      functions: record.functions.map(({ name }) => name),
+      ...(record.forced === true ? { forced: true as const } : {}),
     }));
   } finally {
     memory.close();

@@ -10,8 +10,9 @@ import { canonicalJson, parseCanonicalJson } from "../../base/canonical-json.ts"
 import { checkSchema } from "../../base/schema-check.ts";
 
 const magic = Buffer.from("\x7fREBOOTLESS\x00\x01\r\n", "latin1");
-/** One byte: 0 the old functions, 1 the new ones. */
 export const flagOffset = 16;
+/** One byte that all gates go by: the functions of the binary, those of this hotpatch, or those of the hotpatches that it is about to supersede. */
+export const flagValue = { off: 0, on: 1, chained: 2 } as const;
 const lengthOffset = 24;
 const digestOffset = 32;
 const bodyOffset = 64;
@@ -34,6 +35,8 @@ const RecordedFunction = Type.Object(
     entry: Address,
     original: Hex,
     jump: Hex,
+    /** The jump of a superseded hotpatch that stood there before. */
+    previous: Type.Optional(Hex),
     gate: Address,
     replacement: Address,
     replacementBytes: Type.Integer({ minimum: 0 }),
@@ -42,6 +45,20 @@ const RecordedFunction = Type.Object(
   closed,
 );
 export type RecordedFunction = Static<typeof RecordedFunction>;
+
+/** A function that a superseded hotpatch changes and this one does not: a gate leads it back to its own code. */
+const DroppedFunction = Type.Object(
+  {
+    name: Type.String({ maxLength: 4096 }),
+    binary: Type.String({ maxLength: 255 }),
+    entry: Address,
+    original: Hex,
+    previous: Hex,
+    jump: Hex,
+  },
+  closed,
+);
+export type DroppedFunction = Static<typeof DroppedFunction>;
 
 const RecordedArea = Type.Object(
   {
@@ -64,6 +81,13 @@ const RecordBody = Type.Object(
     /** The first is the one that this record stands in. */
     areas: Type.Array(RecordedArea, { minItems: 1, maxItems: 256 }),
     functions: Type.Array(RecordedFunction, { maxItems: 100_000 }),
+    /** The hotpatches whose place it takes, by where their records stand. */
+    supersedes: Type.Optional(
+      Type.Array(Type.Object({ id: Type.String({ maxLength: 200 }), address: Address }, closed), { maxItems: 1000 }),
+    ),
+    dropped: Type.Optional(Type.Array(DroppedFunction, { maxItems: 100_000 })),
+    /** A person has ordered the switch although threads may have been inside. */
+    forced: Type.Optional(Type.Literal(true)),
   },
   closed,
 );
@@ -73,6 +97,21 @@ export interface PatchRecord extends RecordBody {
   /** Where it stands. */
   readonly address: number;
   readonly flag: number;
+}
+
+/** Whether its functions are the ones that run, unless another one has superseded it. */
+export function isOn({ flag }: PatchRecord): boolean {
+  return flag === flagValue.on;
+}
+
+/** Whether it has taken the place of the other, or is about to. */
+export function supersedes(newer: PatchRecord, older: PatchRecord): boolean {
+  return newer.supersedes?.some(({ address, id }) => address === older.address && id === older.id) === true;
+}
+
+/** On, and not superseded. */
+export function isInEffect(record: PatchRecord, records: readonly PatchRecord[]): boolean {
+  return isOn(record) && !records.some((other) => isOn(other) && supersedes(other, record));
 }
 
 /** The bytes with the flag 0. */

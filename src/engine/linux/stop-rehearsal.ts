@@ -12,6 +12,7 @@ import type { Mapping } from "./memory-map.ts";
 import { ProcessMemory } from "./process-memory.ts";
 import { type GuardedRange, StackScan } from "./stack-scan.ts";
 import { attemptStop } from "./stop-attempt.ts";
+import { unobserved } from "./system-calls.ts";
 import { TextWrites } from "./text-writes.ts";
 
 /** Enough for the compiler to have had its turn; more changes nothing that could be measured. */
@@ -79,11 +80,14 @@ export class StopRehearsal {
 
   #stopOften(rounds: number): void {
     const until = performance.now() + longestMs;
-    for (let round = 0; round < rounds && performance.now() < until; round++)
-      attemptStop(this.#memory.pid, this.#scan, () => {
-        this.#writes.look();
-        this.#writes.write();
-      });
+    const act = () => {
+      this.#writes.look();
+      this.#writes.write();
+    };
+    unobserved(() => {
+      for (let round = 0; round < rounds && performance.now() < until; round++)
+        attemptStop(this.#memory.pid, this.#scan, act);
+    });
   }
 }
 

@@ -7,7 +7,6 @@ import { type Refusal, RefusalError } from "../../base/refusal.ts";
 import { UnwindSpace } from "../../elf/eh-frame/unwind-table.ts";
 import { type LoadedImage, loadedImages } from "./loaded-image.ts";
 import type { ProcessMemory } from "./process-memory.ts";
-import type { RecordedFunction } from "./record.ts";
 import { type ActiveFunction, type GuardedRange, StackScan } from "./stack-scan.ts";
 import { type Attempt, attemptStop } from "./stop-attempt.ts";
 import { StopRehearsal } from "./stop-rehearsal.ts";
@@ -84,15 +83,6 @@ function unwindSpace(images: readonly LoadedImage[]): UnwindSpace {
     return table === undefined ? [] : [{ start: image.start, end: image.end, bias: image.bias, table }];
   });
   return new UnwindSpace(modules);
-}
-
-/** What may be in the way of an apply: the old functions, or for immediate ones the bytes that the jump overwrites. */
-export function rangesForApply(functions: readonly RecordedFunction[]): GuardedRange[] {
-  return functions.map(({ name, address, sizeBytes, entry, jump, immediate }) =>
-    immediate
-      ? { name, start: entry + 1, end: entry + jump.length / 2 }
-      : { name, start: address, end: address + sizeBytes },
-  );
 }
 
 function describeActive(

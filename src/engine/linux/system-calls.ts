@@ -53,6 +53,17 @@ export function observeCalls(next: CallObserver | undefined): void {
   observer = next;
 }
 
+/** For calls that touch a process of our own only. */
+export function unobserved(action: () => void): void {
+  const current = observer;
+  observer = undefined;
+  try {
+    action();
+  } finally {
+    observer = current;
+  }
+}
+
 /** For calls that are made elsewhere and touch a target as well, such as writes to its memory. */
 export function beforeCall(call: string): void {
   observer?.(call);

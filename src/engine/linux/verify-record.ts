@@ -101,12 +101,8 @@ function verifyText(memory: ProcessMemory, image: LoadedImage, records: readonly
     if (segment.type !== segmentType.load || (segment.flags & segmentFlag.execute) === 0) continue;
     const wanted = Buffer.from(segmentBytes(elf, segment));
     const start = image.bias + segment.address;
-    for (const { functions } of records) {
-      for (const { entry, jump } of functions)
-        if (entry >= start && entry + jump.length / 2 <= start + wanted.length)
-          wanted.write(jump, entry - start, "hex");
-    }
     const found = memory.readSome(start, wanted.length);
+    for (const record of records) putJumps(wanted, found, start, record);
     const at = firstDifference(found, wanted);
     if (at >= 0)
       return {
@@ -118,6 +114,16 @@ function verifyText(memory: ProcessMemory, image: LoadedImage, records: readonly
   }
   const evidence = `${compared} bytes are those of the file and its hotpatches`;
   return { subject, state: "proven", evidence, comparedBytes: compared };
+}
+
+/** Entries of a hotpatch that is not in effect (an interrupted one, a superseded one) count where they stand. */
+function putJumps(wanted: Buffer, found: Buffer, start: number, record: PatchRecord): void {
+  for (const { entry, jump } of [...record.functions, ...(record.dropped ?? [])]) {
+    const at = entry - start;
+    const size = jump.length / 2;
+    if (at < 0 || at + size > wanted.length) continue;
+    if (found.subarray(at, at + size).toString("hex") === jump) wanted.write(jump, at, "hex");
+  }
 }
 
 function firstDifference(found: Buffer, wanted: Buffer): number {

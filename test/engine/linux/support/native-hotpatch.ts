@@ -20,6 +20,7 @@ export interface NativeFix {
   readonly immediate?: boolean;
   readonly flags?: readonly string[];
   readonly id?: string;
+  readonly supersedes?: readonly string[];
   readonly type?: "executable" | "library";
 }
 
@@ -45,7 +46,7 @@ export function buildNativeHotpatch(fix: NativeFix): Hotpatch {
       title: id,
       advisories: [],
       target: { kind: "elf", name: basename(binary) },
-      supersedes: [],
+      supersedes: [...(fix.supersedes ?? [])],
       requirements: {},
       elf: {
         binaries: [
