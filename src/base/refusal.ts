@@ -99,6 +99,7 @@ export const refusalCodes = [
   "target/no-thread",
   "target/no-gadget",
   "target/shadow-stack",
+  "target/shared-memory",
   "target/seccomp",
   "target/foreign-hook",
   "target/no-build-id",

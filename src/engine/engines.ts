@@ -11,6 +11,8 @@ export interface EngineOptions {
   /** Whether a sacrificial process tries the hotpatch first, where the engine has that. */
   readonly rehearse: boolean;
   readonly progress: (text: string) => void;
+  /** Switches native functions although threads may be inside of them. */
+  readonly forceImmediate?: boolean;
   /** Looks at processes that are remembered from one engine to the next. */
   readonly binaryLooks?: BinaryLooks;
 }
@@ -18,6 +20,7 @@ export interface EngineOptions {
 /** `digest`: of the hotpatch, which tells one build of an id from another. */
 export function engineFor(manifest: Manifest, options: EngineOptions, digest: string): AnyEngine {
   if (manifest.elf === undefined) return new NodeEngine(options, digest);
-  const { waitMs, progress, binaryLooks } = options;
-  return new LinuxEngine({ waitMs, progress, now: Date.now, ...(binaryLooks && { binaryLooks }) }, digest);
+  const { waitMs, progress, binaryLooks, forceImmediate = false } = options;
+  const given = { waitMs, progress, now: Date.now, forceImmediate, ...(binaryLooks && { binaryLooks }) };
+  return new LinuxEngine(given, digest);
 }

@@ -27,6 +27,27 @@ export function processesFor(engine: AnyEngine, hotpatch: Hotpatch): ProcessRefe
     .map(({ pid, startTicks }) => ({ pid, startTicks }));
 }
 
+/**
+ * Those of `roots` and of all processes that descend from them that may carry the hotpatch, parents first, so that what is forked meanwhile is a child of the changed one.
+ *
+ * Found by the links to parents as they are now: a process whose parent has ended belongs to init.
+ */
+export function processTree(
+  roots: readonly ProcessReference[],
+  engine: AnyEngine,
+  hotpatch: Hotpatch,
+): ProcessReference[] {
+  const all = listProcesses();
+  const children = Map.groupBy(all, ({ parentPid }) => parentPid);
+  const tree = all.filter((info) =>
+    roots.some(({ pid, startTicks }) => info.pid === pid && info.startTicks === startTicks),
+  );
+  for (const { pid } of tree) for (const child of children.get(pid) ?? []) if (!tree.includes(child)) tree.push(child);
+  return tree
+    .filter((info) => mayTouch(info) && runsProgram(info) && engine.mayCarry(info, hotpatch))
+    .map(({ pid, startTicks }) => ({ pid, startTicks }));
+}
+
 /** Codes that say that a process is not concerned at all. */
 const unconcerned = new Set(["target/package-absent", "target/not-node", "target/gone", "target/not-applied"]);
 

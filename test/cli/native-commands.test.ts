@@ -75,3 +75,92 @@ test("a native hotpatch goes in by apply, is proven by verify, listed by ps and 
   assert.equal((await command("revert", file, ...pid)).code, 0);
   assert.equal((await command("revert", file, ...pid)).code, 3);
 });
+
+const master = `#include <stdio.h>
+#include <unistd.h>
+volatile int one = 1;
+__attribute__((noinline)) int answer(int x) { return x + one; }
+static int workers, to[16], from[16];
+static void start(void) {
+  int a[2], b[2];
+  if (pipe(a) != 0 || pipe(b) != 0) _exit(2);
+  if (fork() == 0) { char byte; close(a[1]); while (read(a[0], &byte, 1) == 1) { byte = (char)answer(1); if (write(b[1], &byte, 1) != 1) _exit(1); } _exit(0); }
+  to[workers] = a[1], from[workers++] = b[0];
+}
+int main() {
+  for (int i = 0; i < 3; i++) start();
+  char l[100]; puts("ready"); fflush(stdout);
+  while (fgets(l, 100, stdin)) {
+    if (l[0] == 'f') start();
+    printf("%d", answer(1));
+    for (int i = 0; i < workers; i++) { char byte = 0; if (write(to[i], &byte, 1) == 1 && read(from[i], &byte, 1) == 1) printf(" %d", byte); }
+    puts(""); fflush(stdout);
+  }
+}
+`;
+
+test("--tree changes a master with its workers, knows those that are forked afterwards, and takes it out of all", async (context) => {
+  const folder = temporaryFolder(context);
+  const binary = compile(folder, "master", master);
+  const hotpatch = buildNativeHotpatch({
+    folder,
+    binary,
+    functions: ["answer"],
+    source: "int answer(int x) { return x + 2; }",
+  });
+  Object.assign(hotpatch.manifest.elf ?? {}, { notices: ["It reads its settings at start."] });
+  const file = join(folder, "master.hotpatch");
+  writeFileSync(file, encodeHotpatch(hotpatch, []));
+  const target = await Target.start(context, binary);
+  const command = async (name: string, ...words: string[]) => {
+    const given = [name, file, "--pid", String(target.pid), "--allow-unsigned", "--json", ...words];
+    const { code, out, error } = await runProgram([launcher, ...given]);
+    return { code, error, data: JSON.parse(out) as { outcomes: { state: string }[]; notices: string[] } };
+  };
+  const states = ({ data }: { data: { outcomes: { state: string }[] } }) => data.outcomes.map(({ state }) => state);
+  assert.equal(await target.ask("?"), "2 2 2 2");
+  const applied = await command("apply", "--tree");
+  assert.deepEqual(states(applied), ["applied", "applied", "applied", "applied"], applied.error);
+  assert.deepEqual(applied.data.notices, ["It reads its settings at start."]);
+  assert.equal(await target.ask("?"), "3 3 3 3");
+  assert.equal(await target.ask("fork"), "3 3 3 3 3");
+  assert.deepEqual(states(await command("apply", "--tree")), Array(5).fill("unchanged"));
+  assert.deepEqual(states(await command("revert", "--tree")), Array(5).fill("reverted"));
+  assert.equal(await target.ask("?"), "2 2 2 2 2");
+});
+
+const looping = `#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+volatile int one = 1;
+__attribute__((noinline)) int answer(int x) { return x + one; }
+__attribute__((noinline)) void loop(void) { for (;;) usleep(1000 + answer(1)); }
+static void *work(void *unused) { loop(); return unused; }
+int main() { pthread_t t; pthread_create(&t, 0, work, 0); char l[100]; puts("ready"); fflush(stdout); while (fgets(l, 100, stdin)) { printf("%d\\n", answer(1)); fflush(stdout); } }
+`;
+
+test("--force-immediate switches a function that never ends, warns, and leaves word of it in the process", async (context) => {
+  const folder = temporaryFolder(context);
+  const binary = compile(folder, "looping", looping);
+  const hotpatch = buildNativeHotpatch({
+    folder,
+    binary,
+    functions: ["answer", "loop"],
+    source: "int answer(int x) { return x + 2; } void loop(void) { for (;;); }",
+  });
+  const file = join(folder, "looping.hotpatch");
+  writeFileSync(file, encodeHotpatch(hotpatch, []));
+  const target = await Target.start(context, binary);
+  const words = ["apply", file, "--pid", String(target.pid), "--allow-unsigned", "--json", "--wait", "1"];
+  const refused = await runProgram([launcher, ...words]);
+  assert.equal(refused.code, 3);
+  assert.match(refused.out + refused.error, /loop/);
+  const forced = await runProgram([launcher, ...words, "--force-immediate"]);
+  assert.equal(forced.code, 0, forced.error);
+  assert.match(forced.error, /old code while others run the new one/);
+  assert.equal(await target.ask("?"), "3");
+  const listed = JSON.parse((await runProgram([launcher, "ps", "--json"])).out) as {
+    native: { pid: number; hotpatches: { forced?: boolean }[] }[];
+  };
+  assert.equal(listed.native.find(({ pid }) => pid === target.pid)?.hotpatches[0]?.forced, true);
+});

@@ -2,6 +2,7 @@
  * `apply`, `verify` and `revert`: the commands that act on running processes, each alone, with no server and no agent service.
  */
 import { RebootlessError } from "../../base/errors.ts";
+import { printable } from "../../base/printable.ts";
 import type { Refusal } from "../../base/refusal.ts";
 import type { AnyEngine, Finding, Outcome, Verdict } from "../../engine/engine.ts";
 import { engineFor } from "../../engine/engines.ts";
@@ -43,6 +44,11 @@ export const applyCommand: CommandSpec = {
       default: "250",
     },
     { flags: "--dry-run", description: "show the plan and change nothing" },
+    {
+      flags: "--force-immediate",
+      description:
+        "native programs: do not wait for calls of changed functions to end; old and new code may then work side by side",
+    },
     { flags: "--no-rehearsal", description: "do without the sacrificial process that tries the hotpatch first" },
     waitOption,
     ...openOptions,
@@ -101,8 +107,19 @@ async function prepare(input: CommandInput, io: CommandIo): Promise<Prepared> {
   );
   const rehearse = options.rehearsal !== false && options.noRehearsal !== true;
   const { manifest } = opened.hotpatch;
-  const engine = engineFor(manifest, { maxPauseMs, waitMs, rehearse, progress: io.progress }, opened.digest);
+  const forceImmediate = options.forceImmediate === true;
+  if (forceImmediate) checkForce(opened, io);
+  const given = { maxPauseMs, waitMs, rehearse, progress: io.progress, forceImmediate };
+  const engine = engineFor(manifest, given, opened.digest);
   return { opened, engine, maxPauseMs };
+}
+
+function checkForce({ hotpatch: { manifest } }: OpenedHotpatch, io: CommandIo): void {
+  if (manifest.elf === undefined)
+    throw new RebootlessError("usage/arguments", "--force-immediate is for hotpatches of native programs.");
+  io.warn(
+    "--force-immediate: threads inside a changed function finish it with the old code while others run the new one. If the two do not go together, the process may fail. It is written into the process that it was forced.",
+  );
 }
 
 function positive(value: unknown, option: string): number {
@@ -198,12 +215,14 @@ function nodePlanData({ target, ...plan }: NodePlan): object {
 }
 
 /** Without the bytes of patch memory; those are in the process once it is applied. */
-function nativePlanData({ target, gadgets: _gadgets, record: _record, leftovers, areas, ...plan }: LinuxPlan): object {
+function nativePlanData(whole: LinuxPlan): object {
+  const { target, gadgets: _gadgets, record: _record, leftovers, superseded, areas, ...plan } = whole;
   return {
     ...plan,
     pid: target.pid,
     areas: areas.map(({ kind, address, sizeBytes }) => ({ kind, address, sizeBytes })),
     leftovers: leftovers.length,
+    superseded: superseded.map(({ id }) => id),
   };
 }
 
@@ -217,7 +236,10 @@ function outcomesResult(opened: OpenedHotpatch, outcomes: readonly AnyOutcome[])
       ? [describeOutcome(outcome), ...outcome.findings.slice(0, 20).map(describeFinding)]
       : [describeNativeOutcome(outcome)],
   );
-  return { data: { hotpatch: nameOf(opened), outcomes }, text: lines.join("\n") };
+  const { elf } = opened.hotpatch.manifest;
+  const notes = outcomes.some(({ state }) => state === "applied") ? (elf?.notices ?? []) : [];
+  const text = [...lines, ...notes.map((notice) => `Note: ${printable(notice)}`)].join("\n");
+  return { data: { hotpatch: nameOf(opened), outcomes, notices: notes }, text };
 }
 
 function describeOutcome({ pid, state, pauseMs, predictedPauseMs, windowMs, copies }: NodeOutcome & Outcome): string {
@@ -227,10 +249,13 @@ function describeOutcome({ pid, state, pauseMs, predictedPauseMs, windowMs, copi
   return `${pid}: applied to ${count}; the event loop stood still for ${milliseconds(pauseMs)} (predicted: ${milliseconds(predictedPauseMs)})${port}`;
 }
 
-function describeNativeOutcome({ pid, state, pauseMs, threads, functions, tries }: LinuxOutcome): string {
+function describeNativeOutcome(outcome: LinuxOutcome): string {
+  const { pid, state, pauseMs, threads, functions, tries, superseded = [], forced = false } = outcome;
   if (state === "unchanged") return `${pid}: the hotpatch is in place already`;
-  const again = tries > 1 ? ` at the ${tries}th try, since a thread was inside one of them` : "";
-  return `${pid}: applied to ${count(functions, "function")}${again}; ${count(threads, "thread")} stood still for ${milliseconds(pauseMs)}`;
+  const again = tries > 1 ? ` after ${tries} tries, since a thread was inside one of them` : "";
+  const instead = superseded.length > 0 ? ` in place of ${superseded.join(", ")}` : "";
+  const how = forced ? ", forced: threads may still be inside the old code" : "";
+  return `${pid}: applied to ${count(functions, "function")}${instead}${again}; ${count(threads, "thread")} stood still for ${milliseconds(pauseMs)}${how}`;
 }
 
 function describeVerdict({ pid, state, findings }: Verdict): string {

@@ -4,7 +4,7 @@
 import { RebootlessError } from "../../base/errors.ts";
 import { type Refusal, RefusalError } from "../../base/refusal.ts";
 import type { AnyEngine, ProcessReference } from "../../engine/engine.ts";
-import { type Failure, isUnconcerned, processesFor, treatEach } from "../../engine/sweep.ts";
+import { type Failure, isUnconcerned, processesFor, processTree, treatEach } from "../../engine/sweep.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { readProcess } from "../../process/process.ts";
 import type { CommandInput, CommandOption } from "../command.ts";
@@ -15,12 +15,19 @@ export const targetOptions: readonly CommandOption[] = [
     flags: "--all",
     description: "every process of this user (of every user, as root) that has what the hotpatch changes",
   },
+  {
+    flags: "--tree",
+    description:
+      "with --pid: a master with its workers, that is all processes that descend from it, those that it starts meanwhile too",
+  },
 ];
 
 export interface Targets {
   readonly processes: readonly ProcessReference[];
   /** With --all, processes that have nothing to do with the hotpatch are passed over in silence. */
   readonly isSweep: boolean;
+  /** With --tree: the processes of the tree as they are now. */
+  readonly again?: () => readonly ProcessReference[];
 }
 
 /** Throws `usage/arguments`. */
@@ -33,6 +40,8 @@ export function checkTargetOptions(input: CommandInput): void {
       "Say which processes: either --pid N (more than once if need be) or --all.",
     );
   }
+  if (input.options.tree === true && isSweep)
+    throw new RebootlessError("usage/arguments", "--tree goes with --pid; --all has every process anyway.");
   for (const text of given ?? []) findProcess(text);
 }
 
@@ -42,7 +51,10 @@ export function findTargets(input: CommandInput, engine: AnyEngine, hotpatch: Ho
   const given = input.options.pid as readonly string[] | undefined;
   const isSweep = input.options.all === true;
   if (isSweep) return { processes: processesFor(engine, hotpatch), isSweep };
-  return { processes: (given ?? []).map(findProcess), isSweep };
+  const processes = (given ?? []).map(findProcess);
+  if (input.options.tree !== true) return { processes, isSweep };
+  const again = () => processTree(processes, engine, hotpatch);
+  return { processes: again(), isSweep, again };
 }
 
 function findProcess(text: string): ProcessReference {
@@ -53,6 +65,9 @@ function findProcess(text: string): ProcessReference {
     throw new RebootlessError("input/process-missing", `There is no process ${pid}.`, { details: { pid } });
   return { pid, startTicks: found.startTicks };
 }
+
+/** A tree that goes on forking from processes that have been changed needs no more than two. */
+const mostTreeRounds = 10;
 
 export interface Swept<T> {
   readonly results: readonly T[];
@@ -66,15 +81,22 @@ export interface Swept<T> {
  * A refusal or a failure for one process does not keep the others from being served; when none was served, it is the answer.
  */
 export async function eachTarget<T>(
-  { processes, isSweep }: Targets,
+  { processes, isSweep, again }: Targets,
   action: (target: ProcessReference) => Promise<T>,
 ): Promise<Swept<T>> {
   const treated = await treatEach(processes, action);
+  // A worker may have been forked by a process that was not changed yet; those of changed ones are changed already, and say so.
+  for (let round = 0; round < mostTreeRounds; round++) {
+    const known = new Set(treated.map(({ target }) => `${target.pid}:${target.startTicks}`));
+    const fresh = (again?.() ?? []).filter(({ pid, startTicks }) => !known.has(`${pid}:${startTicks}`));
+    if (fresh.length === 0) break;
+    treated.push(...(await treatEach(fresh, action)));
+  }
   const results = treated.flatMap((entry) => (entry.kind === "done" ? [entry.result] : []));
   const failures = treated.flatMap((entry) => (entry.kind === "failed" ? [entry] : []));
   const refused = treated
     .flatMap((entry) => (entry.kind === "refused" ? entry.refusals : []))
-    .filter((refusal) => !isSweep || !isUnconcerned(refusal));
+    .filter((refusal) => !(isSweep ? isUnconcerned(refusal) : again !== undefined && refusal.code === "target/gone"));
   if (results.length === 0 && failures[0] !== undefined) throw failures[0].error;
   if (results.length === 0 && refused.length > 0) throw new RefusalError(refused);
   if (results.length === 0) {

@@ -7,6 +7,7 @@ import { type Refusal, RefusalError } from "../../base/refusal.ts";
 import { UnwindSpace } from "../../elf/eh-frame/unwind-table.ts";
 import { type LoadedImage, loadedImages } from "./loaded-image.ts";
 import type { ProcessMemory } from "./process-memory.ts";
+import { memorySharer } from "./shared-memory.ts";
 import { type ActiveFunction, type GuardedRange, StackScan } from "./stack-scan.ts";
 import { type Attempt, attemptStop } from "./stop-attempt.ts";
 import { StopRehearsal } from "./stop-rehearsal.ts";
@@ -54,15 +55,33 @@ async function tryUntil(request: SwitchRequest, rehearsal: StopRehearsal | undef
   let longestPauseMs = 0;
   let delayMs = firstDelayMs;
   for (let tries = 1; ; tries++) {
-    const { active, pauseMs } = tryOnce(request, rows, rehearsal);
+    const sharer = memorySharer(memory.pid);
+    const { active, pauseMs } = sharer === undefined ? tryOnce(request, rows, rehearsal) : heldBack(sharer);
     longestPauseMs = Math.max(longestPauseMs, pauseMs);
     if (active === undefined) return { pauseMs, longestPauseMs, tries };
     if (performance.now() + delayMs > deadline)
-      throw new RefusalError(describeActive(memory.pid, active, images, request.waitMs));
-    progress(`Thread ${active.tid} is in ${active.name}; trying again`);
+      throw new RefusalError(
+        sharer === undefined
+          ? describeActive(memory.pid, active, images, request.waitMs)
+          : describeSharer(memory.pid, sharer, request.waitMs),
+      );
+    progress(`${sharer === undefined ? "Thread" : "Process"} ${active.tid} is in ${active.name}; trying again`);
     await new Promise((resolve) => setTimeout(resolve, delayMs));
     delayMs = Math.min(delayMs * 2, longestDelayMs);
   }
+}
+
+/** No stop is made: it would not hold the other process. */
+function heldBack(sharer: number): Attempt {
+  return { active: { tid: sharer, name: "the same memory", stack: [] }, pauseMs: 0 };
+}
+
+function describeSharer(pid: number, sharer: number, waitMs: number): Refusal {
+  return {
+    code: "target/shared-memory",
+    message: `Process ${sharer} runs in the memory of process ${pid} without being one of its threads (vfork, or clone with CLONE_VM), at every look for ${waitMs} ms; it would not stand still. Nothing was changed. Wait until it has ended.`,
+    details: { sharer },
+  };
 }
 
 function tryOnce(

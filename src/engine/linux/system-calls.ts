@@ -20,6 +20,9 @@ const pwrite = c.func("pwrite64", "long", ["int", "uintptr_t", "ulong", "long"])
 /** glibc has `fstat` as a function only since 2.33. */
 const systemCall = c.func("syscall", "long", ["long", "long", "uintptr_t"]);
 const fstatNumber = 5;
+const kcmp = c.func("syscall", "long", ["long", "long", "long", "long", "long", "long"]);
+const kcmpNumber = 312;
+const kcmpMemory = 1;
 
 export const ptraceRequest = {
   continue: 7,
@@ -208,6 +211,11 @@ const linksWord = 4;
 /** The number of links of an open file; -1 on an error. */
 export function linkCount(descriptor: number): number {
   return (systemCall(fstatNumber, descriptor, statBytes.address) as number) < 0 ? -1 : (statWords[linksWord] as number);
+}
+
+/** Whether two processes have one address space (kcmp(2)); false where the kernel does not tell. */
+export function sharesMemory(pid: number, other: number): boolean {
+  return kcmp(kcmpNumber, pid, other, kcmpMemory, 0, 0) === 0;
 }
 
 /** An expected errno is the caller's; this is for those that nobody expects. */
