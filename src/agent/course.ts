@@ -12,6 +12,8 @@ export interface KnownProcess {
   readonly pid: number;
   /** Clock ticks since boot, in decimal. */
   readonly startTicks: string;
+  /** The program that it ran, as the scanner tells it from one that it executes later. */
+  readonly program?: string;
 }
 
 export interface Course {

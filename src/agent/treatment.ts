@@ -14,7 +14,7 @@ import type { BinaryLooks } from "../engine/linux/process-binaries.ts";
 import { isUnconcerned, type Treated, treat, treatEach } from "../engine/sweep.ts";
 import type { OpenedHotpatch } from "../hotpatch/open-hotpatch.ts";
 import type { CourseOutcome, KnownProcess } from "./course.ts";
-import { keyOf, type SeenProcess } from "./process-scanner.ts";
+import { keyOf, programOf, type SeenProcess } from "./process-scanner.ts";
 
 export interface TreatmentOptions {
   /** The longest that a process may stand still at a stretch, in milliseconds. */
@@ -76,7 +76,7 @@ export class Treatment {
   async protect(seen: SeenProcess): Promise<ProcessResult | undefined> {
     const [applied] = await this.apply([seen]);
     if (applied?.state !== "patched") return applied;
-    const [verified] = await this.verify([seen], [known(seen.reference)]);
+    const [verified] = await this.verify([seen], [known(seen)]);
     return verified === undefined ? undefined : { ...applied, ...verified };
   }
 
@@ -196,8 +196,9 @@ function evidenceIn(native: NativeEvidence | undefined): Pick<ProcessOutcome, "n
   return { native: { ...native, buildIds: native.buildIds.slice(0, apiLimits.buildIdsPerProcess) } };
 }
 
-export function known({ pid, startTicks }: ProcessReference): KnownProcess {
-  return { pid, startTicks: String(startTicks) };
+export function known(seen: SeenProcess): KnownProcess {
+  const { pid, startTicks } = seen.reference;
+  return { pid, startTicks: String(startTicks), program: programOf(seen) };
 }
 
 const commandCharacters = 120;

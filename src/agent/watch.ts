@@ -11,7 +11,7 @@ export type LookState = "verified" | "absent" | "refused" | "clear";
 
 interface Look {
   readonly state: LookState;
-  /** Unknown for a process that was looked at before this table was made. */
+  /** Unknown where the journal does not tell it. */
   readonly program?: string;
   readonly looks: number;
   readonly nextMs: number;
@@ -31,7 +31,10 @@ export class Watch {
   constructor(hindrances: readonly number[], patched: readonly KnownProcess[]) {
     this.#hindrances = new Set(hindrances);
     for (const process of patched) {
-      this.#looks.set(keyOf(process), { state: "verified", looks: 1, nextMs: Number.POSITIVE_INFINITY });
+      this.#looks.set(keyOf(process), {
+        ...{ state: "verified", looks: 1, nextMs: Number.POSITIVE_INFINITY },
+        ...(process.program === undefined ? {} : { program: process.program }),
+      });
     }
   }
 

@@ -248,7 +248,7 @@ function patchedAfter(
   if (to === "reverted") return [];
   if (results === undefined || (to !== "applied" && to !== "verified" && to !== "refused")) return course.patched;
   const has = new Set(results.flatMap(({ pid, state }) => (state === "patched" || state === "verified" ? [pid] : [])));
-  return seen.filter(({ reference: { pid } }) => has.has(pid)).map(({ reference }) => known(reference));
+  return seen.filter(({ reference: { pid } }) => has.has(pid)).map(known);
 }
 
 function pauseOf({ processes }: Course, pid: number): { pauseMs?: number } {

@@ -1,19 +1,10 @@
 /** An agent that is killed with -9 before and after each entry of its journal ends right once it is started again. */
 import { test } from "node:test";
 import { confine, isConfined } from "./support/confined.ts";
-import { around, killAtEach } from "./support/killing.ts";
-
-const there = [
-  ...["offered", "fetching", "fetched", "planned", "applying", "applied", "verifying", "verified"]
-    .map((stage) => `journal ${stage}`)
-    .flatMap(around),
-  ...around("journal told"),
-];
-
-const back = ["journal reverting", "journal reverted", "journal told"].flatMap(around);
+import { journalPoints, killAtEach } from "./support/killing.ts";
 
 confine("an agent that is killed at each entry of its journal", import.meta.filename);
 
 if (isConfined) {
-  test("on the way in and on the way back", { timeout: 530_000 }, async (t) => await killAtEach(t, there, back));
+  test("on the way in and on the way back", { timeout: 530_000 }, async (t) => await killAtEach(t, journalPoints));
 }

@@ -76,6 +76,9 @@ interface Step {
   readonly processes?: readonly ProcessOutcome[] | undefined;
 }
 
+/** Processes that the event of a report keeps the outcome of; those that need a person come first in a report. */
+const eventProcesses = 50;
+
 /** Moves an action by an event. Refuses with `action/transition`. */
 async function step(under: Change, row: Row, { event, reason, told, processes }: Step): Promise<Row> {
   const transition = next(row.state, event);
@@ -100,6 +103,7 @@ async function step(under: Change, row: Row, { event, reason, told, processes }:
     to: state,
     ...(reason === "" ? {} : { reason }),
     ...told,
+    ...(processes === undefined ? {} : { processes: processes.slice(0, eventProcesses) }),
   });
   return changed;
 }

@@ -1,13 +1,13 @@
 /**
- * An agent looks into every Node.js process that it may touch, so its tests run where there are no others: in namespaces of processes, mounts and network of their own.
+ * An agent looks into every process that it may touch, so its tests run where there are no others: in namespaces of processes, mounts and network of their own.
  *
  * The hotpatch is built outside, since that needs the registry.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import path from "node:path";
-import { type TestContext, test } from "node:test";
-import { openDesk } from "../../cli/desk.ts";
+import { test } from "node:test";
+import { type Desk, openDesk } from "../../cli/desk.ts";
 import { runProgram } from "../../cli/run-program.ts";
 
 const root = process.geteuid?.() === 0;
@@ -20,8 +20,16 @@ const timeoutMs = 540_000;
 
 export const isConfined = process.env.REBOOTLESS_TEST_CONFINED === "1";
 
-/** What was made outside: the hotpatch for json5 2.2.1, its author's public key. */
-export function made(): { readonly hotpatch: string; readonly author: string } {
+/** What was made outside. */
+export interface Made {
+  readonly hotpatch: string;
+  /** The public key of the hotpatch's author. */
+  readonly author: string;
+  /** The native program that the hotpatch is for; absent where it is for json5 2.2.1. */
+  readonly program?: string;
+}
+
+export function made(): Made {
   return JSON.parse(process.env.REBOOTLESS_TEST_MADE ?? "{}");
 }
 
@@ -30,10 +38,15 @@ interface Confinement {
   readonly hindrance?: string | undefined;
   /** Without one, the registry can be reached, and nothing is made outside. */
   readonly ownNetwork?: boolean;
+  readonly make?: (desk: Desk) => Promise<Made>;
 }
 
 /** Runs a file of tests in there, as one test; the file registers its own where `isConfined`. */
-export function confine(name: string, file: string, { hindrance, ownNetwork = true }: Confinement = {}): void {
+export function confine(
+  name: string,
+  file: string,
+  { hindrance, ownNetwork = true, make = makeForJson5 }: Confinement = {},
+): void {
   if (isConfined) return;
   const around = ownNetwork
     ? [...unshare, "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
@@ -45,7 +58,7 @@ export function confine(name: string, file: string, { hindrance, ownNetwork = tr
   test(name, { timeout: timeoutMs + 60_000, skip }, async (t) => {
     const env = {
       REBOOTLESS_TEST_CONFINED: "1",
-      REBOOTLESS_TEST_MADE: ownNetwork ? JSON.stringify(await make(t)) : "",
+      REBOOTLESS_TEST_MADE: ownNetwork ? JSON.stringify(await make(await openDesk(t))) : "",
     };
     const { code, out, error } = await runProgram([...around, process.execPath, "--test-reporter=tap", file], {
       ...{ command: "unshare", env, timeoutMs },
@@ -62,8 +75,7 @@ export function confine(name: string, file: string, { hindrance, ownNetwork = tr
   });
 }
 
-async function make(t: TestContext) {
-  const desk = await openDesk(t);
+async function makeForJson5(desk: Desk): Promise<Made> {
   const hotpatch = path.join(desk.folder, "json5.hotpatch");
   const words = ["--to", "2.2.2", "-o", hotpatch, "--key", desk.key, "--advisory", "CVE-2022-46175:high"];
   const built = await desk.say("build", "npm", "json5@2.2.1", ...words);

@@ -21,6 +21,7 @@ import { made } from "./confined.ts";
 const main = path.join(checkout, "src", "cli", "main.ts");
 const agentProgram = path.join(import.meta.dirname, "stopping-agent.ts");
 const service = path.join(checkout, "sample", "service", "main.cjs");
+/** Of the hotpatch that is made unless a test makes another. */
 export const hotpatchId = "npm-json5-2.2.1-to-2.2.2";
 const patienceMs = 60_000;
 
@@ -97,7 +98,14 @@ async function listening<Program extends Listening>(program: Program): Promise<P
   return program;
 }
 
-export class Service extends Listening {
+/** A program that can be attacked. */
+export interface Vulnerable {
+  readonly child: ChildProcess;
+  /** Whether its hole is open in this very process. */
+  hole(): Promise<string>;
+}
+
+export class Service extends Listening implements Vulnerable {
   /** Whether the hole in this very process is open. */
   async hole(): Promise<string> {
     const response = await fetch(`http://127.0.0.1:${this.port}/settings`, { method: "POST", body: attack });
@@ -118,22 +126,29 @@ export class Scene {
   readonly folder: string;
   readonly state: string;
   readonly shop: Shop;
+  readonly hotpatchId: string;
   readonly #test: TestContext;
   server: Running | undefined;
 
-  constructor(test: TestContext, folder: string, shop: Shop) {
+  constructor(test: TestContext, { folder, shop, hotpatchId }: Pick<Scene, "folder" | "shop" | "hotpatchId">) {
     this.#test = test;
+    this.hotpatchId = hotpatchId;
     this.folder = folder;
     this.state = path.join(folder, "server");
     this.shop = shop;
   }
 
   /** Starts a program of Node.js, which the end of the test ends. */
-  #start(
+  #start(words: readonly string[], options: StartOptions & { readonly ipc?: boolean } = {}): ChildProcess {
+    return this.startProgram([process.execPath, ...words], options);
+  }
+
+  /** Starts any program, which the end of the test ends. */
+  startProgram(
     words: readonly string[],
     { ipc = false, env = {}, uid, place }: StartOptions & { readonly ipc?: boolean } = {},
   ): ChildProcess {
-    const [command = "", ...rest] = [...(place?.entry ?? []), process.execPath, ...words];
+    const [command = "", ...rest] = [...(place?.entry ?? []), ...words];
     const child = spawn(command, rest, {
       ...(uid === undefined ? {} : { uid, gid: uid }),
       stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
@@ -213,7 +228,7 @@ export class Scene {
   }
 
   async approve(): Promise<void> {
-    await ask(this.state, "approve", { body: { hotpatchId, groupId: "all" } });
+    await ask(this.state, "approve", { body: { hotpatchId: this.hotpatchId, groupId: "all" } });
   }
 
   async request(event: "offer" | "revert" | "withdraw"): Promise<void> {
@@ -243,10 +258,10 @@ export async function openScene(test: TestContext): Promise<Scene> {
   await addTrustedKey(trusted, author);
   const bytes = readFileSync(hotpatch);
   const opened = openHotpatch(bytes, await loadTrustStore(trusted), { allowUnsigned: false });
-  assert.equal(opened.hotpatch.manifest.id, hotpatchId);
+  const { id } = opened.hotpatch.manifest;
   await stageHotpatch(shop.repository, bytes, opened, { dryRun: false });
   await shop.publish();
-  const scene = new Scene(test, folder, shop);
+  const scene = new Scene(test, { folder, shop, hotpatchId: id });
   await scene.startServer();
   return scene;
 }
