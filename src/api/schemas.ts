@@ -191,6 +191,7 @@ export const NativeEvidence = record(
   },
   { $id: "NativeEvidence" },
 );
+export type NativeEvidence = Static<typeof NativeEvidence>;
 
 export const ProcessOutcome = record(
   {

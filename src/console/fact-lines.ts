@@ -13,12 +13,23 @@ function processIds(facts: Facts): readonly string[] {
   return [...new Set(Object.keys(facts).flatMap((name) => /^process\.(\d+)\./.exec(name)?.[1] ?? []))];
 }
 
+/** A binary with a hotpatch for it: its file, the package that it is from, and the build. */
+function binaryName(facts: Facts, buildId: string): string {
+  const [path = "", name = "", version = ""] = texts(facts, `binary.${buildId}`);
+  const file = path.slice(path.lastIndexOf("/") + 1);
+  return [file, name === "" ? "" : `of ${name} ${version}`, `(build-id ${buildId})`]
+    .filter((word) => word !== "")
+    .join(" ");
+}
+
 function processLine(facts: Facts, pid: string): string | undefined {
   const packages = texts(facts, `process.${pid}.packages`);
+  const binaries = texts(facts, `process.${pid}.buildIds`).map((buildId) => binaryName(facts, buildId));
   const hotpatches = texts(facts, `process.${pid}.hotpatches`);
-  if (packages.length === 0 && hotpatches.length === 0) return undefined;
+  const concerned = [...packages, ...binaries];
+  if (concerned.length === 0 && hotpatches.length === 0) return undefined;
   const name = [`PID ${pid}`, ...texts(facts, `process.${pid}.command`)].join(" ");
-  const has = packages.length === 0 ? "" : `has ${packages.join(", ")}; `;
+  const has = concerned.length === 0 ? "" : `has ${concerned.join(", ")}; `;
   const patched = hotpatches.length === 0 ? "no hotpatch in memory" : `in memory ${hotpatches.join(", ")}`;
   return `${name}: ${has}${patched}`;
 }

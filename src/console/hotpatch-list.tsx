@@ -6,6 +6,7 @@ import { hotpatchName, type Standing, standings } from "./action-words.ts";
 import { ApproveDialog, ChangeDialog, devicesInWords } from "./dialogs.tsx";
 import type { Fleet } from "./fleet-data.ts";
 import { effectOfRemoval, standingCounts } from "./fleet-picture.ts";
+import { changeLines } from "./hotpatch-changes.ts";
 import { Empty, Panel, ProblemNote } from "./panels.tsx";
 import { AdvisoryBadge, CountBadge } from "./state-badge.tsx";
 
@@ -136,6 +137,11 @@ function HotpatchHead({ hotpatch, name }: { hotpatch: Hotpatch; name: string }) 
       <Body1 as="p" block className={styles.title} style={{ margin: "2px 0 0" }}>
         {hotpatch.title}
       </Body1>
+      {changeLines(hotpatch).map((line) => (
+        <Caption1 key={line} as="p" block className={styles.title} style={{ margin: "2px 0 0" }}>
+          {line}
+        </Caption1>
+      ))}
     </div>
   );
 }

@@ -31,14 +31,28 @@ test("a native hotpatch goes in by apply, is proven by verify, listed by ps and 
     const { code, out, error } = await runProgram([launcher, ...words]);
     return { code, stderr: error, data: out === "" ? undefined : (JSON.parse(out) as Record<string, never>) };
   };
+  const seen = async () => {
+    const listed = await command("ps", "--for", file, "--json");
+    const native = (listed.data?.native ?? []) as unknown as Record<string, unknown>[];
+    return native.find((found) => found.pid === target.pid);
+  };
+  assert.equal((await seen())?.couldTake, true);
   const plan = await command("apply", file, ...pid, "--dry-run");
   assert.equal(plan.code, 0, plan.stderr);
+  const [planned] = (plan.data?.plans ?? []) as unknown as {
+    functions: { name: string }[];
+    areas: object[];
+    pid: number;
+  }[];
+  assert.deepEqual([planned?.pid, planned?.functions.map(({ name }) => name)], [target.pid, ["answer"]]);
+  assert.deepEqual(Object.keys(planned?.areas[0] ?? {}), ["kind", "address", "sizeBytes"], "no bytes of memory");
   assert.equal(await target.ask("old"), "2");
   const applied = await command("apply", file, ...pid);
   assert.equal(applied.code, 0, applied.stderr);
   assert.equal(await target.ask("new"), "3");
   const verified = await command("verify", file, ...pid);
   assert.equal(verified.code, 0, verified.stderr);
+  assert.equal((await seen())?.couldTake, false, "it has it");
   const listed = await command("ps", "--json");
   const native = listed.data?.native as unknown as { pid: number; hotpatches: { id: string }[] }[];
   assert.deepEqual(
@@ -48,5 +62,16 @@ test("a native hotpatch goes in by apply, is proven by verify, listed by ps and 
   assert.equal((await command("revert", file, ...pid)).code, 0);
   assert.equal(await target.ask("old"), "2");
   assert.equal((await command("verify", file, ...pid)).code, 1);
+  const other = await Target.start(
+    context,
+    compile(folder, "other", program.replace("volatile int one", "volatile long one")),
+  );
+  const refused = await command("apply", file, "--pid", String(other.pid), "--allow-unsigned", "--json");
+  const codes = (refused.data?.refused ?? []) as unknown as { code: string }[];
+  assert.deepEqual([refused.code, codes.map(({ code }) => code)], [3, ["target/package-absent"]]);
+  const text = await runProgram([launcher, "apply", file, "--pid", String(target.pid), "--allow-unsigned"]);
+  assert.match(text.out, /applied to 1 function; 1 thread stood still for [0-9.]+ ms/);
+  assert.match((await runProgram([launcher, "ps"])).out, new RegExp(`^${target.pid} +elf-test +applied since `, "m"));
+  assert.equal((await command("revert", file, ...pid)).code, 0);
   assert.equal((await command("revert", file, ...pid)).code, 3);
 });

@@ -13,6 +13,7 @@ import { possibleRequests, stateWords } from "../../src/console/action-words.ts"
 import { eventSentence } from "../../src/console/event-sentence.ts";
 import { factLines } from "../../src/console/fact-lines.ts";
 import { byUrgency, effectOfRemoval, fleetPicture } from "../../src/console/fleet-picture.ts";
+import { changeLines } from "../../src/console/hotpatch-changes.ts";
 import { outcomeLines } from "../../src/console/process-outcomes.ts";
 import { actionTable } from "../../src/server/actions/state-machine.ts";
 
@@ -68,12 +69,41 @@ test("facts and processes are told in lines", () => {
   ]);
   assert.deepEqual(factLines({ "process.7.hotpatches": ["one"] }), ["1 Node.js process", "PID 7: in memory one"]);
   assert.deepEqual(factLines({}), []);
+  const native = {
+    ...{
+      processes: 0,
+      "process.9.command": "python3",
+      "process.9.buildIds": ["abcd"],
+      "process.9.hotpatches": ["two"],
+    },
+    "binary.abcd": ["/usr/lib/libexpat.so.1.8.10", "libexpat1", "2.5.0-1"],
+  };
+  assert.deepEqual(factLines(native), [
+    "0 Node.js processes",
+    "PID 9 python3: has libexpat.so.1.8.10 of libexpat1 2.5.0-1 (build-id abcd); in memory two",
+  ]);
   const refused = { pid: 8, state: "refused", command: "node x", code: "target/debugger-attached" };
   assert.deepEqual(outcomeLines({ processes: [{ pid: 7, state: "verified" }, refused] }), [
     "2 processes: 1 verified, 1 refused",
     "PID 8 node x refused (target/debugger-attached)",
   ]);
   assert.deepEqual(outcomeLines({}), []);
+  const evidence = { buildIds: ["abcd"], functions: 2, comparedBytes: 4096, rehearsed: false };
+  const proven = { pid: 9, state: "verified", command: "python3", pauseMs: 0.126, native: evidence };
+  assert.deepEqual(outcomeLines({ processes: [proven] }), [
+    "1 process: 1 verified",
+    "PID 9 python3: 2 functions exchanged, stood still for 0.13 ms, 4096 bytes compared with build-id abcd, without a rehearsal",
+  ]);
+});
+
+test("a native hotpatch is told function by function, with the build that it is for", () => {
+  const functions = [{ name: "parse", sizeBytes: 300 }];
+  const binary = { name: "libexpat.so.1", buildId: "abcd", functions, functionCount: 1 };
+  assert.deepEqual(changeLines({ binaries: [binary, { ...binary, name: "xmlwf", functionCount: 3 }] }), [
+    "Changes 1 function of libexpat.so.1 with the build-id abcd: parse (300 bytes)",
+    "Changes 3 functions of xmlwf with the build-id abcd: parse (300 bytes) and 2 more",
+  ]);
+  assert.deepEqual(changeLines({}), []);
 });
 
 test("taking an approval back withdraws what has not begun and no other group approves", () => {

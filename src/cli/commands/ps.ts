@@ -1,16 +1,18 @@
 /**
- * `ps`: the Node.js processes of this machine, what is patched in them, and what could be.
+ * `ps`: the processes of this machine, what is patched in them, and what could be.
  *
  * A process is only read, through /proc; one that carries our agent already is asked for more. None is signalled.
  */
 
-import { type PatchedProcess, patchedProcesses } from "../../engine/linux/native-processes.ts";
+import { hotpatchesIn, type NativeHotpatch } from "../../engine/linux/native-processes.ts";
+import { BinaryLooks, type MappedBinary } from "../../engine/linux/process-binaries.ts";
 import { describeProcess, type ListedProcess } from "../../engine/process-inventory.ts";
-import { mayTouch } from "../../engine/sweep.ts";
+import { mayTouch, runsProgram } from "../../engine/sweep.ts";
 import type { Manifest } from "../../hotpatch/manifest.ts";
 import { classifyNode } from "../../process/node-executable.ts";
-import { listProcesses } from "../../process/process.ts";
+import { listProcesses, type ProcessInfo } from "../../process/process.ts";
 import type { CommandInput, CommandIo, CommandResult, CommandSpec } from "../command.ts";
+import { textTable } from "../text-table.ts";
 import { trustDirectoryOption } from "./key.ts";
 import { openWithTrust } from "./open-file.ts";
 
@@ -19,11 +21,22 @@ interface Listed extends ListedProcess {
   readonly couldTake?: boolean;
 }
 
+/** A native program with a hotpatch in it, or with what the one of --for changes. */
+interface ListedNative {
+  readonly pid: number;
+  readonly command: string;
+  readonly hotpatches: readonly NativeHotpatch[];
+  /** Those that the hotpatch of --for changes. */
+  readonly binaries: readonly MappedBinary[];
+  /** With --for: it runs the build that the hotpatch is for, and does not have the hotpatch. */
+  readonly couldTake?: boolean;
+}
+
 export const psCommand: CommandSpec = {
   name: "ps",
-  summary: "list Node.js processes, what is patched in them, and what could be",
+  summary: "list processes, what is patched in them, and what could be",
   description:
-    "Packages are those that the process has loaded, where the agent is in it, and those installed where it looks for packages otherwise.",
+    "Every Node.js process is listed, and each native program that carries a hotpatch; with --for a native hotpatch, those as well that run the build that it is for.\nPackages are those that the process has loaded, where the agent is in it, and those installed where it looks for packages otherwise.",
   options: [
     { flags: "--packages", description: "show the packages of each process" },
     { flags: "--for <file>", description: "say which processes could take this hotpatch" },
@@ -36,18 +49,35 @@ export const psCommand: CommandSpec = {
   ],
   async run(input, io): Promise<CommandResult> {
     const wanted = await manifestOf(input, io);
-    const processes: ListedProcess[] = [];
-    for (const info of listProcesses().filter(mayTouch)) {
+    const infos = listProcesses().filter((info) => mayTouch(info) && runsProgram(info));
+    const processes: Listed[] = [];
+    for (const info of infos) {
       const kind = classifyNode(info);
-      if (kind.kind === "node") processes.push(await describeProcess(info, kind.version));
+      if (kind.kind !== "node") continue;
+      const found = await describeProcess(info, kind.version);
+      processes.push(wanted === undefined ? found : { ...found, couldTake: couldTake(found, wanted) });
     }
-    const answered =
-      wanted === undefined ? processes : processes.map((found) => ({ ...found, couldTake: couldTake(found, wanted) }));
-    const native = patchedProcesses();
-    const text = [table(answered, input.options.packages === true), ...nativeTable(native)].join("\n");
-    return { data: { processes: answered, native }, text };
+    const native = listNative(infos, wanted);
+    const text = [table(processes, input.options.packages === true), ...nativeTable(native)].join("\n");
+    return { data: { processes, native }, text };
   },
 };
+
+/** Native programs are legion, so only those are listed that a hotpatch is in or for. */
+function listNative(infos: readonly ProcessInfo[], wanted: Manifest | undefined): ListedNative[] {
+  const looks = new BinaryLooks();
+  const builds = new Set(wanted?.elf?.binaries.map(({ buildId }) => buildId));
+  return infos.flatMap((info): ListedNative[] => {
+    const { pid, commandLine } = info;
+    const hotpatches = hotpatchesIn(pid);
+    const binaries = builds.size === 0 ? [] : looks.of(info).filter(({ buildId }) => builds.has(buildId));
+    if (hotpatches.length === 0 && binaries.length === 0) return [];
+    const found = { pid, command: commandLine.join(" ").slice(0, 200), hotpatches, binaries };
+    if (wanted === undefined) return [found];
+    const has = hotpatches.some(({ id, state }) => id === wanted.id && state === "applied");
+    return [{ ...found, couldTake: binaries.length > 0 && !has }];
+  });
+}
 
 async function manifestOf(input: CommandInput, io: CommandIo): Promise<Manifest | undefined> {
   const file = input.options.for;
@@ -63,16 +93,14 @@ function couldTake({ reachable, hotpatches, packages }: ListedProcess, { id, tar
   return packages.some(({ name, version }) => name === target.name && version === target.version);
 }
 
-/** Native programs are legion, so only those that carry a hotpatch are listed. */
-function nativeTable(processes: readonly PatchedProcess[]): string[] {
+function nativeTable(processes: readonly ListedNative[]): string[] {
   if (processes.length === 0) return [];
-  const rows = processes.flatMap(({ pid, command, hotpatches }) =>
-    hotpatches.map(
-      ({ id, since, state }) =>
-        `${String(pid).padStart(8)}  ${state.padEnd(11)}  ${new Date(since).toISOString()}  ${id.padEnd(30)}  ${command}`,
-    ),
-  );
-  return ["", "Native programs with a hotpatch:", ...rows];
+  const rows = processes.flatMap(({ pid, command, hotpatches, binaries, couldTake }) => {
+    const states = hotpatches.map(({ id, since, state }) => [id, `${state} since ${new Date(since).toISOString()}`]);
+    if (couldTake === true) states.push(["-", `could take the hotpatch, for ${binaries[0]?.path}`]);
+    return states.map(([id = "", state = ""]) => [String(pid), id, state, command]);
+  });
+  return ["", "Native programs:", textTable(["PID", "HOTPATCH", "STATE", "COMMAND"], rows)];
 }
 
 function table(processes: readonly Listed[], withPackages: boolean): string {

@@ -1,7 +1,5 @@
 /** The hotpatches that are in processes as native programs, read from their records. */
 import { RefusalError } from "../../base/refusal.ts";
-import { listProcesses } from "../../process/process.ts";
-import { mayTouch, runsProgram } from "../sweep.ts";
 import { readRecords } from "./patch-memory.ts";
 import { ProcessMemory } from "./process-memory.ts";
 
@@ -36,21 +34,4 @@ export function hotpatchesIn(pid: number): NativeHotpatch[] {
   } finally {
     memory.close();
   }
-}
-
-export interface PatchedProcess {
-  readonly pid: number;
-  readonly command: string;
-  readonly hotpatches: readonly NativeHotpatch[];
-}
-
-export function patchedProcesses(): PatchedProcess[] {
-  return listProcesses()
-    .filter((info) => mayTouch(info) && runsProgram(info))
-    .map(({ pid, commandLine }) => ({
-      pid,
-      command: commandLine.join(" ").slice(0, 200),
-      hotpatches: hotpatchesIn(pid),
-    }))
-    .filter(({ hotpatches }) => hotpatches.length > 0);
 }
