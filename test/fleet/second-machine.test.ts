@@ -1,15 +1,13 @@
 /** Another machine, with a network and an address of its own, is enrolled by the very lines that README.md shows. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { attack } from "../../sample/attack.ts";
 import { confine, isConfined, made } from "../agent/support/confined.ts";
 import { openScene, type Scene, type Service, until } from "../agent/support/scene.ts";
-import { checkout } from "../cli/run-program.ts";
 import { Machine } from "./support/machine.ts";
+import { linesOfReadme, mayRunNpx, Shell } from "./support/shell.ts";
 
 /** Of the addresses that RFC 5737 keeps for documentation. */
 const cable = { here: "192.0.2.1", there: "192.0.2.2" };
@@ -18,11 +16,8 @@ const serverName = "patches.example";
 type Lines = readonly [serverRun: string, makeToken: string, enrol: string, agentRun: string, list: string];
 
 /** The five lines, with the placeholders filled in. */
-function linesOfReadme({ shop }: Scene): Lines {
-  const readme = readFileSync(path.join(checkout, "README.md"), "utf8");
-  const block = /^## Another machine$[^`]*(?:`[^`\n]+`[^`]*)*?^```\n(.*?)^```$/ms.exec(readme)?.[1] ?? "";
-  const lines = block.trim().split("\n");
-  assert.equal(lines.length, 5, "README.md shows five lines");
+function filledLines({ shop }: Scene): Lines {
+  const lines = linesOfReadme(/^## Another machine$/m, 5);
   const filled = lines.map((line) =>
     line
       .replaceAll("SERVER", serverName)
@@ -30,55 +25,6 @@ function linesOfReadme({ shop }: Scene): Lines {
       .replaceAll("AUTHOR.pub", made().author),
   );
   return filled as unknown as Lines;
-}
-
-/** A line as a person types it, in the checkout, here or on the other machine. */
-class Shell {
-  readonly #test: TestContext;
-  readonly #env: NodeJS.ProcessEnv;
-
-  constructor(t: TestContext, scene: Scene) {
-    this.#test = t;
-    // The home is the test's own, so that nothing of this user's is read or written; npx asks no registry.
-    const home = { HOME: scene.folder, XDG_STATE_HOME: path.join(scene.folder, "state") };
-    this.#env = {
-      ...process.env,
-      ...home,
-      NODE_TEST_CONTEXT: undefined,
-      NODE_OPTIONS: undefined,
-      npm_config_offline: "true",
-    };
-    this.#env.REBOOTLESS_STATE = scene.state;
-  }
-
-  #words(line: string, machine: Machine | undefined): [string, string[]] {
-    const [command = "", ...rest] = [...(machine?.entry ?? []), "sh", "-c", `cd ${checkout} && ${line}`];
-    return [command, rest];
-  }
-
-  run(line: string, machine?: Machine): { code: number | null; out: string; error: string } {
-    const { status, stdout, stderr } = spawnSync(...this.#words(line, machine), { env: this.#env, encoding: "utf8" });
-    return { code: status, out: stdout, error: stderr };
-  }
-
-  /** Runs it until the test ends; the test's own namespaces take whatever it has started along. */
-  start(line: string, machine?: Machine): { readonly child: ChildProcess; said(): string } {
-    const [command, words] = this.#words(`exec ${line}`, machine);
-    const child = spawn(command, words, { env: this.#env, stdio: ["ignore", "pipe", "pipe"], detached: true });
-    let said = "";
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        said += text;
-      });
-    }
-    this.#test.after(async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const ended = once(child, "exit");
-      process.kill(-(child.pid as number), "SIGKILL");
-      await ended;
-    });
-    return { child, said: () => said };
-  }
 }
 
 /** Asked from inside, since the service listens on that machine's own loopback. */
@@ -100,10 +46,8 @@ async function openOther(t: TestContext, scene: Scene): Promise<Machine> {
   return machine;
 }
 
-/** npx changes the mode of the command's file, which nobody may do in somebody else's checkout. */
-const isOwn = process.geteuid?.() === statSync(checkout).uid || process.geteuid?.() === 0;
 confine("a second machine", import.meta.filename, {
-  hindrance: isOwn ? undefined : "npx needs a checkout of this user's own",
+  hindrance: mayRunNpx ? undefined : "npx needs a checkout of this user's own",
 });
 
 if (isConfined) {
@@ -112,8 +56,8 @@ if (isConfined) {
     const machine = await openOther(t, scene);
     const service = await scene.startService({ place: machine });
     assert.equal(holeOn(machine, service), "open");
-    const [serverRun, makeToken, enrol, agentRun, list] = linesOfReadme(scene);
-    const shell = new Shell(t, scene);
+    const [serverRun, makeToken, enrol, agentRun, list] = filledLines(scene);
+    const shell = new Shell(t, scene.folder, { REBOOTLESS_STATE: scene.state });
     const inFolder = (line: string) => line.replaceAll(/\btoken$/gm, path.join(scene.folder, "token"));
 
     const printed = shell.run(inFolder(makeToken));

@@ -7,7 +7,7 @@ import { text } from "node:stream/consumers";
 import type { Desk } from "../../cli/desk.ts";
 import { run } from "../../engine/linux/support/target.ts";
 import { type Made, made } from "./confined.ts";
-import { Running, type Scene, type StartOptions, until, type Vulnerable } from "./scene.ts";
+import { Running, type Starter, type StartOptions, until, type Vulnerable } from "./scene.ts";
 
 export const nativeSource = path.join(import.meta.dirname, "native-service");
 
@@ -43,7 +43,7 @@ async function asked(port: number, given: string): Promise<{ pid: number; answer
 export class NativeService extends Running implements Vulnerable {
   port = 0;
 
-  static readonly start = async (scene: Scene, options: NativeOptions = {}): Promise<NativeService> => {
+  static readonly start = async (scene: Starter, options: NativeOptions = {}): Promise<NativeService> => {
     const { program = made().program ?? "" } = options;
     const service = new NativeService(scene.startProgram([program], options), options.place);
     service.port = await until(

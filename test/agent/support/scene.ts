@@ -122,16 +122,42 @@ export interface StartOptions {
   readonly place?: Place;
 }
 
-export class Scene {
+/** Who starts programs that the end of the test ends. */
+export interface Starter {
+  startProgram(words: readonly string[], options?: StartOptions & { readonly ipc?: boolean }): ChildProcess;
+}
+
+export function starter(test: TestContext, cwd: string): Starter {
+  return {
+    startProgram(words, { ipc = false, env = {}, uid, place } = {}) {
+      const [command = "", ...rest] = [...(place?.entry ?? []), ...words];
+      const child = spawn(command, rest, {
+        ...(uid === undefined ? {} : { uid, gid: uid }),
+        stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
+        env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_OPTIONS: undefined, ...env },
+        cwd,
+      });
+      test.after(async () => {
+        if (child.exitCode !== null || child.signalCode !== null) return;
+        const ended = once(child, "exit");
+        child.kill("SIGKILL");
+        await ended;
+      });
+      return child;
+    },
+  };
+}
+
+export class Scene implements Starter {
   readonly folder: string;
   readonly state: string;
   readonly shop: Shop;
   readonly hotpatchId: string;
-  readonly #test: TestContext;
+  readonly #starter: Starter;
   server: Running | undefined;
 
   constructor(test: TestContext, { folder, shop, hotpatchId }: Pick<Scene, "folder" | "shop" | "hotpatchId">) {
-    this.#test = test;
+    this.#starter = starter(test, folder);
     this.hotpatchId = hotpatchId;
     this.folder = folder;
     this.state = path.join(folder, "server");
@@ -144,24 +170,8 @@ export class Scene {
   }
 
   /** Starts any program, which the end of the test ends. */
-  startProgram(
-    words: readonly string[],
-    { ipc = false, env = {}, uid, place }: StartOptions & { readonly ipc?: boolean } = {},
-  ): ChildProcess {
-    const [command = "", ...rest] = [...(place?.entry ?? []), ...words];
-    const child = spawn(command, rest, {
-      ...(uid === undefined ? {} : { uid, gid: uid }),
-      stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
-      env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_OPTIONS: undefined, ...env },
-      cwd: this.folder,
-    });
-    this.#test.after(async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const ended = once(child, "exit");
-      child.kill("SIGKILL");
-      await ended;
-    });
-    return child;
+  startProgram(words: readonly string[], options: StartOptions & { readonly ipc?: boolean } = {}): ChildProcess {
+    return this.#starter.startProgram(words, options);
   }
 
   async startServer(...more: readonly string[]): Promise<Running> {
