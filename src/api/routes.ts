@@ -117,6 +117,14 @@ const agent = {
     status: 200,
     response: s.Action,
   }),
+  leave: route({
+    method: "POST",
+    path: "/v1/agent/departure",
+    caller: "agent",
+    summary: "this device leaves for good; its certificate is good for nothing afterwards",
+    status: 200,
+    response: s.Device,
+  }),
   trust: route({
     method: "GET",
     path: "/v1/agent/trust",

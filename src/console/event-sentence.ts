@@ -71,6 +71,7 @@ export function eventSentence({ kind, subject, data }: Event, names: Names): Sen
     case "device-renewed":
       return said(`${device()} renewed its certificate`, true);
     case "device-revoked":
+      if (given.by === "device") return said(`${given.name} left, and is no device any more`);
       return { text: `${given.name} was cut off`, tone: "person", step: false };
     case "facts-changed":
       return said(`${device()} told of changes on it`, true);

@@ -169,7 +169,17 @@ if (isConfined) {
     const asked = await scene.say(["agent", "leave", ...state, "--revert"]);
     assert.deepEqual([asked.code, await service.hole()], [3, "closed"]);
     const left = await scene.say(["agent", "leave", ...state, "--revert", "--yes", "--json"]);
-    assert.deepEqual([left.code, JSON.parse(left.out).reverted], [0, [service.pid]], left.error);
+    const { reverted, told } = JSON.parse(left.out);
+    assert.deepEqual([left.code, reverted, told], [0, [service.pid], true], left.error);
+    const [device] = (await ask(scene.state, "listDevices", { query: {} })).items;
+    assert.equal(device?.state, "revoked", "the server knows");
+    const { items } = await ask(scene.state, "listEvents", { query: { limit: 200 } });
+    assert.equal(items.find(({ kind }) => kind === "device-revoked")?.data.by, "device");
+    const alone = await scene.enrol("web-3");
+    await scene.server?.end();
+    const untold = await scene.say(["agent", "leave", "--state", alone, "--yes", "--json"]);
+    assert.deepEqual([untold.code, JSON.parse(untold.out).told], [0, false], untold.error);
+    assert.match(untold.error, /revoke the device there/);
     assert.equal(await service.hole(), "open");
     const gone = await scene.say(["agent", "run", ...state, "--json"]);
     assert.deepEqual([gone.code, JSON.parse(gone.out).error.code], [1, "agent/not-enrolled"]);

@@ -19,7 +19,7 @@ const fill = {
 /** By hand, and apart from the table of routes: who gets through the door of each route. */
 const allowed: Readonly<Record<string, readonly RouteName[]>> = {
   everybody: ["openapi", "authority", "enrol", "signIn"],
-  agent: ["renewCertificate", "changeFacts", "poll", "report", "trust", "catalogMetadata", "catalogHotpatch"],
+  agent: ["renewCertificate", "changeFacts", "poll", "report", "leave", "trust", "catalogMetadata", "catalogHotpatch"],
   administrator: [
     ...(["session", "signOut", "makeSignInLink", "makeToken"] as const),
     ...(["listDevices", "getDevice", "getFacts", "revokeDevice"] as const),

@@ -211,7 +211,7 @@ const leave: CommandSpec = {
   name: "agent leave",
   summary: "make this machine no device any more",
   description:
-    "Removes its key, its certificate and what it pinned. Hotpatches stay in place unless --revert takes them out first. End the agent before; the server keeps the device until it is revoked there.",
+    "Tells the server, and removes the key, the certificate and what was pinned. Hotpatches stay in place unless --revert takes them out first. End the agent before. Where the server does not answer, the device has to be revoked there.",
   options: [
     stateOption,
     { flags: "--yes", description: "do it; without it, only say what would be done" },
@@ -229,10 +229,12 @@ const leave: CommandSpec = {
       const sure = `Would leave ${printable(server)} as ${deviceId}, ${then}. Say --yes to do it.`;
       return { data: { left: false, server, deviceId, hotpatches }, text: sure, exitCode: 3 };
     }
-    const reverted = await leaveServer(folder, { revert, progress: io.progress });
+    const { reverted, untold } = await leaveServer(folder, { revert, progress: io.progress });
     const took = revert ? ` Taken out of ${reverted.length} process(es).` : "";
-    const hint = `Revoke it on the server as well: rebootless device revoke ${deviceId}`;
-    return { data: { left: true, server, deviceId, hotpatches, reverted }, text: `Left.${took}\n${hint}` };
+    if (untold !== undefined)
+      io.warn(`${untold} It does not know yet; revoke the device there: rebootless device revoke ${deviceId}`);
+    const told = untold === undefined;
+    return { data: { left: true, told, server, deviceId, hotpatches, reverted }, text: `Left.${took}` };
   },
 };
 

@@ -84,13 +84,17 @@ export async function admitDevice({ database, clock }: ServerContext, deviceId: 
   await database.updateTable("devices").set({ last_seen_at: now }).where("id", "=", deviceId).execute();
 }
 
-/** Cuts a device off for good; saying so twice is the same. Throws `request/not-found`. */
-export async function revokeDevice(context: ServerContext, deviceId: string): Promise<Device> {
+/** Cuts a device off for good, or takes note that it left; saying so twice is the same. Throws `request/not-found`. */
+export async function revokeDevice(
+  context: ServerContext,
+  deviceId: string,
+  by: "administrator" | "device",
+): Promise<Device> {
   return await change(context, async ({ db, note, reassign }) => {
     const row = await requireDevice(db, deviceId);
     if (row.state === "enrolled") {
       await db.updateTable("devices").set({ state: "revoked" }).where("id", "=", deviceId).execute();
-      await note("device-revoked", `device:${deviceId}`, { name: row.name });
+      await note("device-revoked", `device:${deviceId}`, { name: row.name, by });
       await reassign(deviceId);
     }
     return await getDevice(db, deviceId);

@@ -51,6 +51,7 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   poll: (context, { query }, caller) =>
     actions.poll(context, deviceIdOf(caller), { after: query.after, waitMs: query.waitMs ?? 0, gone: caller.gone }),
   report: (context, { body }, caller) => actions.takeReport(context, deviceIdOf(caller), body),
+  leave: (context, _asked, caller) => devices.revokeDevice(context, deviceIdOf(caller), "device"),
   trust: ({ catalog, trustFolder }) => trustFor(catalog, trustFolder),
 
   session: async (_context, _asked, { principal }) => {
@@ -70,7 +71,7 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   listDevices: ({ database }, { query }) => devices.listDevices(database, query),
   getDevice: ({ database }, { params }) => devices.getDevice(database, params.deviceId),
   getFacts: ({ database }, { params }) => devices.getFacts(database, params.deviceId),
-  revokeDevice: (context, { params }) => devices.revokeDevice(context, params.deviceId),
+  revokeDevice: (context, { params }) => devices.revokeDevice(context, params.deviceId, "administrator"),
 
   listGroups: ({ database }, { query }) => groups.listGroups(database, query),
   makeGroup: (context, { body }) => groups.makeGroup(context, body),
