@@ -11,7 +11,8 @@ import {
   parseUnixListeners,
 } from "../../src/process/proc-format.ts";
 
-const statTail = "S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 11 0 987654321 1 1 18446744073709551615 4198400 4500000 140736000";
+const statTail =
+  "S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 11 0 987654321 1 1 18446744073709551615 4198400 4500000 140736000";
 
 test("a name may hold spaces, parentheses and line breaks", () => {
   for (const comm of ["node", ") R 1 (", "a b)", "((", "x\ny"]) {
