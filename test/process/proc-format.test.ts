@@ -11,12 +11,14 @@ import {
   parseUnixListeners,
 } from "../../src/process/proc-format.ts";
 
-const statTail = "S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 11 0 987654321 1 1";
+const statTail =
+  "S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 11 0 987654321 1 1 18446744073709551615 4198400 4500000 140736000";
 
 test("a name may hold spaces, parentheses and line breaks", () => {
   for (const comm of ["node", ") R 1 (", "a b)", "((", "x\ny"]) {
     const stat = parseStat(`42 (${comm}) ${statTail}\n`);
-    assert.deepEqual(stat, { pid: 42, comm, state: "S", parentPid: 7, threads: 11, startTicks: 987654321n });
+    const times = { threads: 11, startTicks: 987654321n, addressSpace: "4198400:140736000" };
+    assert.deepEqual(stat, { pid: 42, comm, state: "S", parentPid: 7, ...times });
   }
 });
 
