@@ -14,9 +14,15 @@ const every = Math.max(1, Number(process.argv[2] ?? 1));
 /** More kills in a row that come too late than this, and every call has had its turn. */
 const enough = 3;
 
-for (const action of ["apply", "revert"] as const) {
-  test(`${action}, killed at each of its calls`, { timeout: 3_600_000 }, async (context) => {
-    const built = buildSelfChecking(context);
+for (const [action, withHooks] of [
+  ["apply", false],
+  ["revert", false],
+  ["apply", true],
+  ["revert", true],
+] as const) {
+  const what = withHooks ? `${action} with hooks and resolvers` : action;
+  test(`${what}, killed at each of its calls`, { timeout: 3_600_000 }, async (context) => {
+    const built = buildSelfChecking(context, { withHooks });
     const target = await startSelfChecking(context, built, ["killed"]);
     const file = storeHotpatch(built.folder, built.hotpatch);
     const before = stateOf(target.pid);
@@ -30,9 +36,9 @@ for (const action of ["apply", "revert"] as const) {
     for (let at = 1; late < enough; at += every) {
       if (await killOnce(target, built, file, action, at)) killed++;
       else late++;
-      if (at % (every * 25) === 1) process.stderr.write(`kill-test: ${action}: call ${at} of about ${calls}\n`);
+      if (at % (every * 25) === 1) process.stderr.write(`kill-test: ${what}: call ${at} of about ${calls}\n`);
     }
     assert.equal(stateOf(target.pid).text, before.text);
-    process.stderr.write(`kill-test: ${action}: killed ${killed} times, and the target lives\n`);
+    process.stderr.write(`kill-test: ${what}: killed ${killed} times, and the target lives\n`);
   });
 }

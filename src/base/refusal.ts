@@ -109,6 +109,8 @@ export const refusalCodes = [
   "target/relocation",
   "target/no-room",
   "target/hook-failed",
+  "target/call-failed",
+  "target/unwinder",
   "target/record-damaged",
   // the plan
   "plan/pause-over-budget",

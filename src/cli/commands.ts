@@ -9,6 +9,7 @@ import { buildCommands } from "./commands/build.ts";
 import { buildElfCommand } from "./commands/build-elf.ts";
 import { catalogCommands } from "./commands/catalog.ts";
 import { completionCommand } from "./commands/completion.ts";
+import { debugInfoCommand } from "./commands/debug-info.ts";
 import { fleetCommands } from "./commands/fleet.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keyCommands } from "./commands/key.ts";
@@ -26,6 +27,7 @@ const workingCommands: readonly CommandSpec[] = [
   applyCommand,
   verifyCommand,
   revertCommand,
+  debugInfoCommand,
   ...keyCommands,
   ...repoCommands,
   ...catalogCommands,

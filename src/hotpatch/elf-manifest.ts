@@ -68,7 +68,8 @@ export const ElfBinary = Type.Object(
     type: Type.Union([Type.Literal("executable"), Type.Literal("library")]),
     /** The payload that is the ELF relocatable file (ET_REL, x86-64) with the changed and the new sections. */
     object: PayloadName,
-    functions: Type.Array(ElfFunction, { minItems: 1, maxItems: 10_000 }),
+    /** None where a hook does all that there is to do. */
+    functions: Type.Array(ElfFunction, { maxItems: 10_000 }),
     /** Every undefined symbol of `object`, once. */
     symbols: Type.Array(ElfSymbol, { maxItems: 50_000 }),
   },
@@ -76,8 +77,10 @@ export const ElfBinary = Type.Object(
 );
 export type ElfBinary = Static<typeof ElfBinary>;
 
-/** A function of the author's, `int hook(void)` in the object of a binary; it runs in the target, and anything but 0 takes the change back. */
+/** A function of the author's, `int hook(void)` in the object of a binary; it runs in the target, and anything but 0 refuses the change or takes it back. */
 export const ElfHook = Type.Object({ binary: BinaryName, symbol: SymbolName }, closed);
+/** In the order in which they run. */
+const ElfHooks = Type.Array(ElfHook, { minItems: 1, maxItems: 64 });
 export type ElfHook = Static<typeof ElfHook>;
 
 export const ElfAction = Type.Union([
@@ -100,10 +103,12 @@ export const ElfChange = Type.Object(
     binaries: Type.Array(ElfBinary, { minItems: 1, maxItems: 64 }),
     hooks: Type.Object(
       {
-        beforeApply: Type.Optional(ElfHook),
-        afterApply: Type.Optional(ElfHook),
-        beforeRevert: Type.Optional(ElfHook),
-        afterRevert: Type.Optional(ElfHook),
+        beforeApply: Type.Optional(ElfHooks),
+        afterApply: Type.Optional(ElfHooks),
+        beforeRevert: Type.Optional(ElfHooks),
+        afterRevert: Type.Optional(ElfHooks),
+        /** Whenever patch memory is about to go, also where the change never took effect. */
+        release: Type.Optional(ElfHooks),
       },
       closed,
     ),

@@ -134,7 +134,8 @@ function checkElf({ binaries, hooks }: ElfChange): void {
       }
     }
   }
-  for (const [moment, hook] of Object.entries(hooks)) mustBeListed(`/elf/hooks/${moment}/binary`, hook.binary);
+  for (const [moment, found] of Object.entries(hooks))
+    for (const [index, hook] of found.entries()) mustBeListed(`/elf/hooks/${moment}/${index}/binary`, hook.binary);
 }
 
 function checkPaths(manifest: Manifest): void {

@@ -325,7 +325,7 @@ describe("a hotpatch for native programs", () => {
           ],
         },
       ],
-      hooks: { afterApply: { binary: "libsample.so.1", symbol: "mend" } },
+      hooks: { afterApply: [{ binary: "libsample.so.1", symbol: "mend" }] },
       afterApply: [{ kind: "signal", signal: "SIGHUP" }],
       notices: [],
     },
@@ -353,7 +353,7 @@ describe("a hotpatch for native programs", () => {
       (m) => m.elf.binaries[0].functions.push({ ...m.elf.binaries[0].functions[0], name: "next", address: 0x103f }),
       /"parse" and "next" overlap/,
     ],
-    ["a hook elsewhere", (m) => (m.elf.hooks.afterApply.binary = "libc.so.6"), /names the binary "libc.so.6"/],
+    ["a hook elsewhere", (m) => (m.elf.hooks.afterApply[0].binary = "libc.so.6"), /names the binary "libc.so.6"/],
     [
       "a symbol elsewhere",
       (m) => m.elf.binaries[0].symbols.push({ kind: "binary", name: "x", binary: "y", address: 1 }),

@@ -1,10 +1,11 @@
 /** Building the old and the fixed version, and compiling again what the fix touched. */
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { refuse } from "../../base/refusal.ts";
 import { type CompileOptions, compileAgain, includesAny, inParallel } from "./compile-again.ts";
 import { type CompileUnit, type Link, readCommand } from "./compile-command.ts";
 import { watchCompilers } from "./compiler-wrapper.ts";
+import { headerFolder, hookUnit } from "./hooks.ts";
 import type { ObjectFile } from "./object-file.ts";
 import { mustRun } from "./run-command.ts";
 import { applyFix, copySource, type Fix } from "./source-trees.ts";
@@ -16,6 +17,8 @@ export interface VersionsInput {
   readonly command: readonly string[];
   /** A shell command that is run once before the build, such as ./configure. */
   readonly prepare?: string;
+  /** Files with hooks of the author. */
+  readonly hooks?: readonly string[];
 }
 
 export interface VersionsOptions {
@@ -32,6 +35,8 @@ export interface TouchedUnit {
   readonly plainBefore: ObjectFile;
   readonly before: ObjectFile;
   readonly after: ObjectFile;
+  /** A file with hooks: no part of the program. */
+  readonly isHooks: boolean;
 }
 
 export interface BuiltVersions {
@@ -50,7 +55,9 @@ export async function buildBothVersions(
   options: VersionsOptions,
 ): Promise<BuiltVersions> {
   const original = resolve(options.cwd, input.source);
-  const watch = watchCompilers(work, options.env);
+  const { CPATH: path = "" } = options.env;
+  // Fixes and hooks may include our headers wherever the compiler is called from.
+  const watch = watchCompilers(work, { ...options.env, CPATH: path === "" ? headerFolder : `${path}:${headerFolder}` });
   options.progress(`Copying ${original}`);
   const place = await copySource(original, work);
   const inTree = { cwd: place, env: watch.env };
@@ -81,22 +88,47 @@ export async function buildBothVersions(
     `Compiling ${wanted.length} touched source${wanted.length === 1 ? "" : "s"} again, function by function`,
   );
   const after = await inParallel(wanted, (unit, index) => compileAgain(unit, "sections", compile, `after-${index}`));
+  const hooks = (input.hooks ?? []).map((file) => hookUnit(resolve(options.cwd, file), wanted));
+  const hookObjects = await inParallel(hooks, (unit, index) =>
+    compileAgain(unit, "sections", compile, `hooks-${index}`),
+  );
   trees.show("before");
   const before = await inParallel(wanted, (unit, index) => compileAgain(unit, "sections", compile, `before-${index}`));
   const plain = await inParallel(wanted, (unit, index) => compileAgain(unit, "plain", compile, `plain-${index}`));
+  const nothing = await emptyObject(wanted, compile);
   return {
-    touched: wanted.map((unit, index) => ({
-      unit,
-      name: unitName(wanted, index, place),
-      plainBefore: plain[index] as ObjectFile,
-      before: before[index] as ObjectFile,
-      after: after[index] as ObjectFile,
-    })),
+    touched: [
+      ...wanted.map((unit, index) => ({
+        unit,
+        name: unitName(wanted, index, place),
+        plainBefore: plain[index] as ObjectFile,
+        before: before[index] as ObjectFile,
+        after: after[index] as ObjectFile,
+        isHooks: false,
+      })),
+      ...hooks.map((unit, index) => ({
+        unit,
+        name: basename(unit.source),
+        plainBefore: nothing as ObjectFile,
+        before: nothing as ObjectFile,
+        after: hookObjects[index] as ObjectFile,
+        isHooks: true,
+      })),
+    ],
     units,
     links: [...first, ...second].flatMap(({ link }) => link ?? []),
     changed: trees.changed,
     options: compile,
   };
+}
+
+/** What a hook file was before the fix: nothing. */
+async function emptyObject(units: readonly CompileUnit[], compile: CompileOptions): Promise<ObjectFile | undefined> {
+  const [like] = units;
+  return (
+    like &&
+    (await compileAgain({ ...like, source: join(compile.work, "no-such-source") }, "sections", compile, "nothing"))
+  );
 }
 
 function resolveFix({ fix }: VersionsInput, { cwd }: VersionsOptions): Fix {

@@ -21,6 +21,8 @@ export interface ElfBuildInput extends VersionsInput {
   readonly binaries: readonly string[];
   /** Structs whose layout changes and whose objects, by the author's word, live no longer than a call. */
   readonly shortLived: readonly string[];
+  /** Such as `struct:foo` and `data:counter`: changes that hooks take care of, by the author's word. */
+  readonly handled?: readonly string[];
 }
 
 export interface ElfBuildOptions extends VersionsOptions {
@@ -58,7 +60,8 @@ export async function buildElfHotpatch(
     const misses: string[] = [];
     for (const { image, path } of readBinaries(paths)) {
       options.progress(`Finding the compiled sources in ${image.name}`);
-      const answer = await patchBinary({ image, path, built, shortLived: input.shortLived });
+      const { shortLived, handled = [] } = input;
+      const answer = await patchBinary({ image, path, built, shortLived, handled });
       if ("miss" in answer) misses.push(answer.miss);
       else patched.push(answer);
     }
@@ -121,7 +124,8 @@ function assemble(patched: readonly BuiltBinary[], built: BuiltVersions, options
   const payloads = new Map(patched.map(({ binary, object }) => [binary.object, object]));
   const elf: ElfChange = {
     binaries: patched.map(({ binary }) => binary),
-    hooks: {},
+    // Hooks run once, with the first binary that the fix reaches.
+    hooks: patched[0]?.hooks ?? {},
     afterApply: [...options.afterApply],
     notices: [...new Set(patched.flatMap(({ notices }) => notices))],
   };

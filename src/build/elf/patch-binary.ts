@@ -2,13 +2,14 @@
 import { createHash } from "node:crypto";
 import { type Refusal, RefusalError, refuse } from "../../base/refusal.ts";
 import { sectionIndex } from "../../elf/constants.ts";
-import type { ElfBinary, ElfFunction } from "../../hotpatch/elf-manifest.ts";
+import type { ElfBinary, ElfChange, ElfFunction } from "../../hotpatch/elf-manifest.ts";
 import type { BinaryImage } from "./binary-image.ts";
 import type { BuiltVersions, TouchedUnit } from "./build-versions.ts";
 import { type Comparison, compareObjects } from "./compare-objects.ts";
 import { compileAgain } from "./compile-again.ts";
 import { type CompileUnit, isAssembler } from "./compile-command.ts";
 import { dataRefusals } from "./data-refusals.ts";
+import { handledBy, hookSections, manifestHooks, shadowReleaseOf, splitHandled } from "./hooks.ts";
 import { layoutRefusals } from "./layouts.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
 import { isColdPart, isGlobal, leadingSymbol, type ObjectSection } from "./object-file.ts";
@@ -27,6 +28,7 @@ export interface BuiltBinary {
   readonly path: string;
   readonly object: Uint8Array;
   readonly notices: readonly string[];
+  readonly hooks: ElfChange["hooks"];
   readonly code: readonly CodeReport[];
   readonly newVariables: readonly { readonly name: string; readonly size: number }[];
 }
@@ -42,6 +44,8 @@ export interface PatchBinaryInput {
   readonly built: BuiltVersions;
   /** Structs that the author vouches for: their objects live no longer than a call. */
   readonly shortLived: readonly string[];
+  /** Such as `struct:foo`: changes that hooks take care of, by the author's word. */
+  readonly handled: readonly string[];
 }
 
 interface Source extends PatchSource {
@@ -52,7 +56,9 @@ interface Source extends PatchSource {
 export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary | Missed> {
   const { image, path, built } = input;
   const all = built.touched.map((unit) => openSource(unit, image));
-  const changing = all.filter(({ comparison }) => comparison.changedCode.size > 0 || changesData(comparison));
+  const changing = all.filter(
+    ({ comparison, unit }) => !unit.isHooks && (comparison.changedCode.size > 0 || changesData(comparison)),
+  );
   if (changing.length === 0) {
     const touched = built.touched.map(({ name }) => name).join(", ");
     return refuse(
@@ -63,7 +69,9 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   const present = withoutTwins(changing.filter((source) => stands(source)));
   if (present.length === 0) return { miss: nearest(changing, image) };
   const absent = changing.filter((source) => !stands(source) && suppliesTo(source, present));
-  const sources = [...present, ...likest(absent, present)];
+  const hooks = all.filter(({ unit }) => unit.isHooks);
+  const hookObjects = hooks.map(({ unit }) => unit.after);
+  const sources = [...present, ...likest(absent, present), ...hooks];
   const refusals = sources.flatMap(({ comparison, unit }) => [
     ...dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
     ...layoutRefusals({
@@ -73,11 +81,15 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
       shortLived: input.shortLived,
     }),
   ]);
-  if (refusals.length > 0) throw new RefusalError(refusals);
+  const { left, notices } = splitHandled(refusals, [...input.handled, ...hookObjects.flatMap(handledBy)]);
+  if (left.length > 0) throw new RefusalError(left);
   const builder = new PatchObjectBuilder(sources);
   for (const { comparison } of sources)
     for (const section of comparison.changedCode.keys())
       if (comparison.pairs.beforeOf(section) !== undefined) builder.carry(section);
+  for (const section of hookSections(hookObjects)) builder.carry(section);
+  const release = shadowReleaseOf(builder.code);
+  if (release !== undefined) builder.carry(release);
   const object = builder.finish();
   const { functions, missing } = replacedFunctions(object.code, sources, image);
   const elsewhere = new Map<string, Promise<ObjectMatch | undefined>>();
@@ -104,7 +116,8 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     },
     path,
     object: object.bytes,
-    notices: noticesOf(sources, object.escaping),
+    notices: [...noticesOf(sources, object.escaping), ...notices],
+    hooks: manifestHooks(image.soname ?? image.name, hookObjects, object.code, release),
     code: object.code.map(({ symbol, source, reason, before }) => ({
       name: symbol,
       source: source.name,
@@ -123,6 +136,7 @@ function openSource(unit: TouchedUnit, image: BinaryImage): Source {
     unit,
     comparison,
     match,
+    reachesStatics: unit.isHooks,
     has: (section) => {
       const before = comparison.pairs.beforeOf(section);
       return (

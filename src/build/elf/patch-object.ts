@@ -6,7 +6,7 @@
  * A direct call of a changed function goes to the new one.
  * The address of a changed function is that of the old one, whose entry leads to the new: pointers stay equal, and stay good after a revert.
  */
-import { sectionFlag, sectionType, symbolType } from "../../elf/constants.ts";
+import { sectionFlag, sectionType, symbolBinding, symbolType } from "../../elf/constants.ts";
 import type { Comparison } from "./compare-objects.ts";
 import { relocation } from "./linked-fields.ts";
 import {
@@ -28,6 +28,8 @@ export interface PatchSource {
   readonly comparison: Comparison;
   /** Whether the process has this constant where it can be referred to. */
   has(section: ObjectSection): boolean;
+  /** A hook file, which may name what is static in a source of the program. */
+  readonly reachesStatics?: boolean;
 }
 
 /** What an undefined symbol of the object stands for. */
@@ -108,6 +110,11 @@ export class PatchObjectBuilder {
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) task();
   }
 
+  /** What was carried so far. */
+  get code(): readonly CarriedCode[] {
+    return this.#code;
+  }
+
   finish(): PatchObject {
     this.#carryUnwinding();
     return {
@@ -121,9 +128,12 @@ export class PatchObjectBuilder {
 
   #carry(section: ObjectSection): { section: MutableSection; symbol: NewSymbol } {
     const kept =
-      section.group === undefined ? section : (this.#groups.get(`${section.group} ${section.name}`) ?? section);
+      section.group === undefined
+        ? this.#firstOfWeak(section)
+        : (this.#groups.get(`${section.group} ${section.name}`) ?? section);
     const known = this.#carried.get(kept);
     if (known !== undefined) return known;
+    if (kept !== section) return this.#carry(kept);
     if (section.group !== undefined) this.#groups.set(`${section.group} ${section.name}`, section);
     const source = this.#source(section);
     const { header } = section;
@@ -147,6 +157,13 @@ export class PatchObjectBuilder {
         made.relocations.push(this.#relocation(source, section, reference, reference.offset));
     });
     return answer;
+  }
+
+  /** Of weak definitions of one name in several sources a linker keeps the first. */
+  #firstOfWeak(section: ObjectSection): ObjectSection {
+    const leading = leadingSymbol(section);
+    if (leading?.binding !== symbolBinding.weak) return section;
+    return this.#globals.get(leading.name)?.section ?? section;
   }
 
   #source(section: ObjectSection): PatchSource {

@@ -76,12 +76,27 @@ async function resolveOne(expectation: Expectation, input: ResolveInput): Promis
     const found = byName(other, symbolName);
     if (found !== undefined) return manifestSymbol(name, found, weak);
   }
+  const ofStatic = source.reachesStatics === true ? ofStatics(symbolName, input) : undefined;
+  if (ofStatic !== undefined) return manifestSymbol(name, ofStatic, weak);
   return (
     ofBinary(name, symbolName, input.binary, thread) ??
     (await elsewhere(expectation, input)) ??
     ofLibraries(name, symbolName, input) ??
     (weak ? { kind: "import", name, ...(name === symbolName ? {} : { symbol: symbolName }), weak: true } : undefined)
   );
+}
+
+/** What is static in the one source of all touched ones that has it. */
+function ofStatics(name: string, { matches }: ResolveInput): Resolution | undefined {
+  const found = new Map<string, Resolution>();
+  for (const { plain } of matches.values()) {
+    for (const symbol of plain.object.symbols) {
+      if (symbol.name !== name || isGlobal(symbol) || symbol.section === sectionIndex.undefined) continue;
+      const resolution = plain.resolve(symbol);
+      if (resolution !== undefined) found.set(JSON.stringify(resolution), resolution);
+    }
+  }
+  return found.size === 1 ? [...found.values()][0] : undefined;
 }
 
 function isGlobalSection(section: ObjectSection): boolean {

@@ -31,6 +31,16 @@ export const buildElfCommand: CommandSpec = {
       description: "a struct whose layout changes, and whose objects live no longer than a call: you vouch for it",
       repeatable: true,
     },
+    {
+      flags: "--hooks <file>",
+      description: "C or C++ with functions that run when the hotpatch is applied or reverted (docs/native-hooks.md)",
+      repeatable: true,
+    },
+    {
+      flags: "--hook-handles <what>",
+      description: "struct:NAME or data:NAME, a change that the hooks take care of: you vouch for it",
+      repeatable: true,
+    },
     { flags: "--package-version <version>", description: "the version of the package, for people" },
     {
       flags: "--after-apply <note>",
@@ -72,6 +82,8 @@ export const buildElfCommand: CommandSpec = {
         ...(prepare === undefined ? {} : { prepare }),
         binaries: texts(input, "binary"),
         shortLived: texts(input, "shortLived"),
+        hooks: texts(input, "hooks"),
+        handled: texts(input, "hookHandles").map(handledChange),
       },
       { ...common, env: io.env, afterApply, ...(version === undefined ? {} : { version }) },
     );
@@ -94,6 +106,14 @@ function commandOf(input: CommandInput): readonly string[] {
   if (input.arguments.length === 0)
     throw new RebootlessError("usage/arguments", "Say behind -- how the source is built, such as: -- make");
   return input.arguments;
+}
+
+function handledChange(given: string): string {
+  if (/^(struct|data):./.test(given)) return given;
+  throw new RebootlessError(
+    "usage/arguments",
+    `--hook-handles takes struct:NAME or data:NAME, not ${JSON.stringify(given)}.`,
+  );
 }
 
 function action(given: string): ElfAction {

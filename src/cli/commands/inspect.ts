@@ -191,8 +191,8 @@ function describeElf({ binaries, hooks, afterApply, notices }: ElfChange): strin
   });
   return [
     ...binaries.flatMap(describeBinary),
-    ...Object.entries(hooks).map(
-      ([moment, hook]) => `Hook ${moment}: ${printable(hook.symbol)} of ${printable(hook.binary)}`,
+    ...Object.entries(hooks).flatMap(([moment, found]) =>
+      found.map((hook) => `Hook ${moment}: ${printable(hook.symbol)} of ${printable(hook.binary)}`),
     ),
     ...actions.map((action) => `After applying: ${action}`),
     ...notices.map((notice) => `Note: ${printable(notice)}`),

@@ -250,12 +250,16 @@ function describeOutcome({ pid, state, pauseMs, predictedPauseMs, windowMs, copi
 }
 
 function describeNativeOutcome(outcome: LinuxOutcome): string {
-  const { pid, state, pauseMs, threads, functions, tries, superseded = [], forced = false } = outcome;
+  const { pid, state, pauseMs, threads, functions, tries, superseded = [], forced = false, actions = [] } = outcome;
   if (state === "unchanged") return `${pid}: the hotpatch is in place already`;
   const again = tries > 1 ? ` after ${tries} tries, since a thread was inside one of them` : "";
   const instead = superseded.length > 0 ? ` in place of ${superseded.join(", ")}` : "";
   const how = forced ? ", forced: threads may still be inside the old code" : "";
-  return `${pid}: applied to ${count(functions, "function")}${instead}${again}; ${count(threads, "thread")} stood still for ${milliseconds(pauseMs)}${how}`;
+  const words = { done: "Done", asked: "To do", left: "Not done" } as const;
+  return [
+    `${pid}: applied to ${count(functions, "function")}${instead}${again}; ${count(threads, "thread")} stood still for ${milliseconds(pauseMs)}${how}`,
+    ...actions.map((action) => `  ${words[action.state]}: ${action.text}`),
+  ].join("\n");
 }
 
 function describeVerdict({ pid, state, findings }: Verdict): string {

@@ -14,14 +14,23 @@ export function searchOrder(
   images: readonly LoadedImage[],
   executable: LoadedImage,
 ): LoadedImage[] {
+  return [...linkMaps(memory, images, executable).keys()];
+}
+
+/** Where the `struct link_map` of each image is, 0 where it is not known; in search order. */
+export function linkMaps(
+  memory: ProcessMemory,
+  images: readonly LoadedImage[],
+  executable: LoadedImage,
+): Map<LoadedImage, number> {
   const debug = executable.dynamic?.entries.find(({ tag }) => tag === dynamicTag.debug)?.value;
-  if (debug === undefined || !(debug > 0)) return executable.dynamic === undefined ? [] : [executable];
-  const ordered: LoadedImage[] = [];
+  if (debug === undefined || !(debug > 0)) return new Map(executable.dynamic === undefined ? [] : [[executable, 0]]);
+  const ordered = new Map<LoadedImage, number>();
   let entry = pointer(memory, debug + 8);
   for (let count = 0; entry !== 0 && count < maxObjects; count++) {
     const dynamicSection = pointer(memory, entry + 16);
     const image = images.find(({ start, end }) => dynamicSection >= start && dynamicSection < end);
-    if (image !== undefined) ordered.push(image);
+    if (image !== undefined && !ordered.has(image)) ordered.set(image, entry);
     entry = pointer(memory, entry + 24);
   }
   return ordered;

@@ -28,14 +28,23 @@ export interface MeasuredObject {
   readonly sections: ReadonlyMap<number, Place>;
   /** SHN_COMMON symbols by index. */
   readonly common: ReadonlyMap<number, Place>;
-  /** GOT slots by key; two words for `pair:` ones. */
+  /** GOT slots by key; two words for `pair:`, `module:` and `descriptor:` ones. */
   readonly slots: ReadonlyMap<string, Place>;
   /** Stubs for calls beyond the reach of 32 bits, by symbol. */
   readonly stubs: ReadonlyMap<number, Place>;
+  /** Copies of constants of other libraries, for fields of 32 bits, by symbol. */
+  readonly copies: ReadonlyMap<number, Place>;
+  /** What TLS descriptors call, where there are any. */
+  readonly descriptorCode: Place | undefined;
   readonly sizes: Readonly<Record<AreaKind, number>>;
 }
 
 const stubBytes = 16;
+/** `mov 8(%rax), %rax; ret`: the descriptor's second word is the distance from the thread pointer (as glibc's _dl_tlsdesc_return). */
+const descriptorReturn = Buffer.from([0x48, 0x8b, 0x40, 0x08, 0xc3]);
+const unwindSection = ".eh_frame";
+/** An entry of the length 0 ends a list of unwind entries (LSB 5.0 core §10.6.1). */
+const terminatorBytes = 8;
 /** No hotpatch is larger; an object that says so is damaged. */
 const maxAreaBytes = 256 * 1024 * 1024;
 
@@ -45,8 +54,12 @@ function areaOf({ flags, name }: Section): AreaKind {
   return "constant";
 }
 
-/** `reserved`: bytes at the beginning of each area that are not the object's. Throws `elf/…`; refuses with `target/relocation`. */
-export function measureObject(bytes: Uint8Array, reserved: Readonly<Record<AreaKind, number>>): MeasuredObject {
+/** `external`: what the linker will be given, for copies of constants that may be out of reach. `reserved`: bytes at the beginning of each area that are not the object's. Throws `elf/…`; refuses with `target/relocation`. */
+export function measureObject(
+  bytes: Uint8Array,
+  reserved: Readonly<Record<AreaKind, number>>,
+  external: ReadonlyMap<string, ResolvedSymbol> = new Map(),
+): MeasuredObject {
   const elf = parseElf(bytes);
   if (elf.type !== "relocatable")
     throw new RebootlessError("elf/unsupported", "The object of a hotpatch is relocatable.");
@@ -65,7 +78,8 @@ export function measureObject(bytes: Uint8Array, reserved: Readonly<Record<AreaK
         "target/relocation",
         `The hotpatch adds thread-local variables (${section.name}), for which there is no room.`,
       );
-    sections.set(section.index, place(areaOf(section), section.size, section.align));
+    const terminator = section.name === unwindSection ? terminatorBytes : 0;
+    sections.set(section.index, place(areaOf(section), section.size + terminator, section.align));
   }
   const symbols = staticSymbols(elf);
   const common = new Map<number, Place>();
@@ -73,6 +87,7 @@ export function measureObject(bytes: Uint8Array, reserved: Readonly<Record<AreaK
     if (section === sectionIndex.common) common.set(index, place("data", size, value));
   const slots = new Map<string, Place>();
   const stubs = new Map<number, Place>();
+  const copies = new Map<number, Place>();
   const relocations = relocationSections(elf).flatMap(({ target, relocations: list }) => {
     const section = elf.sections[target];
     return section !== undefined && sections.has(target) ? [{ target: section, relocations: list }] : [];
@@ -81,19 +96,36 @@ export function measureObject(bytes: Uint8Array, reserved: Readonly<Record<AreaK
     for (const { type, symbol } of list) {
       const slot = slotOf(type, symbol);
       if (slot !== undefined && !slots.has(slot.key)) slots.set(slot.key, place("constant", slot.words * 8, 8));
-      if (isCall(type) && symbols[symbol]?.section === sectionIndex.undefined && !stubs.has(symbol))
+      if (
+        mayTakeStub(type) &&
+        symbol !== 0 &&
+        symbols[symbol]?.section === sectionIndex.undefined &&
+        !stubs.has(symbol)
+      )
         stubs.set(symbol, place("code", stubBytes, 16));
+      const constant = mayTakeStub(type) ? constantOf(external.get(symbols[symbol]?.name ?? "")) : undefined;
+      if (constant === undefined || copies.has(symbol)) continue;
+      copies.set(symbol, place("constant", constant.length, 32));
     }
   }
-  return { elf, symbols, relocations, sections, common, slots, stubs, sizes };
+  const hasDescriptors = [...slots.keys()].some((key) => key.startsWith("descriptor:"));
+  const descriptorCode = hasDescriptors ? place("code", stubBytes, 16) : undefined;
+  return { elf, symbols, relocations, sections, common, slots, stubs, copies, descriptorCode, sizes };
+}
+
+function constantOf(found: ResolvedSymbol | undefined): Buffer | undefined {
+  return found?.kind === "address" ? found.constant : undefined;
 }
 
 function nameOf(type: number): string {
   return relocationTypes.get(type)?.name ?? `type ${type}`;
 }
 
-function isCall(type: number): boolean {
-  return nameOf(type) === "R_X86_64_PLT32" || nameOf(type) === "R_X86_64_PLT32_BND";
+const narrow = new Set(["R_X86_64_PLT32", "R_X86_64_PLT32_BND", "R_X86_64_PC32", "R_X86_64_32", "R_X86_64_32S"]);
+
+/** Fields of 32 bits, which may not reach a function of another library; the address of a stub does for it. */
+function mayTakeStub(type: number): boolean {
+  return narrow.has(nameOf(type));
 }
 
 const addressSlots = new Set([
@@ -108,6 +140,7 @@ function slotOf(type: number, symbol: number): { readonly key: string; readonly 
   if (addressSlots.has(name)) return { key: `address:${symbol}`, words: 1 };
   if (name === "R_X86_64_GOTTPOFF") return { key: `offset:${symbol}`, words: 1 };
   if (name === "R_X86_64_TLSGD") return { key: `pair:${symbol}`, words: 2 };
+  if (name === "R_X86_64_GOTPC32_TLSDESC") return { key: `descriptor:${symbol}`, words: 2 };
   if (name === "R_X86_64_TLSLD") return { key: `module:${symbol}`, words: 2 };
   return undefined;
 }
@@ -116,12 +149,23 @@ export interface LinkInput {
   readonly areas: Readonly<Record<AreaKind, number>>;
   /** Undefined symbols of the object by name. */
   readonly external: ReadonlyMap<string, ResolvedSymbol>;
+  /** What resolvers of IFUNC symbols have answered; until they are asked, their own addresses stand in. */
+  readonly chosen: ReadonlyMap<number, number>;
   /** Replacements by name: where the replaced function is. Whoever takes the address of one gets the old, so that a function keeps one address. */
   readonly replaced: ReadonlyMap<string, number>;
 }
 
+export interface LinkedRange {
+  readonly address: number;
+  readonly sizeBytes: number;
+}
+
 export interface LinkedObject {
   readonly contents: Readonly<Record<AreaKind, Buffer>>;
+  /** Where the unwind entries are; undefined without any. */
+  readonly frames: LinkedRange | undefined;
+  /** Every function of the object. */
+  readonly functions: readonly (LinkedRange & { readonly name: string })[];
   /** Address and size of a symbol that the object defines. */
   find(name: string): { readonly address: number; readonly sizeBytes: number } | undefined;
 }
@@ -154,8 +198,12 @@ class Linker {
       const content = section.type === sectionType.nobits ? Buffer.alloc(section.size) : sectionContent(elf, section);
       this.#contents[area].set(content, offset);
     }
+    const { descriptorCode } = this.#object;
+    if (descriptorCode !== undefined) this.#contents.code.set(descriptorReturn, descriptorCode.offset);
     for (const [key, place] of slots) this.#fillSlot(key, place);
     for (const [symbol, place] of stubs) this.#fillStub(symbol, place);
+    for (const [symbol, { offset }] of this.#object.copies)
+      this.#contents.constant.set(constantOf(this.#external(this.#symbol(symbol))) ?? [], offset);
     for (const { target, relocations: list } of relocations) for (const one of list) this.#relocate(target, one);
     const find = (name: string) => {
       const symbol = symbols.find((candidate) => candidate.name === name && this.#placeOf(candidate) !== undefined);
@@ -164,7 +212,23 @@ class Linker {
         ? undefined
         : { address: this.#address(place), sizeBytes: symbol.size };
     };
-    return { contents: this.#contents, find };
+    return { contents: this.#contents, find, frames: this.#frames(), functions: this.#functions() };
+  }
+
+  #frames(): LinkedRange | undefined {
+    for (const [index, place] of this.#object.sections) {
+      const section = this.#object.elf.sections[index] as Section;
+      if (section.name === unwindSection) return { address: this.#address(place), sizeBytes: section.size };
+    }
+    return undefined;
+  }
+
+  #functions(): (LinkedRange & { readonly name: string })[] {
+    return this.#object.symbols.flatMap((symbol) => {
+      const place = symbol.type === symbolType.function ? this.#placeOf(symbol) : undefined;
+      if (place === undefined || symbol.size === 0) return [];
+      return [{ name: symbol.name, address: this.#address(place), sizeBytes: symbol.size }];
+    });
   }
 
   #address({ area, offset }: Place): number {
@@ -200,8 +264,15 @@ class Linker {
       );
     }
     const found = this.#external(symbol);
-    if (found.kind === "address") return found.address;
+    const address = this.#addressOf(found);
+    if (address !== undefined) return address;
     return refuse("target/relocation", `The hotpatch takes the thread-local ${symbol.name} for an ordinary variable.`);
+  }
+
+  /** Undefined for a thread-local variable. */
+  #addressOf(found: ResolvedSymbol): number | undefined {
+    if (found.kind === "resolver") return this.#input.chosen.get(found.resolver) ?? found.resolver;
+    return found.kind === "address" ? found.address : undefined;
   }
 
   #external({ name }: ElfSymbol): ResolvedSymbol {
@@ -232,6 +303,11 @@ class Linker {
     const put = (value: number, at: number) => this.#contents.constant.writeBigInt64LE(BigInt(value), at);
     if (kind === "address") return void put(this.#value(index, true), offset);
     if (kind === "offset") return void put(this.#pointerOffset(index), offset);
+    if (kind === "descriptor") {
+      const { descriptorCode } = this.#object;
+      put(this.#address(descriptorCode as Place), offset);
+      return void put(this.#pointerOffset(index), offset + 8);
+    }
     const { module, offset: inBlock } = this.#thread(index);
     if (module === undefined)
       refuse("target/relocation", `The module of the thread-local ${this.#symbol(index).name} is not known.`);
@@ -242,10 +318,10 @@ class Linker {
   /** `jmp *2(%rip)` and the address behind it. */
   #fillStub(index: number, { offset }: Place): void {
     const { code } = this.#contents;
-    const external = this.#external(this.#symbol(index));
-    if (external.kind !== "address") return;
+    const address = this.#addressOf(this.#external(this.#symbol(index)));
+    if (address === undefined) return;
     Buffer.from([0xff, 0x25, 2, 0, 0, 0, 0x0f, 0x0b]).copy(code, offset);
-    code.writeBigUInt64LE(BigInt(external.address), offset + 8);
+    code.writeBigUInt64LE(BigInt(address), offset + 8);
   }
 
   #relocate(target: Section, { type, offset, symbol, addend }: Relocation): void {
@@ -265,20 +341,22 @@ class Linker {
     const slot = slotOf(type, symbol);
     if (slot !== undefined) return this.#address(this.#object.slots.get(slot.key) as Place) + addend - place;
     switch (name) {
-      case "R_X86_64_64":
       case "R_X86_64_32":
       case "R_X86_64_32S":
+        return this.#nearTarget(symbol, true, addend, 0) + addend;
+      case "R_X86_64_64":
       case "R_X86_64_16":
       case "R_X86_64_8":
         return this.#value(symbol, true) + addend;
       case "R_X86_64_PC8":
       case "R_X86_64_PC16":
-      case "R_X86_64_PC32":
       case "R_X86_64_PC64":
         return this.#value(symbol, true) + addend - place;
+      case "R_X86_64_PC32":
+        return this.#nearTarget(symbol, true, addend, place) + addend - place;
       case "R_X86_64_PLT32":
       case "R_X86_64_PLT32_BND":
-        return this.#callTarget(symbol, addend, place) + addend - place;
+        return this.#nearTarget(symbol, false, addend, place) + addend - place;
       case "R_X86_64_TPOFF32":
       case "R_X86_64_TPOFF64":
         return this.#pointerOffset(symbol) + addend;
@@ -296,11 +374,16 @@ class Linker {
     }
   }
 
-  /** Directly where 32 bits reach, else by the stub. */
-  #callTarget(symbol: number, addend: number, place: number): number {
-    const value = this.#value(symbol, false);
-    const stub = this.#object.stubs.get(symbol);
-    return stub === undefined || Math.abs(value + addend - place) < 0x7fff_0000 ? value : this.#address(stub);
+  /** Directly where 32 bits reach, else by the stub of a function. */
+  #nearTarget(index: number, takesAddress: boolean, addend: number, place: number): number {
+    const value = this.#value(index, takesAddress);
+    const stub = this.#object.stubs.get(index);
+    if (stub === undefined || Math.abs(value + addend - place) < 0x7fff_0000) return value;
+    const found = this.#external(this.#symbol(index));
+    const copy = this.#object.copies.get(index);
+    if (copy !== undefined) return this.#address(copy);
+    const isCode = !takesAddress || found.kind === "resolver" || (found.kind === "address" && found.isCode === true);
+    return isCode ? this.#address(stub) : value;
   }
 
   #write(

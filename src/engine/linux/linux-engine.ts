@@ -5,23 +5,34 @@
  * Invariant: until the flag in that record is written the process runs the old code, from then on the new; whatever ends this program in between, either holds.
  */
 
-import { refuse } from "../../base/refusal.ts";
+import { RefusalError, refuse } from "../../base/refusal.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
 import type { ProcessInfo } from "../../process/process.ts";
 import type { Engine, Outcome, PlanPolicy, ProcessReference, Verdict } from "../engine.ts";
+import { type DoneAction, doAfterApply } from "./after-apply.ts";
 import { absenceOf, evidenceOf } from "./evidence.ts";
 import { rangesForApply, rangesForRevert } from "./guarded-ranges.ts";
 import { type LinuxPlan, planApply } from "./linux-plan.ts";
 import { type LinuxProbe, openProcess, probeProcess } from "./linux-probe.ts";
+import { pageBytes } from "./memory-map.ts";
 import { hotpatchesIn } from "./native-processes.ts";
 import { mapArea, mapCall, readRecords, unmapAreas, unmapCall, withRemoteThread } from "./patch-memory.ts";
 import { BinaryLooks } from "./process-binaries.ts";
 import type { ProcessMemory } from "./process-memory.ts";
-import { flagOffset, flagValue, isInEffect, isOn, type PatchRecord, supersedes } from "./record.ts";
+import { flagOffset, flagValue, isInEffect, isOn, type PatchRecord, type RecordedHook, supersedes } from "./record.ts";
 import { findGadgets, type Gadgets } from "./remote-call.ts";
 import { switchFunctions } from "./switch-functions.ts";
 import { FixedBytes } from "./system-calls.ts";
+import {
+  askResolvers,
+  callsOf,
+  deregisterFrames,
+  prepareHeldHooks,
+  registerFrames,
+  runHooks,
+  type TargetCallsInput,
+} from "./target-calls.ts";
 import { type TextWrite, TextWrites } from "./text-writes.ts";
 import { verifyRecord } from "./verify-record.ts";
 
@@ -45,6 +56,8 @@ export interface LinuxOutcome extends Outcome {
   readonly superseded?: readonly string[];
   /** It was not waited for threads inside of the functions. */
   readonly forced?: boolean;
+  /** What the author asked to be done once the code is in place, and what came of it; absent where nothing was put in. */
+  readonly actions?: readonly DoneAction[];
 }
 
 const on = Buffer.from([flagValue.on]);
@@ -99,17 +112,18 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
       for (const leftover of plan.leftovers) await this.#takeOut(memory, leftover, plan.gadgets);
       if (plan.isInPlace)
         return { ...common, state: "unchanged", pauseMs: 0, totalMs: performance.now() - started, tries: 0 };
-      refuseHooks(hotpatch);
-      prepare(memory, plan);
-      const { longestPauseMs, tries } = await this.#switchOn(memory, plan);
-      for (const { areas } of plan.superseded) unmapAreas(memory, plan.gadgets, areas);
+      const { longestPauseMs, tries } = await this.#putIn(memory, plan);
+      for (const record of plan.superseded) await this.#unmap(memory, record, plan.gadgets, []);
       const superseded = plan.superseded.map(({ id }) => id);
+      const { afterApply } = elfChangeOf(hotpatch.manifest);
+      const actions = doAfterApply(target, afterApply);
       return {
         ...common,
         state: "applied",
         pauseMs: longestPauseMs,
         totalMs: performance.now() - started,
         tries,
+        actions,
         ...(superseded.length === 0 ? {} : { superseded }),
         ...(plan.forced ? { forced: true } : {}),
       };
@@ -171,7 +185,39 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
     }
   }
 
-  /** Entries first, each harmless before the switch; then the flag; then what is not needed any more. A refusal takes patch memory out again. */
+  /** A refusal or failure on the way takes patch memory out again; so does a hook that runs after the switch and does not answer 0. */
+  async #putIn(memory: ProcessMemory, plan: LinuxPlan) {
+    try {
+      mapMemory(memory, plan);
+      const linked = await this.#fill(memory, plan);
+      const calls = this.#callsFor(memory, linked);
+      await registerFrames(calls, linked.calls);
+      const result = await this.#switchOn(memory, linked);
+      await runHooks(calls, linked.calls.afterApply);
+      return result;
+    } catch (error) {
+      // Entries that were written before something failed lead through gates to the old code, and have to go before the gates do.
+      // Should that fail as well, the record stays, and the next run takes it out; the first error is the one to tell.
+      const record = readRecords(memory, memory.maps()).find(({ address }) => address === plan.areas[0]?.address);
+      if (record !== undefined) await this.#takeOut(memory, record, plan.gadgets).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Patch memory gets its contents, of which addresses that only the process can choose are a part. */
+  async #fill(memory: ProcessMemory, plan: LinuxPlan): Promise<LinuxPlan> {
+    writeAreas(memory, plan);
+    if (plan.calls.resolvers.length === 0) return plan;
+    const linked = plan.linkAgain(await askResolvers(this.#callsFor(memory, plan), plan.calls));
+    writeAreas(memory, linked);
+    return linked;
+  }
+
+  #callsFor(memory: ProcessMemory, { gadgets, calls }: LinuxPlan): TargetCallsInput {
+    return { memory, gadgets, calls, waitMs: this.#options.waitMs };
+  }
+
+  /** Entries first, each harmless before the switch; then the flag; then what is not needed any more. */
   async #switchOn(memory: ProcessMemory, plan: LinuxPlan) {
     const writes = new TextWrites(memory, [...plan.functions.map(entryWrite), ...plan.dropped.map(entryWrite)]);
     const afterwards = new TextWrites(memory, [
@@ -180,32 +226,42 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
     ]);
     const turnedOn = FixedBytes.from(on);
     const turnedOff = FixedBytes.from(off);
-    try {
-      return await switchFunctions({
-        memory,
-        guarded: [...rangesForApply(plan.functions), ...plan.watched],
-        signalReturns: plan.gadgets.signalReturns,
-        waitMs: this.#options.waitMs,
-        progress: this.#options.progress,
-        prepare: () => writes.touch(),
-        act: () => {
-          const other = writes.look();
-          if (other !== undefined) refuseChangedEntry(other.name);
-          writes.write();
-          memory.writeFixed(plan.flag, turnedOn);
-          if (plan.superseded.length === 0) return;
-          afterwards.look();
-          afterwards.write();
-          for (const { address } of plan.superseded) memory.writeFixed(address + flagOffset, turnedOff);
-        },
-      });
-    } catch (error) {
-      // Entries that were written before something failed lead through gates to what ran before, and have to go before the gates do.
-      // Should that fail as well, the former code runs, the record stays, and the next run takes it out; the first error is the one to tell.
-      const record = readRecords(memory, memory.maps()).find(({ address }) => address === plan.flag - flagOffset);
-      if (record !== undefined) await this.#takeOut(memory, record, plan.gadgets).catch(() => undefined);
-      throw error;
+    const runHeld = prepareHeldHooks(this.#callsFor(memory, plan), plan.calls.beforeApply);
+    return await switchFunctions({
+      memory,
+      guarded: [...rangesForApply(plan.functions), ...plan.watched],
+      signalReturns: plan.gadgets.signalReturns,
+      waitMs: this.#options.waitMs,
+      progress: this.#options.progress,
+      prepare: () => writes.touch(),
+      act: (threads) => {
+        const other = writes.look();
+        if (other !== undefined) refuseChangedEntry(other.name);
+        runHeld(threads);
+        writes.write();
+        memory.writeFixed(plan.flag, turnedOn);
+        if (plan.superseded.length === 0) return;
+        afterwards.look();
+        afterwards.write();
+        for (const { address } of plan.superseded) memory.writeFixed(address + flagOffset, turnedOff);
+      },
+    });
+  }
+
+  /** Gives patch memory back, once nothing leads to it and what knows of it was told. */
+  async #unmap(memory: ProcessMemory, record: PatchRecord, gadgets: Gadgets, hooks: readonly RecordedHook[]) {
+    const calls = callsOf(record, memory, gadgets, this.#options.waitMs);
+    if (calls !== undefined) {
+      await runHooks(calls, [...hooks, ...calls.calls.release]).catch((error) => this.#tell(error));
+      await deregisterFrames(calls);
     }
+    unmapAreas(memory, gadgets, record.areas);
+  }
+
+  /** What a hook does once the old code runs can no longer keep it from running; the person is told. */
+  #tell(error: unknown): void {
+    if (!(error instanceof RefusalError)) throw error;
+    this.#options.progress(error.message);
   }
 
   /** The mirror image: the flag, the entries, and once no thread is in it the memory. Also for what an interrupted run has left. */
@@ -218,6 +274,10 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
       ...newer.flatMap(({ dropped: left = [] }) => left.map(restoringWrite)),
     ]);
     const turnedOff = FixedBytes.from(off);
+    const calls = callsOf(record, memory, gadgets, this.#options.waitMs);
+    // What a newer one has taken the place of is out of effect, whatever its flag says.
+    const wasOn = isOn(record) && newer.length === 0;
+    const runHeld = calls && wasOn ? prepareHeldHooks(calls, calls.calls.beforeRevert) : undefined;
     const result = await switchFunctions({
       memory,
       guarded: rangesForRevert(record),
@@ -225,7 +285,8 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
       waitMs: this.#options.waitMs,
       progress: this.#options.progress,
       prepare: () => writes.touch(),
-      act: () => {
+      act: (threads) => {
+        runHeld?.(threads);
         // While others are in effect its gates lead to them, and its flag must stay as it is until nothing leads to its gates.
         if (!isChained) memory.writeFixed(record.address + flagOffset, turnedOff);
         // Entries that the run which was interrupted did not come to are left as they are.
@@ -233,7 +294,7 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
         writes.write();
       },
     });
-    unmapAreas(memory, gadgets, record.areas);
+    await this.#unmap(memory, record, gadgets, wasOn ? (calls?.calls.afterRevert ?? []) : []);
     return result;
   }
 }
@@ -245,8 +306,8 @@ function boundTo(record: PatchRecord, records: readonly PatchRecord[]): readonly
   );
 }
 
-/** Maps patch memory and fills it, while the process runs: nothing leads to it yet. */
-function prepare(memory: ProcessMemory, { areas, gadgets, record }: LinuxPlan): void {
+/** Maps patch memory while the process runs: nothing leads to it yet. */
+function mapMemory(memory: ProcessMemory, { areas, gadgets, record }: LinuxPlan): void {
   withRemoteThread(memory, gadgets, [...areas.map(mapCall), ...areas.map(unmapCall)], (call) => {
     for (const [index, area] of areas.entries()) {
       mapArea(call, area);
@@ -254,7 +315,21 @@ function prepare(memory: ProcessMemory, { areas, gadgets, record }: LinuxPlan): 
       if (index === 0) memory.write(area.address, record);
     }
   });
-  for (const { address, contents } of areas) memory.write(address, contents);
+}
+
+const pageOfZeros = Buffer.alloc(pageBytes);
+
+/** Pages that are to be zero are so already, and are left to the kernel to give when they are used. */
+function writeAreas(memory: ProcessMemory, { areas }: LinuxPlan): void {
+  for (const { address, contents } of areas) {
+    let from = 0;
+    for (let at = 0; at <= contents.length; at += pageBytes) {
+      const isEmpty = at === contents.length || contents.subarray(at, at + pageBytes).equals(pageOfZeros);
+      if (!isEmpty) continue;
+      if (at > from) memory.write(address + from, contents.subarray(from, at));
+      from = at + pageBytes;
+    }
+  }
 }
 
 interface Redirected {
@@ -286,9 +361,4 @@ function returningWrite({ name, entry, original, previous = original, jump }: Re
 
 function refuseChangedEntry(name: string): never {
   refuse("target/foreign-hook", `Somebody has changed the entry of ${name} meanwhile.`, { function: name });
-}
-
-function refuseHooks({ manifest }: Hotpatch): void {
-  if (Object.keys(elfChangeOf(manifest).hooks).length > 0)
-    refuse("plan/no-way", `${manifest.id} has hooks, which this version does not run.`);
 }

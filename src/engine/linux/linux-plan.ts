@@ -4,7 +4,11 @@
 import { createHash } from "node:crypto";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
+import { symbolType } from "../../elf/constants.ts";
+import { parseElf } from "../../elf/elf-file.ts";
+import { staticSymbols } from "../../elf/symbols.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
+import { elfChangeOf } from "../../hotpatch/manifest.ts";
 import type { PlanPolicy, PlanSummary, ProcessReference } from "../engine.ts";
 import { buildGate, gateRoomBytes } from "./gate.ts";
 import { rangesForRevert } from "./guarded-ranges.ts";
@@ -17,19 +21,33 @@ import {
   measureObject,
 } from "./link-object.ts";
 import type { LinuxProbe, ProbedBinary } from "./linux-probe.ts";
-import { findGap, type Mapping, pageUp } from "./memory-map.ts";
+import { findGap, pageUp } from "./memory-map.ts";
 import type { Area } from "./patch-memory.ts";
+import {
+  callsRecordBytes,
+  describeCalls,
+  type LinkedBinary,
+  needsCalls,
+  noCalls,
+  type PlannedCalls,
+  planCalls,
+  putTrampoline,
+  recordedCalls,
+} from "./plan-calls.ts";
 import {
   type DroppedFunction,
   encodeRecord,
   flagOffset,
   type PatchRecord,
   type RecordBody,
+  type RecordedCode,
   type RecordedFunction,
 } from "./record.ts";
 import type { Gadgets } from "./remote-call.ts";
+import { type CallRoom, callRoomBytes } from "./remote-function.ts";
 import type { GuardedRange } from "./stack-scan.ts";
 import { droppedFunctions, findNeighbours, initialFlag } from "./supersede.ts";
+import { checkWithoutUnwinder } from "./unwinders.ts";
 
 /** An area with what is written into it before the stop. */
 export interface PlannedArea extends Area {
@@ -55,11 +73,15 @@ export interface LinuxPlan extends PlanSummary {
   readonly isInPlace: boolean;
   /** Threads may be inside the functions; a person has ordered so. */
   readonly forced: boolean;
+  readonly calls: PlannedCalls;
+  /** The same plan with what the resolvers of its IFUNC symbols have answered. */
+  readonly linkAgain: (chosen: ReadonlyMap<number, number>) => LinuxPlan;
 }
 
 /** Room for the record is measured before its addresses are known; they are written with as many digits as the largest. */
 const recordSlackBytes = 256;
 const recordBytesPerFunction = 700;
+const recordBytesPerCode = 120;
 /** From what was measured: the stop itself, and each thread. */
 const pauseBaseMs = 0.06;
 const pausePerThreadMs = 0.015;
@@ -77,6 +99,8 @@ export interface PlanOptions {
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly forceImmediate: boolean;
+  /** What resolvers of IFUNC symbols have answered, by resolver. */
+  readonly chosen?: ReadonlyMap<number, number>;
 }
 
 export function planApply(probe: LinuxProbe, hotpatch: Hotpatch, options: PlanOptions): LinuxPlan {
@@ -104,6 +128,7 @@ export function planApply(probe: LinuxProbe, hotpatch: Hotpatch, options: PlanOp
     superseded,
     isInPlace: own !== undefined,
     forced: forceImmediate,
+    linkAgain: (chosen: ReadonlyMap<number, number>) => planApply(probe, hotpatch, { ...options, chosen }),
   };
   if (own !== undefined)
     return {
@@ -115,25 +140,33 @@ export function planApply(probe: LinuxProbe, hotpatch: Hotpatch, options: PlanOp
       watched: [],
       record: Buffer.alloc(0),
       flag: 0,
+      calls: noCalls,
     };
   const dropping = droppedFunctions(superseded, redirectedAddresses(binaries));
-  const placed = place(binaries, hotpatch, probe.mappings, dropping);
-  const linked = linkAll(placed, { superseded, dropping, probe, forceImmediate });
-  const { areas, functions, dropped, flag } = linked;
+  const hasCalls = needsCalls(probe, hotpatch);
+  const placed = place(probe, hotpatch, dropping, hasCalls);
+  const linked = linkAll(placed, { superseded, dropping, probe, forceImmediate, chosen: options.chosen ?? new Map() });
+  const { areas, functions, dropped, flag, code, objects } = linked;
+  const room = callRoom(placed[0] as Placed, dropping);
+  const calls = hasCalls ? planCalls(probe, elfChangeOf(manifest), objects, room) : noCalls;
+  if (hasCalls) putTrampoline(areas, calls.trampoline);
   const supersedes = superseded.map(({ id, address }) => ({ id, address }));
   const record = encodeRecord({
     ...recordBody(manifest.id, digest, now, areas, functions),
     ...(superseded.length === 0 ? {} : { supersedes, dropped: [...dropped] }),
     ...(forceImmediate ? { forced: true as const } : {}),
+    code,
+    ...(hasCalls ? { calls: recordedCalls(calls) } : {}),
   });
   const [first] = areas as [PlannedArea];
-  if (record.length > reservedFor(placed, dropping))
+  if (record.length > roomFor(probe, hotpatch, dropping))
     throw new RebootlessError("bug/invariant", "The record is larger than its room.");
   record[flagOffset] = initialFlag(superseded);
   record.copy(first.contents, 0);
   return {
     ...common,
-    steps: describeSteps(placed, areas, superseded),
+    steps: [...describeSteps(placed, areas, superseded), ...describeCalls(calls, probe)],
+    calls,
     areas,
     functions,
     dropped,
@@ -156,6 +189,7 @@ interface LinkContext {
   readonly dropping: readonly RecordedFunction[];
   readonly probe: LinuxProbe;
   readonly forceImmediate: boolean;
+  readonly chosen: ReadonlyMap<number, number>;
 }
 
 function linkAll(placed: readonly Placed[], context: LinkContext) {
@@ -163,9 +197,16 @@ function linkAll(placed: readonly Placed[], context: LinkContext) {
   const flag = first.base.constant + flagOffset;
   const areas: PlannedArea[] = [];
   const functions: RecordedFunction[] = [];
+  const code: RecordedCode[] = [];
+  const objects: LinkedBinary[] = [];
   let dropped: DroppedFunction[] = [];
   for (const one of placed) {
-    const { contents, gated } = linkBinary(one, flag, context);
+    const { linked, gated } = linkBinary(one, flag, context);
+    const { contents } = linked;
+    objects.push({ name: one.probed.binary.name, linked });
+    code.push(codeOf(one.probed, linked));
+    const names = gated.map(({ name }) => name);
+    if (context.probe.unwinders.length === 0) checkWithoutUnwinder(one.object, names, one.probed.path);
     functions.push(...gated);
     if (one === first) dropped = gateDropped(one, flag, context, contents.code);
     for (const kind of areaKinds) {
@@ -174,7 +215,7 @@ function linkAll(placed: readonly Placed[], context: LinkContext) {
         areas.push({ kind, address: one.base[kind], sizeBytes, contents: padded(contents[kind], sizeBytes) });
     }
   }
-  return { areas, functions, dropped, flag };
+  return { areas, functions, dropped, flag, code, objects };
 }
 
 /** Gates back to the functions' own code, behind those of the first binary. */
@@ -243,9 +284,11 @@ export function contentDigest(contents: Buffer): string {
   return createHash("sha256").update(contents).digest("hex");
 }
 
-function recordRoom({ binary }: ProbedBinary): number {
+/** Written twice, as code and as what is called; JSON takes up to six bytes for a letter. */
+function recordRoom({ binary }: ProbedBinary, functions: readonly string[]): number {
   const names = binary.functions.reduce((sum, { name }) => sum + name.length * 6 + binary.name.length * 6, 0);
-  return recordSlackBytes * 8 + names + binary.functions.length * recordBytesPerFunction;
+  const code = functions.reduce((sum, name) => sum + name.length * 6 + recordBytesPerCode, 0);
+  return recordSlackBytes * 8 + names + code + binary.functions.length * recordBytesPerFunction;
 }
 
 function droppedRoom(dropping: readonly RecordedFunction[]): number {
@@ -255,36 +298,50 @@ function droppedRoom(dropping: readonly RecordedFunction[]): number {
   );
 }
 
-function roomFor(binaries: readonly ProbedBinary[], dropping: readonly RecordedFunction[]): number {
-  const own = binaries.reduce((sum, probed) => sum + recordRoom(probed), 0);
-  return Math.ceil((own + droppedRoom(dropping)) / 64) * 64;
+function roomFor(probe: LinuxProbe, hotpatch: Hotpatch, dropping: readonly RecordedFunction[]): number {
+  let total = droppedRoom(dropping) + callsRecordBytes(probe, hotpatch);
+  for (const probed of probe.binaries) {
+    const elf = parseElf(hotpatch.payloads.get(probed.binary.object) as Uint8Array);
+    const functions = staticSymbols(elf).filter(({ type, section }) => type === symbolType.function && section !== 0);
+    const names = functions.map(({ name }) => name);
+    total += recordRoom(probed, names);
+  }
+  return Math.ceil(total / 64) * 64;
 }
 
-function reservedFor(placed: readonly Placed[], dropping: readonly RecordedFunction[]): number {
-  return roomFor(
-    placed.map(({ probed }) => probed),
-    dropping,
-  );
+function codeOf({ binary }: ProbedBinary, { frames, functions }: LinkedObject): RecordedCode {
+  const unwind = frames === undefined ? {} : { unwind: { ...frames } };
+  return { binary: binary.name, ...unwind, functions: [...functions] };
+}
+
+/** The trampoline stands behind the gates of the first binary, list and stack at the beginning of its data. */
+function callRoom({ base, probed }: Placed, dropping: readonly RecordedFunction[]): CallRoom {
+  const gates = probed.binary.functions.length + dropping.length;
+  return { trampoline: base.code + gates * gateRoomBytes, list: base.data };
 }
 
 /** The beginnings of the areas: the record (in the first binary's), the pointer to the flag, the gates. */
 function place(
-  binaries: readonly ProbedBinary[],
+  probe: LinuxProbe,
   hotpatch: Hotpatch,
-  mappings: readonly Mapping[],
   dropping: readonly RecordedFunction[],
+  hasCalls: boolean,
 ): Placed[] {
-  const recordBytes = roomFor(binaries, dropping);
+  const { binaries, mappings } = probe;
+  const recordBytes = roomFor(probe, hotpatch, dropping);
   let taken = [...mappings];
   return binaries.map((probed, index) => {
     const bytes = hotpatch.payloads.get(probed.binary.object);
     if (bytes === undefined)
       throw new RebootlessError("bug/invariant", `The hotpatch has no payload ${probed.binary.object}.`);
-    const object = measureObject(bytes, {
+    const reserved = {
       constant: (index === 0 ? recordBytes : 0) + pointerBytes,
-      code: (probed.binary.functions.length + (index === 0 ? dropping.length : 0)) * gateRoomBytes,
-      data: 0,
-    });
+      code:
+        (probed.binary.functions.length + (index === 0 ? dropping.length : 0)) * gateRoomBytes +
+        (index === 0 && hasCalls ? trampolineRoomBytes : 0),
+      data: index === 0 && hasCalls ? callRoomBytes : 0,
+    };
+    const object = measureObject(bytes, reserved, probed.external);
     const sizes = areaKinds.map((kind) => pageUp(object.sizes[kind]));
     const total = sizes.reduce((sum, size) => sum + size, 0);
     const start = findGap(taken, total, [probed]);
@@ -298,18 +355,19 @@ function place(
 }
 
 const pointerBytes = 8;
+const trampolineRoomBytes = 128;
 
 function linkBinary(
   { probed, object, base }: Placed,
   flag: number,
-  { superseded, forceImmediate }: LinkContext,
-): { contents: LinkedObject["contents"]; gated: RecordedFunction[] } {
+  { superseded, forceImmediate, chosen }: LinkContext,
+): { linked: LinkedObject; gated: RecordedFunction[] } {
   const { binary, bias, external, bytes } = probed;
   const redirected = binary.functions.flatMap(({ replacement, ...found }, index) =>
     replacement === undefined ? [] : [{ ...found, replacement, bytes: bytes[index] as Buffer }],
   );
   const replaced = new Map(redirected.map(({ replacement, address }) => [replacement, bias + address]));
-  const linked = linkObject(object, { areas: base, external, replaced });
+  const linked = linkObject(object, { areas: base, external, chosen, replaced });
   const isFirst = flag === base.constant + flagOffset;
   const flagPointer = isFirst ? flag : base.constant;
   if (!isFirst) linked.contents.constant.writeBigUInt64LE(BigInt(flag), 0);
@@ -348,7 +406,7 @@ function linkBinary(
       immediate: forceImmediate || found.policy === "immediate",
     };
   });
-  return { contents: linked.contents, gated };
+  return { linked, gated };
 }
 
 function watchedParts(placed: readonly Placed[]): GuardedRange[] {

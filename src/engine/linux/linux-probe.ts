@@ -10,7 +10,7 @@ import { readProcText } from "../../process/proc-file.ts";
 import { readProcess } from "../../process/process.ts";
 import type { ProcessReference } from "../engine.ts";
 import { foreignJump, jumpBytes } from "./gate.ts";
-import { searchOrder } from "./link-map.ts";
+import { linkMaps } from "./link-map.ts";
 import { type LoadedImage, loadedImages } from "./loaded-image.ts";
 import type { Mapping } from "./memory-map.ts";
 import { readRecords } from "./patch-memory.ts";
@@ -19,6 +19,7 @@ import type { PatchRecord } from "./record.ts";
 import { findGadgets, type Gadgets } from "./remote-call.ts";
 import { type ResolvedSymbol, SymbolResolver } from "./resolve-symbols.ts";
 import { threadIds } from "./thread-stop.ts";
+import { findUnwinders, type Unwinder } from "./unwinders.ts";
 
 export interface ProbedBinary {
   readonly binary: ElfBinary;
@@ -41,6 +42,8 @@ export interface LinuxProbe {
   readonly records: readonly PatchRecord[];
   /** The original code of functions of hotpatches that this one supersedes, and what follows it, by address. */
   readonly supersededCode: ReadonlyMap<number, Buffer>;
+  /** What has to know of new code so that exceptions pass through it. */
+  readonly unwinders: readonly Unwinder[];
 }
 
 /** The process as it is now; refuses with `target/gone`, `target/wrong-process` and what opening its memory does. */
@@ -75,7 +78,7 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
     const executable = images.find(({ path }) => path === exePath(target.pid)) ?? images[0];
     const resolver = new SymbolResolver(
       memory,
-      searchOrder(memory, images, executable as LoadedImage),
+      linkMaps(memory, images, executable as LoadedImage),
       executable as LoadedImage,
     );
     const byName = new Map(wanted.map(({ binary, image }) => [binary.name, image]));
@@ -94,8 +97,9 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
       records.filter(({ id }) => hotpatch.manifest.supersedes.includes(id)),
       records,
     );
+    const unwinders = findUnwinders(target.pid, resolver, executable as LoadedImage);
     const threads = threadIds(target.pid).length;
-    return { target, description, threads, mappings, gadgets, binaries, records, supersededCode };
+    return { target, description, threads, mappings, gadgets, binaries, records, supersededCode, unwinders };
   } finally {
     memory.close();
   }

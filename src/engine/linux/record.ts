@@ -72,6 +72,47 @@ const RecordedArea = Type.Object(
 );
 export type RecordedArea = Static<typeof RecordedArea>;
 
+/** Unwind entries of new code, and who has to forget them before they go; entry n of the list of calls marks that n was registered. */
+const RecordedFrames = Type.Object(
+  { begin: Address, register: Address, deregister: Address, storage: Address },
+  closed,
+);
+export type RecordedFrames = Static<typeof RecordedFrames>;
+
+const RecordedHook = Type.Object({ name: Type.String({ maxLength: 4096 }), address: Address }, closed);
+export type RecordedHook = Static<typeof RecordedHook>;
+
+/** How functions of this hotpatch, and those that it needs, are called in this process. */
+const RecordedCalls = Type.Object(
+  {
+    trampoline: Address,
+    list: Address,
+    frames: Type.Array(RecordedFrames, { maxItems: 128 }),
+    beforeRevert: Type.Array(RecordedHook, { maxItems: 64 }),
+    afterRevert: Type.Array(RecordedHook, { maxItems: 64 }),
+    release: Type.Array(RecordedHook, { maxItems: 64 }),
+  },
+  closed,
+);
+export type RecordedCalls = Static<typeof RecordedCalls>;
+
+/** For debuggers and profilers: code and unwind entries of one binary's part. */
+const RecordedCode = Type.Object(
+  {
+    binary: Type.String({ maxLength: 255 }),
+    unwind: Type.Optional(Type.Object({ address: Address, sizeBytes: Type.Integer({ minimum: 1 }) }, closed)),
+    functions: Type.Array(
+      Type.Object(
+        { name: Type.String({ maxLength: 4096 }), address: Address, sizeBytes: Type.Integer({ minimum: 1 }) },
+        closed,
+      ),
+      { maxItems: 100_000 },
+    ),
+  },
+  closed,
+);
+export type RecordedCode = Static<typeof RecordedCode>;
+
 const RecordBody = Type.Object(
   {
     id: Type.String({ maxLength: 200 }),
@@ -88,6 +129,8 @@ const RecordBody = Type.Object(
     dropped: Type.Optional(Type.Array(DroppedFunction, { maxItems: 100_000 })),
     /** A person has ordered the switch although threads may have been inside. */
     forced: Type.Optional(Type.Literal(true)),
+    code: Type.Optional(Type.Array(RecordedCode, { maxItems: 64 })),
+    calls: Type.Optional(RecordedCalls),
   },
   closed,
 );

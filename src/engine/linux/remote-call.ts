@@ -14,12 +14,11 @@ import {
   putBackOntoCall,
   readSigned,
   registerOffset,
-  registersBytes,
   userCodeSelector,
   writeAddress,
   writeSigned,
 } from "./registers.ts";
-import { buildSignalFrame, frameRoom } from "./signal-frame.ts";
+import { buildSignalFrame, frameRoom, type SavedThread } from "./signal-frame.ts";
 import { IoVector, lastErrno, pauseBetweenLooks, ptraceBuffer, ptraceRequest, registerSet } from "./system-calls.ts";
 import type { Tracee } from "./tracee.ts";
 
@@ -72,13 +71,41 @@ const redZoneBytes = 128;
 const argumentRegisters = ["rdi", "rsi", "rdx", "r10", "r8", "r9"] as const;
 const allBlocked = Buffer.alloc(8, 0xff);
 
+export interface CapturedThread {
+  /** For the signal frame: what the kernel would have done is in it already. */
+  readonly saved: SavedThread;
+  /** As we set the registers ourselves, where the kernel finishes what our coming has interrupted. */
+  readonly resumed: Buffer;
+}
+
+/** All that a thread in an event stop has. Refuses with `target/no-thread` when it has ended or runs in 32-bit mode. */
+export function captureThread(tracee: Tracee): CapturedThread {
+  const state = new IoVector(extendedStateBytes);
+  const signalMask = Buffer.alloc(8);
+  const { tid } = tracee;
+  const isRead =
+    tracee.readRegisters() &&
+    ptraceBuffer(ptraceRequest.getRegisterSet, tid, registerSet.extendedState, state.prepared()) >= 0 &&
+    ptraceBuffer(ptraceRequest.getSignalMask, tid, 8, signalMask) >= 0;
+  if (!isRead) refuse("target/no-thread", `Thread ${tid} has ended.`);
+  if (tracee.registers.readUInt16LE(registerOffset.cs) !== userCodeSelector)
+    refuse("target/no-thread", `Thread ${tid} runs in 32-bit mode.`);
+  const registers = Buffer.from(tracee.registers);
+  const resumed = Buffer.from(tracee.registers);
+  prepareResumption(registers, resumed, tracee.hasPendingSignal());
+  return {
+    saved: { registers, extendedState: state.buffer.subarray(0, state.filledBytes), signalMask },
+    resumed,
+  };
+}
+
 /** A thread that is stopped and ready for calls; `finish` gives it its registers back. */
 export class RemoteCaller {
   readonly #tracee: Tracee;
   readonly #memory: ProcessMemory;
   readonly #gadgets: Gadgets;
-  readonly #mask = Buffer.alloc(8);
-  readonly #resumed = Buffer.alloc(registersBytes);
+  readonly #mask: Buffer;
+  readonly #resumed: Buffer;
   readonly #covered: Buffer;
   readonly #frameAddress: number;
   readonly #framePointer: number;
@@ -88,25 +115,16 @@ export class RemoteCaller {
     this.#tracee = tracee;
     this.#memory = memory;
     this.#gadgets = gadgets;
-    const state = new IoVector(extendedStateBytes);
     const { tid } = tracee;
-    const isRead =
-      tracee.readRegisters() &&
-      ptraceBuffer(ptraceRequest.getRegisterSet, tid, registerSet.extendedState, state.prepared()) >= 0 &&
-      ptraceBuffer(ptraceRequest.getSignalMask, tid, 8, this.#mask) >= 0;
-    if (!isRead) refuse("target/no-thread", `Thread ${tid} has ended.`);
-    if (tracee.registers.readUInt16LE(registerOffset.cs) !== userCodeSelector)
-      refuse("target/no-thread", `Thread ${tid} runs in 32-bit mode.`);
-    const extendedState = state.buffer.subarray(0, state.filledBytes);
-    const frameRegisters = Buffer.from(tracee.registers);
-    tracee.registers.copy(this.#resumed);
-    prepareResumption(frameRegisters, this.#resumed, tracee.hasPendingSignal());
+    const { saved, resumed } = captureThread(tracee);
+    const { extendedState } = saved;
+    this.#mask = saved.signalMask;
+    this.#resumed = resumed;
     const top = tracee.stackPointer - redZoneBytes;
     const room = frameRoom({ extendedState });
     const stack = mappingAt(mappings, top);
     if (stack === undefined || !stack.permissions.startsWith("rw") || stack.start > top - room)
       refuse("target/no-thread", `Thread ${tid} has too little room on its stack for a call.`);
-    const saved = { registers: frameRegisters, extendedState, signalMask: this.#mask };
     const frame = buildSignalFrame(saved, top, gadgets.signalReturn);
     this.#frameAddress = frame.address;
     this.#framePointer = frame.stackPointer;

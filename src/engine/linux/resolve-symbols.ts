@@ -4,17 +4,28 @@
  * Nothing is guessed: what cannot be proven from the process is refused by name.
  */
 import { refuse } from "../../base/refusal.ts";
+import { symbolType } from "../../elf/constants.ts";
 import { dynamicRelocations, dynamicSymbol } from "../../elf/dynamic.ts";
 import { findSegment } from "../../elf/elf-file.ts";
 import { type Definition, resolveSymbol } from "../../elf/symbol-lookup.ts";
 import { symbolVersion, versionIndexMask } from "../../elf/versions.ts";
 import type { ElfSymbol } from "../../hotpatch/elf-manifest.ts";
 import type { LoadedImage } from "./loaded-image.ts";
+import { type Mapping, mappingAt } from "./memory-map.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 
 /** `thread`: a thread-local variable, by its distance from the thread pointer and by its module. */
 export type ResolvedSymbol =
-  | { readonly kind: "address"; readonly address: number }
+  | {
+      readonly kind: "address";
+      readonly address: number;
+      /** A function, for which a stub within reach may stand. */
+      readonly isCode?: boolean;
+      /** Data that the process cannot change: its bytes, of which a copy within reach is as good. */
+      readonly constant?: Buffer;
+    }
+  /** An IFUNC that nothing in the process has used yet: its resolver takes no argument on x86-64 and answers the address. */
+  | { readonly kind: "resolver"; readonly resolver: number }
   | {
       readonly kind: "thread";
       readonly pointerOffset: number | undefined;
@@ -22,6 +33,7 @@ export type ResolvedSymbol =
       readonly offset: number;
     };
 
+const maxConstantBytes = 64 * 1024;
 const relocation = { globDat: 6, jumpSlot: 7, absolute: 1, dtpMod: 16, tpOff: 18, irelative: 37 } as const;
 
 export class SymbolResolver {
@@ -29,11 +41,16 @@ export class SymbolResolver {
   /** In search order. */
   readonly #scope: readonly LoadedImage[];
   readonly #executable: LoadedImage;
+  readonly #mappings: readonly Mapping[];
+  readonly #maps: ReadonlyMap<LoadedImage, number>;
 
-  constructor(memory: ProcessMemory, scope: readonly LoadedImage[], executable: LoadedImage) {
+  /** `maps`: in search order, with the address of the `struct link_map` of each. */
+  constructor(memory: ProcessMemory, maps: ReadonlyMap<LoadedImage, number>, executable: LoadedImage) {
     this.#memory = memory;
-    this.#scope = scope;
+    this.#maps = maps;
+    this.#scope = [...maps.keys()];
     this.#executable = executable;
+    this.#mappings = memory.maps();
   }
 
   /** `binaries`: the loaded images of the hotpatch's binaries by name. Refuses with `target/symbol-missing`. */
@@ -65,12 +82,37 @@ export class SymbolResolver {
     }
     const image = this.#scope.find(({ dynamic }) => dynamic === found.object) as LoadedImage;
     if (found.kind === "tls") return this.#threadLocal(image, found.symbol.value);
-    if (found.kind === "ifunc") return { kind: "address", address: this.#resolvedIfunc(found, image, symbol.name) };
-    return { kind: "address", address: image.bias + found.symbol.value };
+    if (found.kind === "ifunc") {
+      const address = this.#resolvedIfunc(found, image);
+      return address === undefined
+        ? { kind: "resolver", resolver: image.bias + found.symbol.value }
+        : { kind: "address", address, isCode: true };
+    }
+    const address = (found.kind === "absolute" ? 0 : image.bias) + found.symbol.value;
+    const isCode = found.symbol.type === symbolType.function || image.hasCode(address);
+    const constant = isCode ? undefined : this.#constant(address, found.symbol.size);
+    return { kind: "address", address, isCode, ...(constant === undefined ? {} : { constant }) };
+  }
+
+  #constant(address: number, sizeBytes: number): Buffer | undefined {
+    if (sizeBytes === 0 || sizeBytes > maxConstantBytes) return undefined;
+    const mapping = mappingAt(this.#mappings, address);
+    if (mapping === undefined || mapping.permissions.includes("w") || address + sizeBytes > mapping.end)
+      return undefined;
+    return this.#memory.read(address, sizeBytes);
+  }
+
+  /** Where a function of some loaded object is; undefined when none exports it. */
+  exported(name: string): { readonly address: number; readonly image: LoadedImage } | undefined {
+    for (const image of this.#scope) {
+      const found = image.dynamic === undefined ? undefined : resolveSymbol([image.dynamic], { name, newest: true });
+      if (found?.kind === "plain") return { address: image.bias + found.symbol.value, image };
+    }
+    return undefined;
   }
 
   /** What the resolver answered when the dynamic linker asked it: it stands in a GOT slot of whoever uses the function. */
-  #resolvedIfunc(found: Definition, home: LoadedImage, name: string): number {
+  #resolvedIfunc(found: Definition, home: LoadedImage): number | undefined {
     for (const image of this.#scope) {
       for (const { type, offset, addend, symbol } of relocationsOf(image)) {
         const isOwn = image === home && type === relocation.irelative && addend === found.symbol.value;
@@ -80,7 +122,7 @@ export class SymbolResolver {
         if (value !== 0 && (image === home || value < image.start || value >= image.end)) return value;
       }
     }
-    return missing(name, "it is chosen at run time (IFUNC), and nothing in the process has used it yet");
+    return undefined;
   }
 
   #isSlotOf(image: LoadedImage, type: number, index: number, { object, symbol }: Definition): boolean {
@@ -116,7 +158,19 @@ export class SymbolResolver {
       if (referred !== undefined && referred.section === 0) continue;
       return Number(BigInt.asIntN(64, this.#bigWord(image.bias + offset))) - addend - (referred?.value ?? 0);
     }
-    return undefined;
+    const distance = this.#linkerField(image, "l_tls_offset");
+    // NO_TLS_OFFSET and FORCED_DYNAMIC_TLS_OFFSET (glibc's ldsodefs.h): every thread has its block elsewhere.
+    return distance === undefined || distance === 0 || distance === -1 ? undefined : -distance;
+  }
+
+  /** A field of the dynamic linker's own record of an object; glibc tells debuggers where it is (nptl_db/structs.def: size in bits, count, offset). */
+  #linkerField(image: LoadedImage, field: "l_tls_modid" | "l_tls_offset"): number | undefined {
+    const map = this.#maps.get(image);
+    const described = this.exported(`_thread_db_link_map_${field}`);
+    if (map === undefined || map === 0 || described === undefined) return undefined;
+    const words = this.#memory.read(described.address, 12);
+    if (words.readUInt32LE(0) !== 64) return undefined;
+    return Number(BigInt.asIntN(64, this.#bigWord(map + words.readUInt32LE(8))));
   }
 
   #threadModule(image: LoadedImage): number | undefined {
@@ -125,7 +179,8 @@ export class SymbolResolver {
       if (type !== relocation.dtpMod || image.dynamic === undefined) continue;
       if (symbol === 0 || dynamicSymbol(image.dynamic, symbol).section !== 0) return this.#word(image.bias + offset);
     }
-    return undefined;
+    const module = this.#linkerField(image, "l_tls_modid");
+    return module === undefined || module <= 0 ? undefined : module;
   }
 
   #word(address: number): number {

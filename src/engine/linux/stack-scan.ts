@@ -225,7 +225,7 @@ const order: readonly RegisterName[] = [
   "rip",
 ];
 
-function psabiRegisters(registers: Buffer): Float64Array {
+export function psabiRegisters(registers: Buffer): Float64Array {
   const values = new Float64Array(registerCount).fill(Number.NaN);
   for (const [index, name] of order.entries()) {
     const value = readAddress(registers, name);
@@ -235,7 +235,7 @@ function psabiRegisters(registers: Buffer): Float64Array {
 }
 
 /** Words of a stopped process, one system call each: for the few threads whose words hit. */
-class RemoteWords implements Memory {
+export class RemoteWords implements Memory {
   readonly #pid: number;
   readonly #word = new FixedBytes(8);
   readonly #local = new FixedBytes(vectorBytes);

@@ -5,6 +5,7 @@
  */
 import type { ActiveFunction, StackScan } from "./stack-scan.ts";
 import { ThreadStop } from "./thread-stop.ts";
+import type { Tracee } from "./tracee.ts";
 
 export interface Attempt {
   /** What was in the way; nothing was done then. */
@@ -14,13 +15,13 @@ export interface Attempt {
 }
 
 /** Refuses with what seizing the threads does; what `act` throws comes through, with all threads let go. */
-export function attemptStop(pid: number, scan: StackScan, act: () => void): Attempt {
+export function attemptStop(pid: number, scan: StackScan, act: (threads: readonly Tracee[]) => void): Attempt {
   const stop = ThreadStop.seize(pid);
   let active: ActiveFunction | undefined;
   try {
     if (stop.stopAll()) {
       active = scan.look(stop.threads);
-      if (active === undefined) act();
+      if (active === undefined) act(stop.threads);
     } else {
       active = stuckThread(stop);
     }

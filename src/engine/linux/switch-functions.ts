@@ -11,6 +11,7 @@ import { memorySharer } from "./shared-memory.ts";
 import { type ActiveFunction, type GuardedRange, StackScan } from "./stack-scan.ts";
 import { type Attempt, attemptStop } from "./stop-attempt.ts";
 import { StopRehearsal } from "./stop-rehearsal.ts";
+import type { Tracee } from "./tracee.ts";
 
 export interface SwitchRequest {
   readonly memory: ProcessMemory;
@@ -22,7 +23,7 @@ export interface SwitchRequest {
   /** Runs before each try, while the process runs. */
   readonly prepare: () => void;
   /** Runs while every thread stands still and none is in `guarded`. */
-  readonly act: () => void;
+  readonly act: (threads: readonly Tracee[]) => void;
   readonly progress: (text: string) => void;
 }
 

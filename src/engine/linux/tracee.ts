@@ -44,6 +44,10 @@ export class Tracee {
   inGroupStop = false;
   /** The last stop was one of PTRACE_INTERRUPT, in which the kernel is ready to restart a system call. */
   inEventStop = false;
+  /** Signals (bit n-1 for signal n) that are not let through but end a wait, as faults of code that we make the thread run. */
+  heldSignals = 0n;
+  /** The signal of `heldSignals` that the last stop was for; 0 for none. It is dropped when the thread is resumed without it. */
+  heldSignal = 0;
   /** Whether `registers` are those of the present stop. */
   hasRegisters = false;
   readonly #general = new IoVector(registersBytes);
@@ -111,7 +115,12 @@ export class Tracee {
         this.inGroupStop = signal !== sigTrap;
         return true;
       }
+      this.heldSignal = 0;
       if (event === 0 && signal !== systemCallStop) {
+        if (((this.heldSignals >> BigInt(signal - 1)) & 1n) === 1n) {
+          this.heldSignal = signal;
+          return true;
+        }
         this.#letThrough(signal);
         continue;
       }

@@ -5,11 +5,17 @@ import { killOnce, runDying, storeHotpatch } from "./support/killing.ts";
 import { apply, revert, stateOf } from "./support/patching.ts";
 import { buildSelfChecking, startSelfChecking } from "./support/self-checking.ts";
 
-const samples = 12;
+const samples = 8;
 
-for (const action of ["apply", "revert"] as const) {
-  test(`${action} may be killed at any call: the target lives, all old or all new, and the next run repairs it`, async (context) => {
-    const built = buildSelfChecking(context);
+for (const [action, withHooks] of [
+  ["apply", false],
+  ["revert", false],
+  ["apply", true],
+  ["revert", true],
+] as const) {
+  const what = withHooks ? `${action} with hooks and resolvers` : action;
+  test(`${what} may be killed at any call: the target lives, all old or all new, and the next run repairs it`, async (context) => {
+    const built = buildSelfChecking(context, { withHooks });
     const target = await startSelfChecking(context, built, ["killed"]);
     const before = stateOf(target.pid);
     const file = storeHotpatch(built.folder, built.hotpatch);

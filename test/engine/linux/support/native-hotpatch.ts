@@ -22,14 +22,19 @@ export interface NativeFix {
   readonly id?: string;
   readonly supersedes?: readonly string[];
   readonly type?: "executable" | "library";
+  /** Functions of `source`, by when they are called. */
+  readonly hooks?: Readonly<Partial<Record<"beforeApply" | "afterApply" | "beforeRevert" | "afterRevert", string>>>;
+  /** Such as g++; gcc otherwise. */
+  readonly compiler?: "gcc" | "g++" | "clang" | "clang++";
 }
 
 export function buildNativeHotpatch(fix: NativeFix): Hotpatch {
   const { folder, binary, source, functions, flags = [], id = "elf-test", type = "executable" } = fix;
-  const file = join(folder, `${id}.c`);
+  const compiler = fix.compiler ?? "gcc";
+  const file = join(folder, `${id}.${compiler.endsWith("++") ? "cc" : "c"}`);
   const object = join(folder, `${id}.o`);
   writeFileSync(file, source);
-  run("gcc", ["-O2", "-ffunction-sections", "-fdata-sections", ...flags, "-c", "-o", object, file]);
+  run(compiler, ["-O2", "-ffunction-sections", "-fdata-sections", ...flags, "-c", "-o", object, file]);
   const objectBytes = readFileSync(object);
   const linked = parseElf(readFileSync(binary));
   const symbols = staticSymbols(linked);
@@ -66,7 +71,9 @@ export function buildNativeHotpatch(fix: NativeFix): Hotpatch {
             symbols: undefinedNames.map((name) => whereIs(name, symbols)),
           },
         ],
-        hooks: {},
+        hooks: Object.fromEntries(
+          Object.entries(fix.hooks ?? {}).map(([moment, symbol]) => [moment, [{ binary: basename(binary), symbol }]]),
+        ),
         afterApply: [],
         notices: [],
       },
