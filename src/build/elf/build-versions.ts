@@ -106,20 +106,17 @@ export async function buildBothVersions(
         after: after[index] as ObjectFile,
         isHooks: false,
       })),
-      ...hooks.map((unit, index) => ({
-        unit,
-        name: basename(unit.source),
-        plainBefore: nothing as ObjectFile,
-        before: nothing as ObjectFile,
-        after: hookObjects[index] as ObjectFile,
-        isHooks: true,
-      })),
+      ...hooks.map((unit, index) => hookSource(unit, hookObjects[index] as ObjectFile, nothing as ObjectFile)),
     ],
     units,
     links: [...first, ...second].flatMap(({ link }) => link ?? []),
     changed: trees.changed,
     options: compile,
   };
+}
+
+function hookSource(unit: CompileUnit, after: ObjectFile, nothing: ObjectFile): TouchedUnit {
+  return { unit, name: basename(unit.source), plainBefore: nothing, before: nothing, after, isHooks: true };
 }
 
 /** What a hook file was before the fix: nothing. */

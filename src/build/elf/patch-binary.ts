@@ -12,7 +12,7 @@ import { dataRefusals } from "./data-refusals.ts";
 import { handledBy, hookSections, manifestHooks, shadowReleaseOf, splitHandled } from "./hooks.ts";
 import { layoutRefusals } from "./layouts.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
-import { isColdPart, isGlobal, leadingSymbol, type ObjectSection } from "./object-file.ts";
+import { isColdPart, isGlobal, leadingSymbol, type ObjectFile, type ObjectSection } from "./object-file.ts";
 import { type CarriedCode, PatchObjectBuilder, type PatchSource } from "./patch-object.ts";
 import { linkedSize, ofSection, resolveExpectations, type SourceMatch } from "./resolve-expectations.ts";
 
@@ -72,17 +72,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   const hooks = all.filter(({ unit }) => unit.isHooks);
   const hookObjects = hooks.map(({ unit }) => unit.after);
   const sources = [...present, ...likest(absent, present), ...hooks];
-  const refusals = sources.flatMap(({ comparison, unit }) => [
-    ...dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
-    ...layoutRefusals({
-      before: unit.before.elf,
-      after: unit.after.elf,
-      source: unit.name,
-      shortLived: input.shortLived,
-    }),
-  ]);
-  const { left, notices } = splitHandled(refusals, [...input.handled, ...hookObjects.flatMap(handledBy)]);
-  if (left.length > 0) throw new RefusalError(left);
+  const notices = checkChanges(sources, input, hookObjects);
   const builder = new PatchObjectBuilder(sources);
   for (const { comparison } of sources)
     for (const section of comparison.changedCode.keys())
@@ -126,6 +116,21 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     })),
     newVariables: object.newVariables,
   };
+}
+
+/** Refuses what exchanging code cannot bring about; what the hooks take care of by the author's word comes back as sentences. */
+function checkChanges(
+  sources: readonly Source[],
+  { image, shortLived, handled }: PatchBinaryInput,
+  hookObjects: readonly ObjectFile[],
+): readonly string[] {
+  const refusals = sources.flatMap(({ comparison, unit }) => [
+    ...dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
+    ...layoutRefusals({ before: unit.before.elf, after: unit.after.elf, source: unit.name, shortLived }),
+  ]);
+  const { left, notices } = splitHandled(refusals, [...handled, ...hookObjects.flatMap(handledBy)]);
+  if (left.length > 0) throw new RefusalError(left);
+  return notices;
 }
 
 function openSource(unit: TouchedUnit, image: BinaryImage): Source {

@@ -111,12 +111,7 @@ export function planApply(probe: LinuxProbe, hotpatch: Hotpatch, options: PlanOp
     binaries.flatMap(({ binary, bias }) => binary.functions.map(({ address }) => bias + address)),
   );
   const { own, superseded, leftovers } = findNeighbours(records, manifest, { pid: target.pid, digest, addresses });
-  const predictedPauseMs = pauseBaseMs + probe.threads * pausePerThreadMs;
-  if (predictedPauseMs > policy.maxPauseMs)
-    refuse(
-      "plan/pause-over-budget",
-      `Process ${target.pid} has ${probe.threads} threads; it would pause for some ${predictedPauseMs.toFixed(1)} ms, more than ${policy.maxPauseMs} ms.`,
-    );
+  const predictedPauseMs = predictPause(probe, policy);
   const common = {
     runtime: "linux" as const,
     target,
@@ -174,6 +169,16 @@ export function planApply(probe: LinuxProbe, hotpatch: Hotpatch, options: PlanOp
     record,
     flag,
   };
+}
+
+function predictPause({ threads, target }: LinuxProbe, { maxPauseMs }: PlanPolicy): number {
+  const predictedPauseMs = pauseBaseMs + threads * pausePerThreadMs;
+  if (predictedPauseMs > maxPauseMs)
+    refuse(
+      "plan/pause-over-budget",
+      `Process ${target.pid} has ${threads} threads; it would pause for some ${predictedPauseMs.toFixed(1)} ms, more than ${maxPauseMs} ms.`,
+    );
+  return predictedPauseMs;
 }
 
 function redirectedAddresses(binaries: readonly ProbedBinary[]): ReadonlySet<number> {
