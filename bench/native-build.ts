@@ -1,11 +1,11 @@
 /** How long a hotpatch takes to be built, beside two plain compiles of the same tree: what every build by difference has to do. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { launcher } from "../test/cli/run-program.ts";
 import { run } from "../test/engine/linux/support/target.ts";
 
 const files = 40;
 const functionsPerFile = 25;
-const launcher = new URL("../bin/rebootless.mjs", import.meta.url).pathname;
 
 /** One C file of many functions that a compiler has some work with. */
 function module(index: number, fix: string): string {

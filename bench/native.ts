@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { encodeHotpatch } from "../src/hotpatch/container.ts";
 import type { Hotpatch } from "../src/hotpatch/hotpatch.ts";
+import { launcher } from "../test/cli/run-program.ts";
 import { buildNativeHotpatch } from "../test/engine/linux/support/native-hotpatch.ts";
 import { apply, revert } from "../test/engine/linux/support/patching.ts";
 import { compile, run, Target, temporaryFolder } from "../test/engine/linux/support/target.ts";
@@ -18,7 +19,6 @@ const rounds = Number(process.argv[2] ?? 50);
 const threadCounts = [1, 8, 64, 512];
 const commands = Math.min(rounds, 5);
 const callRounds = Math.min(rounds, 5);
-const launcher = new URL("../bin/rebootless.mjs", import.meta.url).pathname;
 
 function source(name: string): string {
   return readFileSync(new URL(name, import.meta.url), "utf8");
