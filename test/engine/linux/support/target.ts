@@ -64,6 +64,11 @@ export class Target {
     return target;
   }
 
+  async end(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.ended;
+  }
+
   async line(): Promise<string> {
     while (this.#lines.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
     return this.#lines.shift() as string;
