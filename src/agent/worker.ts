@@ -31,6 +31,11 @@ const passing: ReadonlySet<string> = new Set([
   ...["access/device-revoked", "access/credentials-missing", "access/forbidden", "catalog/too-slow"],
 ]);
 
+function isPassing(error: unknown): error is RefusalError | RebootlessError {
+  if (error instanceof RebootlessError) return passing.has(error.code);
+  return error instanceof RefusalError && error.refusals.some(({ code }) => passing.has(code));
+}
+
 export class Worker {
   readonly #context: AgentContext;
   readonly #treatments = new Map<string, Treatment>();
@@ -78,10 +83,8 @@ export class Worker {
     try {
       return await this.#done(course, seen);
     } catch (error) {
-      const codes = error instanceof RefusalError ? error.refusals.map(({ code }) => code) : [];
-      if (error instanceof RebootlessError) codes.push(error.code as never);
-      if (codes.some((code) => passing.has(code))) {
-        this.#putOff(course, error as Error);
+      if (isPassing(error)) {
+        this.#putOff(course, error);
         return undefined;
       }
       if (!(error instanceof RefusalError || error instanceof RebootlessError)) {
@@ -188,7 +191,13 @@ export class Worker {
     const watch = this.#watches.get(actionId) ?? new Watch(hinderedIn(course), course.patched);
     this.#watches.set(actionId, watch);
     watch.forget(seen);
-    const treatment = await this.#treatment(hotpatchId);
+    if ((this.#postponed.get(actionId)?.untilMs ?? 0) > performance.now()) return false;
+    const treatment = await this.#treatment(hotpatchId).catch((error: unknown) => {
+      // The file of the hotpatch is gone, and the server from which it came is away.
+      if (!isPassing(error)) throw error;
+      this.#putOff(course, error);
+    });
+    if (treatment === undefined) return false;
     const process = nextInReach(watch, treatment, seen);
     if (process === undefined) {
       if (course.stage !== "refused" || watch.isHindered) return false;

@@ -264,6 +264,7 @@ export const ActionRequest = record({ event: words(administratorEvents) }, { $id
 
 export const eventKinds = [
   "server-started",
+  "events-dropped",
   "token-made",
   "device-enrolled",
   "device-renewed",
@@ -285,7 +286,7 @@ export type EventKind = (typeof eventKinds)[number];
 
 export const Event = record(
   {
-    /** Rises by one with each event and is never used twice, so that a gap shows. */
+    /** Rises by one with each event and is never used twice, so that a gap shows; what was dropped for its age is told by `events-dropped`. */
     sequence: Type.Integer({ minimum: 1 }),
     at: Instant,
     kind: words(eventKinds),

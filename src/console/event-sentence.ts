@@ -85,6 +85,8 @@ export function eventSentence({ kind, subject, data }: Event, names: Names): Sen
       return said(`The group ${id} was removed`);
     case "server-started":
       return said("The server started");
+    case "events-dropped":
+      return said(`${given.count} old events, up to number ${given.through}, were dropped`, true);
     case "token-made":
       return said("A token for enrolling a machine was made", true);
     case "sign-in-link-made":

@@ -17,6 +17,7 @@ import { Catalog } from "./catalog/catalog.ts";
 import { builtConsole, PageFiles } from "./console/page-files.ts";
 import { change, type ServerContext, systemClock, systemRandom } from "./context.ts";
 import { openDatabase } from "./database/open-database.ts";
+import { dropOldEvents } from "./events/events.ts";
 import { buildHttp } from "./http/build-http.ts";
 import { localSocket } from "./local-socket.ts";
 import { makeSignInLink } from "./sign-in/sign-in.ts";
@@ -34,6 +35,8 @@ export interface RunOptions {
   /** Public key files of authors whose hotpatches agents are to trust; kept from then on. */
   readonly trust?: readonly string[];
   readonly version: string;
+  /** For how many days events are kept; 400 unless told, which is a year and a month for the auditor. */
+  readonly keptEventDays?: number;
   /** The folder of the built web console, where it is not the one that the checkout builds. */
   readonly consoleFolder?: string;
   readonly clock?: () => Date;
@@ -53,6 +56,7 @@ export interface RunningServer {
 }
 
 export const loopbackNames = ["localhost", "127.0.0.1", "::1"] as const;
+export const keptEventDays = 400;
 const dayMs = 24 * 60 * 60 * 1000;
 
 /** Starts everything, or nothing. Throws `server/*` errors, and what the state folder's files may throw. */
@@ -90,6 +94,7 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
     // Last in, first out: those who wait are let go before their connections are closed.
     closing.push(async () => signals.close());
     await change(context, ({ note }) => note("server-started", "server", { address: context.address }));
+    await keepEvents(context, options, closing);
     return { address: context.address, context, close, signInLink: async () => (await makeSignInLink(context)).link };
   } catch (error) {
     await close();
@@ -145,6 +150,20 @@ async function networkListener(
   });
   await listen(app, { host: options.host, port: options.port });
   return app;
+}
+
+/** At the start, and once a day. */
+async function keepEvents(context: ServerContext, options: RunOptions, closing: Closing): Promise<void> {
+  const days = options.keptEventDays ?? keptEventDays;
+  await dropOldEvents(context, days);
+  const stop = (options.repeat ?? repeatByTimer)(dayMs, async () => {
+    try {
+      await dropOldEvents(context, days);
+    } catch (error) {
+      options.log({ level: "error", message: "old events could not be dropped", error: String(error) });
+    }
+  });
+  closing.push(async () => stop());
 }
 
 function repeatByTimer(everyMs: number, work: () => Promise<void>): () => void {

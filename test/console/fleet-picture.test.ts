@@ -137,6 +137,7 @@ test("every kind of event and every state is told in a sentence that names what 
     name: "n",
     by: "administrator",
     administrator: "administrator",
+    ...{ count: 3, through: 3 },
   };
   for (const kind of eventKinds.filter((known) => known !== "action-changed")) {
     const { text } = told({ kind, subject: "group:g", data });

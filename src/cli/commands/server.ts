@@ -36,6 +36,7 @@ const serverRun: CommandSpec = {
       description: "a public key whose hotpatches machines that enrol are to trust; kept from then on",
       repeatable: true,
     },
+    { flags: "--keep-events <days>", description: "for how long events are kept (by default 400 days)" },
   ],
   examples: [
     {
@@ -75,7 +76,9 @@ function runOptions(input: CommandInput, io: CommandIo): RunOptions {
   if (catalog === undefined && firstRoot !== undefined) {
     throw new RebootlessError("usage/arguments", "--catalog-root needs --catalog.");
   }
+  const keptEventDays = wholeNumber(input, "keepEvents", "--keep-events");
   const options = {
+    ...(keptEventDays === undefined ? {} : { keptEventDays }),
     stateFolder: stateFolderOf(input, io),
     host: text(input, "host") ?? "127.0.0.1",
     port: portOf(text(input, "port") ?? "8443"),

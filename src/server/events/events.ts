@@ -3,7 +3,7 @@
 import type { Selectable } from "kysely";
 import { apiLimits } from "../../api/api-limits.ts";
 import type { Event } from "../../api/schemas.ts";
-import { instant, type ServerContext } from "../context.ts";
+import { change, instant, type ServerContext } from "../context.ts";
 import type { Database, Tables } from "../database/tables.ts";
 
 const heartbeatMs = 15_000;
@@ -37,6 +37,31 @@ export async function eventsBefore(
 
 function shown({ sequence, at, kind, subject, data_json }: Selectable<Tables["events"]>): Event {
   return { sequence, at: instant(at), kind, subject, data: JSON.parse(data_json) };
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+/**
+ * Drops the events that are older than so many days, from the oldest on, and records that in an event of its own.
+ * A clock that was wrong for a while drops nothing in between: what is kept has no gap.
+ */
+export async function dropOldEvents(context: ServerContext, keptDays: number): Promise<void> {
+  await change(context, async ({ db, note, now }) => {
+    const { kept, newest } = await db
+      .selectFrom("events")
+      .select(({ fn }) => fn.max("sequence").as("newest"))
+      .select(({ fn }) =>
+        fn
+          .min("sequence")
+          .filterWhere("at", ">=", now - keptDays * dayMs)
+          .as("kept"),
+      )
+      .executeTakeFirstOrThrow();
+    const through = (kept ?? (newest ?? 0) + 1) - 1;
+    const { numDeletedRows } = await db.deleteFrom("events").where("sequence", "<=", through).executeTakeFirst();
+    if (numDeletedRows === 0n) return;
+    await note("events-dropped", "server", { through, count: Number(numDeletedRows), keptDays });
+  });
 }
 
 /**
