@@ -16,6 +16,8 @@ export interface VersionsInput {
   readonly command: readonly string[];
   /** A shell command that is run once before the build, such as ./configure. */
   readonly prepare?: string;
+  /** The folder that paths of the source shall begin with in what is compiled; the source's own unless told. */
+  readonly knownAs?: string;
 }
 
 export interface VersionsOptions {
@@ -66,7 +68,7 @@ export async function buildBothVersions(
   const trees = await applyFix(place, work, original, resolveFix(input, options));
   await mustRun("The build of the fixed version", input.command, inTree);
   const second = watch.takeRuns().map(readCommand);
-  const compile: CompileOptions = { work, place, original, env: watch.env };
+  const compile: CompileOptions = { work, place, original, knownAs: input.knownAs ?? original, env: watch.env };
   const units = distinct(first.flatMap((run) => run.units)).filter(({ source }) => existsSync(source));
   const rebuilt = distinct(second.flatMap((run) => run.units)).filter(({ source }) => existsSync(source));
   if (units.length === 0 && rebuilt.length === 0) {
