@@ -13,6 +13,7 @@ import { layoutRefusals } from "./layouts.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
 import { isColdPart, isGlobal, leadingSymbol, type ObjectSection } from "./object-file.ts";
 import { type CarriedCode, PatchObjectBuilder, type PatchSource } from "./patch-object.ts";
+import { processNotices } from "./process-notices.ts";
 import { linkedSize, ofSection, resolveExpectations, type SourceMatch } from "./resolve-expectations.ts";
 
 export interface CodeReport {
@@ -104,7 +105,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     },
     path,
     object: object.bytes,
-    notices: noticesOf(sources, object.escaping),
+    notices: [...processNotices({ image, path, built, sources, functions }), ...object.escaping.map(escapingNotice)],
     code: object.code.map(({ symbol, source, reason, before }) => ({
       name: symbol,
       source: source.name,
@@ -316,25 +317,6 @@ function plainObject(unit: CompileUnit, index: number, built: BuiltVersions): Re
   return known;
 }
 
-function noticesOf(sources: readonly Source[], escaping: readonly string[]): string[] {
-  const notices = sources.flatMap(({ comparison, name }) => startNotices(comparison, name));
-  for (const name of escaping)
-    notices.push(
-      `The address of the new function ${name} is taken; what keeps it beyond the call must be gone before a revert.`,
-    );
-  return notices;
-}
-
-function startNotices(comparison: Comparison, name: string): string[] {
-  const changed = [...comparison.changedCode.keys()].map((section) => leadingSymbol(section)?.name);
-  const notices: string[] = [];
-  if (comparison.changedStart.length > 0)
-    notices.push(
-      `${name}: what runs when the program is loaded changed; it has run already in a process that gets this hotpatch.`,
-    );
-  if (changed.includes("main"))
-    notices.push(
-      `${name}: main changes; it runs once and is left at the end only, so that its own changes do not reach a running process.`,
-    );
-  return notices;
+function escapingNotice(name: string): string {
+  return `The address of the new function ${name} is taken; what keeps it beyond the call must be gone before a revert.`;
 }
