@@ -24,6 +24,13 @@ const waiting = new Set(
   ),
 );
 
+/** Imports that do not come back to who called them. */
+const final = new Set(
+  "exit _exit _Exit quick_exit abort __assert_fail __assert_perror_fail __stack_chk_fail __chk_fail __fortify_fail err errx verr verrx longjmp _longjmp siglongjmp __longjmp_chk pthread_exit thrd_exit __cxa_throw __cxa_rethrow _Unwind_Resume _ZSt9terminatev".split(
+    " ",
+  ),
+);
+
 export class CallGraph {
   readonly #binary: BinaryImage;
   readonly #flows: readonly FunctionFlow[];
@@ -66,17 +73,23 @@ export class CallGraph {
     return this.#staying(this.#at(address), new Set());
   }
 
-  /** Whether code calls the import where the process goes on: not only while it starts, or in a loop. */
-  callsRepeatedly(name: string, except: (from: { calls(imported: string): boolean }) => boolean): boolean {
-    return (this.#importCallers.get(name) ?? []).some(
-      ({ from, inLoop }) =>
-        (inLoop || !this.#once.has(from)) &&
-        !except({ calls: (imported) => (this.#importCallers.get(imported) ?? []).some((one) => one.from === from) }),
-    );
+  /** Whether a function that is not called once, or a loop, calls the import, and neither it nor what it calls right away calls one of `unless`. */
+  callsRepeatedly(name: string, unless: readonly string[]): boolean {
+    const excused = new Set(unless.flatMap((other) => (this.#importCallers.get(other) ?? []).map(({ from }) => from)));
+    return (this.#importCallers.get(name) ?? []).some(({ from, inLoop }) => {
+      if (!inLoop && this.#once.has(from)) return false;
+      const near = from.sites.flatMap(({ target }) => this.#at(target) ?? []);
+      return ![from, ...near].some((flow) => excused.has(flow));
+    });
   }
 
   callsAny(names: readonly string[]): boolean {
     return names.some((name) => this.#importCallers.has(name));
+  }
+
+  /** Whether the address is one of code. */
+  isCode(address: number): boolean {
+    return this.#at(address) !== undefined;
   }
 
   /** Whether functions name the address, and all of them run only while the program starts. */
@@ -113,9 +126,7 @@ export class CallGraph {
   }
 
   #importAt(target: number): string | undefined {
-    const slot = this.#binary.slots.get(target);
-    if (slot?.kind === "import") return slot.symbol.name;
-    return this.#binary.pltImport(target)?.name;
+    return importAt(this.#binary, target);
   }
 
   /** The function that begins there. */
@@ -152,6 +163,11 @@ function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   else list.push(value);
 }
 
+function importAt(binary: BinaryImage, target: number): string | undefined {
+  const slot = binary.slots.get(target);
+  return slot?.kind === "import" ? slot.symbol.name : binary.pltImport(target)?.name;
+}
+
 function readFlows(binary: BinaryImage): FunctionFlow[] {
   const section = findSection(binary.elf, ".eh_frame");
   if (section === undefined) return [];
@@ -159,10 +175,21 @@ function readFlows(binary: BinaryImage): FunctionFlow[] {
   const ranges = [...reader.fdes()]
     .map(({ start, end }) => ({ start, end }))
     .sort((one, other) => one.start - other.start);
-  return ranges.flatMap(({ start, end }) => {
+  const imported = (target: number): boolean => final.has(importAt(binary, target) ?? "");
+  // The stubs of imports have unwind information too; they are no callers.
+  const stubs = binary.elf.sections.filter(({ name }) => /^\.plt(\.|$)/.test(name));
+  const flows = ranges.flatMap(({ start, end }) => {
     const bytes = end > start ? binary.bytesAt(start, end - start) : undefined;
-    // PLT entries have unwind information too; they are imports.
-    return bytes === undefined || binary.pltImport(start) !== undefined ? [] : [functionFlow(bytes, start)];
+    return bytes === undefined || stubs.some((one) => start >= one.address && start < one.address + one.size)
+      ? []
+      : [functionFlow(bytes, start, imported)];
+  });
+  // What follows a call of a function that ends the program, such as one that prints the usage, is no continuation either.
+  const ending = new Set(flows.filter(({ returns }) => !returns).map(({ start }) => start));
+  return flows.map((flow) => {
+    if (!flow.sites.some(({ target }) => ending.has(target))) return flow;
+    const bytes = binary.bytesAt(flow.start, flow.end - flow.start) as Uint8Array;
+    return functionFlow(bytes, flow.start, (target) => imported(target) || ending.has(target));
   });
 }
 

@@ -19,7 +19,12 @@ export interface FunctionFlow {
   readonly handedOver: readonly { readonly routine: number; readonly to: number }[];
   /** Whether some loop has no way out of it. */
   readonly endless: boolean;
+  /** Whether it can return, or go on in another function. */
+  readonly returns: boolean;
 }
+
+/** Whether a call of this address never comes back. */
+export type NeverReturns = (target: number) => boolean;
 
 interface Block {
   readonly instructions: Instruction[];
@@ -34,10 +39,10 @@ function thirdArgument({ offset, length, ripRelative }: Instruction, bytes: Uint
   return undefined;
 }
 
-export function functionFlow(bytes: Uint8Array, start: number): FunctionFlow {
+export function functionFlow(bytes: Uint8Array, start: number, neverReturns: NeverReturns): FunctionFlow {
   const instructions = decode(bytes, start);
   const end = start + bytes.length;
-  const blocks = blocksOf(instructions, start, end);
+  const blocks = blocksOf(instructions, { start, end, neverReturns });
   const components = stronglyConnected(blocks);
   const sites: Site[] = [];
   const named = new Set<number>();
@@ -60,7 +65,7 @@ export function functionFlow(bytes: Uint8Array, start: number): FunctionFlow {
       routine = thirdArgument(instruction, bytes) ?? routine;
     }
   }
-  return { start, end, sites, named, handedOver, endless };
+  return { start, end, sites, named, handedOver, endless, returns: canReturn(blocks, start, end) };
 }
 
 /** Neither a jump out of the loop nor a return. */
@@ -70,9 +75,37 @@ function leavesNever(blocks: readonly Block[], index: number, members: readonly 
   return flow !== "return" && flow !== "indirect-jump" && next.length > 0 && next.every((one) => members.includes(one));
 }
 
-function blocksOf(instructions: readonly Instruction[], start: number, end: number): Block[] {
+interface Extent {
+  readonly start: number;
+  readonly end: number;
+  readonly neverReturns: NeverReturns;
+}
+
+/** Direct calls, and calls through a slot, that do not come back. */
+function ends({ flow, branch, ripRelative }: Instruction, neverReturns: NeverReturns): boolean {
+  const target = branch?.target ?? ripRelative?.address;
+  return flow.endsWith("call") && target !== undefined && neverReturns(target);
+}
+
+function canReturn(blocks: readonly Block[], start: number, end: number): boolean {
+  const seen = new Set<number>([0]);
+  for (const index of seen) {
+    const block = blocks[index];
+    const last = block?.instructions.at(-1);
+    if (block === undefined || last === undefined) return true;
+    for (const next of block.next) seen.add(next);
+    const leaves =
+      last.branch !== undefined && last.flow !== "call" && (last.branch.target < start || last.branch.target >= end);
+    if (leaves || last.flow === "return" || last.flow === "indirect-jump") return true;
+  }
+  return false;
+}
+
+function blocksOf(instructions: readonly Instruction[], { start, end, neverReturns }: Extent): Block[] {
   const leaders = new Set([start]);
-  for (const { flow, branch, address, length } of instructions) {
+  for (const instruction of instructions) {
+    const { flow, branch, address, length } = instruction;
+    if (ends(instruction, neverReturns)) leaders.add(address + length);
     if (branch !== undefined && flow !== "call" && branch.target > start && branch.target < end)
       leaders.add(branch.target);
     if (flow !== "next" && !flow.endsWith("call")) leaders.add(address + length);

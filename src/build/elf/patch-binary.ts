@@ -105,7 +105,10 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     },
     path,
     object: object.bytes,
-    notices: [...processNotices({ image, path, built, sources, functions }), ...object.escaping.map(escapingNotice)],
+    notices: [
+      ...processNotices({ image, path, built, sources, functions, symbols: resolved.symbols }),
+      ...object.escaping.map(escapingNotice),
+    ],
     code: object.code.map(({ symbol, source, reason, before }) => ({
       name: symbol,
       source: source.name,

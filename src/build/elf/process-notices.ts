@@ -5,7 +5,8 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
-import type { ElfFunction } from "../../hotpatch/elf-manifest.ts";
+import { segmentFlag, segmentType } from "../../elf/constants.ts";
+import type { ElfFunction, ElfSymbol } from "../../hotpatch/elf-manifest.ts";
 import type { BinaryImage } from "./binary-image.ts";
 import type { BuiltVersions } from "./build-versions.ts";
 import { CallGraph } from "./call-graph.ts";
@@ -26,6 +27,8 @@ export interface NoticeInput {
   readonly built: BuiltVersions;
   readonly sources: readonly NoticeSource[];
   readonly functions: readonly ElfFunction[];
+  /** Where what the new code refers to lies. */
+  readonly symbols: readonly ElfSymbol[];
 }
 
 const forks = ["fork", "_Fork"];
@@ -47,11 +50,10 @@ export function processNotices(input: NoticeInput): string[] {
   const { image, sources, functions } = input;
   const graph = new CallGraph(image);
   const replaced = functions.filter(({ replacement }) => replacement !== undefined);
-  const notices = sources.flatMap((source) => startNotices(source, replaced, graph));
+  const notices = sources.flatMap((source) => startNotices(source, { ...input, functions: replaced }, graph));
   if (image.type === "executable") {
     const lasting = replaced.filter(({ address }) => !graph.runsOnce(address));
-    const executing = (from: { calls(name: string): boolean }): boolean => executes.some((name) => from.calls(name));
-    if (lasting.length > 0 && forks.some((name) => graph.callsRepeatedly(name, executing)))
+    if (lasting.length > 0 && forks.some((name) => graph.callsRepeatedly(name, executes)))
       notices.push(
         `${image.name} forks: ${named(lasting)} ${lasting.length === 1 ? "is" : "are"} in its children as well, and those that run already keep the old code. Apply the hotpatch to the whole tree (--tree).`,
       );
@@ -60,7 +62,7 @@ export function processNotices(input: NoticeInput): string[] {
   return notices;
 }
 
-function startNotices(source: NoticeSource, replaced: readonly ElfFunction[], graph: CallGraph): string[] {
+function startNotices(source: NoticeSource, input: NoticeInput, graph: CallGraph): string[] {
   const { comparison, name } = source;
   const notices: string[] = [];
   if (comparison.changedStart.length > 0)
@@ -72,7 +74,7 @@ function startNotices(source: NoticeSource, replaced: readonly ElfFunction[], gr
     const before = comparison.pairs.beforeOf(after);
     const place = before && ofSection(source.match, before);
     if (before === undefined || place?.kind !== "address") continue;
-    if (!replaced.some(({ address }) => address === place.address)) continue;
+    if (!input.functions.some(({ address }) => address === place.address)) continue;
     const staying = graph.staysForever(place.address);
     if (staying !== undefined)
       notices.push(
@@ -86,32 +88,46 @@ function startNotices(source: NoticeSource, replaced: readonly ElfFunction[], gr
       notices.push(
         `${symbol} (${name}) runs only while the program starts, and has run in a process that gets this hotpatch: what the fix does in it acts in processes that start later.`,
       );
-    else notices.push(...startDataNotices(source, after, before, graph));
+    else notices.push(...startDataNotices(source, { ...input, after, before }, graph));
   }
   return notices;
 }
 
+interface ChangedCode extends NoticeInput {
+  readonly after: ObjectSection;
+  readonly before: ObjectSection;
+}
+
 /** Variables that the fixed code refers to, that the old code did not, and that only the program's start looks at otherwise. */
-function startDataNotices(
-  { comparison, match, name }: NoticeSource,
-  after: ObjectSection,
-  before: ObjectSection,
-  graph: CallGraph,
-): string[] {
-  const known = new Set(before.references.map((reference) => referredSection(comparison.before, reference)));
-  const notices = new Map<ObjectSection, string>();
+function startDataNotices(source: NoticeSource, changed: ChangedCode, graph: CallGraph): string[] {
+  const { after, before, image, symbols } = changed;
+  const { comparison, match, name } = source;
+  const known = new Set(before.references.map(({ symbol }) => symbol.name));
+  const notices = new Map<number, string>();
   for (const reference of after.references) {
     const target = referredSection(comparison.after, reference);
     const variable = target && comparison.pairs.beforeOf(target);
-    if (variable?.kind !== "writable" || known.has(variable)) continue;
-    const place = ofSection(match, variable);
-    if (place?.kind !== "address" || !graph.usedOnlyAtStart(place.address)) continue;
+    const called = (target && leadingSymbol(target)?.name) ?? reference.symbol.name;
+    if (called === "" || known.has(called)) continue;
+    const place = variable === undefined ? symbols.find((one) => one.name === called) : ofSection(match, variable);
+    if (place?.kind !== "address" || graph.isCode(place.address) || !isWritable(image, place.address)) continue;
+    if (!graph.usedOnlyAtStart(place.address)) continue;
     notices.set(
-      variable,
-      `${leadingSymbol(after)?.name ?? after.name} (${name}) now uses ${leadingSymbol(variable)?.name ?? variable.name}, which otherwise only code that runs at the start uses: what a running process made of it then stays.`,
+      place.address,
+      `${leadingSymbol(after)?.name ?? after.name} (${name}) now uses ${called}, which otherwise only code that runs at the start uses: what a running process made of it then stays.`,
     );
   }
   return [...notices.values()];
+}
+
+function isWritable({ elf }: BinaryImage, address: number): boolean {
+  return elf.segments.some(
+    ({ type, flags, address: start, memorySize }) =>
+      type === segmentType.load &&
+      (flags & segmentFlag.write) !== 0 &&
+      address >= start &&
+      address < start + memorySize,
+  );
 }
 
 function named(functions: readonly ElfFunction[]): string {
