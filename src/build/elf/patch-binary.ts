@@ -9,12 +9,13 @@ import { type Comparison, compareObjects } from "./compare-objects.ts";
 import { compileAgain } from "./compile-again.ts";
 import { type CompileUnit, isAssembler } from "./compile-command.ts";
 import { dataRefusals } from "./data-refusals.ts";
-import { layoutRefusals } from "./layouts.ts";
+import { compareLayouts } from "./layouts.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
 import { isColdPart, isGlobal, leadingSymbol, type ObjectSection } from "./object-file.ts";
 import { type CarriedCode, PatchObjectBuilder, type PatchSource } from "./patch-object.ts";
 import { processNotices } from "./process-notices.ts";
 import { linkedSize, ofSection, resolveExpectations, type SourceMatch } from "./resolve-expectations.ts";
+import { watchedFunctions } from "./watched-functions.ts";
 
 export interface CodeReport {
   readonly name: string;
@@ -65,15 +66,15 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   if (present.length === 0) return { miss: nearest(changing, image) };
   const absent = changing.filter((source) => !stands(source) && suppliesTo(source, present));
   const sources = [...present, ...likest(absent, present)];
-  const refusals = sources.flatMap(({ comparison, unit }) => [
-    ...dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
-    ...layoutRefusals({
-      before: unit.before.elf,
-      after: unit.after.elf,
-      source: unit.name,
-      shortLived: input.shortLived,
-    }),
-  ]);
+  const knowing = [...sources, ...all.filter((source) => !sources.includes(source) && stands(source))];
+  const layouts = compareLayouts(
+    knowing.map(({ unit }) => unit),
+    input.shortLived,
+  );
+  const refusals = sources.flatMap(({ comparison, unit }) =>
+    dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
+  );
+  refusals.push(...layouts.refusals);
   if (refusals.length > 0) throw new RefusalError(refusals);
   const builder = new PatchObjectBuilder(sources);
   for (const { comparison } of sources)
@@ -81,6 +82,14 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
       if (comparison.pairs.beforeOf(section) !== undefined) builder.carry(section);
   const object = builder.finish();
   const { functions, missing } = replacedFunctions(object.code, sources, image);
+  for (const source of knowing) {
+    const { comparison, match, name } = source;
+    const names = layouts.watched.get(name) ?? new Set();
+    const watched = watchedFunctions({ comparison, match, image, names, known: functions });
+    functions.push(...watched.functions);
+    missing.push(...watched.unfound.map((unfound) => notFound(unfound, source, image)));
+  }
+  functions.sort((one, other) => one.address - other.address);
   const elsewhere = new Map<string, Promise<ObjectMatch | undefined>>();
   const resolved = await resolveExpectations(object.expectations, {
     binary: image,
