@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { refuse } from "../../base/refusal.ts";
+import { runAgain, watchTools } from "./build-tools.ts";
 import { type CompileOptions, compileAgain, includesAny, inParallel } from "./compile-again.ts";
 import { type CompileUnit, type Link, readCommand } from "./compile-command.ts";
 import { watchCompilers } from "./compiler-wrapper.ts";
@@ -16,6 +17,8 @@ export interface VersionsInput {
   readonly command: readonly string[];
   /** A shell command that is run once before the build, such as ./configure. */
   readonly prepare?: string;
+  /** The command does a step once and never again: the fixed version is built by the make and ninja runs that it started. */
+  readonly onlyOnce?: boolean;
   /** The folder that paths of the source shall begin with in what is compiled; the source's own unless told. */
   readonly knownAs?: string;
 }
@@ -52,7 +55,8 @@ export async function buildBothVersions(
   options: VersionsOptions,
 ): Promise<BuiltVersions> {
   const original = resolve(options.cwd, input.source);
-  const watch = watchCompilers(work, options.env);
+  const tools = input.onlyOnce ? watchTools(work, options.env) : undefined;
+  const watch = watchCompilers(work, tools?.env ?? options.env);
   options.progress(`Copying ${original}`);
   const place = await copySource(original, work);
   const inTree = { cwd: place, env: watch.env };
@@ -66,7 +70,10 @@ export async function buildBothVersions(
   const first = watch.takeRuns().map(readCommand);
   options.progress("Applying the fix and building the fixed version");
   const trees = await applyFix(place, work, original, resolveFix(input, options));
-  await mustRun("The build of the fixed version", input.command, inTree);
+  const fixedBuild = "The build of the fixed version";
+  const again = tools?.runs() ?? [];
+  if (again.length > 0) await runAgain(again, fixedBuild);
+  else await mustRun(fixedBuild, input.command, inTree);
   const second = watch.takeRuns().map(readCommand);
   const compile: CompileOptions = { work, place, original, knownAs: input.knownAs ?? original, env: watch.env };
   const units = distinct(first.flatMap((run) => run.units)).filter(({ source }) => existsSync(source));

@@ -62,6 +62,7 @@ export async function buildDebianHotpatch(
         knownAs: `/build/reproducible-path/${source.name}-${source.version.replace(/^\d+:/, "").replace(/-[^-]*$/, "")}`,
         fix,
         command: input.command ?? debianBuildCommand,
+        onlyOnce: input.command === undefined,
         binaries: input.binaries,
         installed: runnableBinaries(files),
         shortLived: input.shortLived,
