@@ -25,7 +25,7 @@ export interface RunOptions {
 }
 
 const buildTimeoutMs = 900_000;
-const applyTimeoutMs = 60_000;
+const applyTimeoutMs = 300_000;
 
 export async function runStockCase(one: StockCase, { desk, folder, say }: RunOptions): Promise<StockResult> {
   rmSync(folder, { recursive: true, force: true });
