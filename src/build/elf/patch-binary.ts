@@ -12,7 +12,7 @@ import { dataRefusals } from "./data-refusals.ts";
 import { compareLayouts } from "./layouts.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
 import { isColdPart, isGlobal, leadingSymbol, type ObjectSection } from "./object-file.ts";
-import { type CarriedCode, PatchObjectBuilder, type PatchSource } from "./patch-object.ts";
+import { type CarriedCode, type PatchObject, PatchObjectBuilder, type PatchSource } from "./patch-object.ts";
 import { processNotices } from "./process-notices.ts";
 import { linkedSize, ofSection, resolveExpectations, type SourceMatch } from "./resolve-expectations.ts";
 import { watchedFunctions } from "./watched-functions.ts";
@@ -55,13 +55,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   const { image, path, built } = input;
   const all = built.touched.map((unit) => openSource(unit, image));
   const changing = all.filter(({ comparison }) => comparison.changedCode.size > 0 || changesData(comparison));
-  if (changing.length === 0) {
-    const touched = built.touched.map(({ name }) => name).join(", ");
-    return refuse(
-      "build/nothing-changed",
-      `The compiled code is the same before and after the fix${touched === "" ? "" : ` (compiled again: ${touched})`}.`,
-    );
-  }
+  if (changing.length === 0) refuseUnchanged(built);
   const present = withoutTwins(changing.filter((source) => stands(source)));
   if (present.length === 0) return { miss: nearest(changing, image) };
   const absent = changing.filter((source) => !stands(source) && suppliesTo(source, present));
@@ -76,11 +70,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   );
   refusals.push(...layouts.refusals);
   if (refusals.length > 0) throw new RefusalError(refusals);
-  const builder = new PatchObjectBuilder(sources);
-  for (const { comparison } of sources)
-    for (const section of comparison.changedCode.keys())
-      if (comparison.pairs.beforeOf(section) !== undefined) builder.carry(section);
-  const object = builder.finish();
+  const object = carryChanges(sources);
   const { functions, missing } = replacedFunctions(object.code, sources, image);
   for (const source of knowing) {
     const { comparison, match, name } = source;
@@ -126,6 +116,23 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     })),
     newVariables: object.newVariables,
   };
+}
+
+function refuseUnchanged({ touched }: BuiltVersions): never {
+  const names = touched.map(({ name }) => name).join(", ");
+  return refuse(
+    "build/nothing-changed",
+    `The compiled code is the same before and after the fix${names === "" ? "" : ` (compiled again: ${names})`}.`,
+  );
+}
+
+/** The object with the changed code of all sources, and what it leads to. */
+function carryChanges(sources: readonly Source[]): PatchObject {
+  const builder = new PatchObjectBuilder(sources);
+  for (const { comparison } of sources)
+    for (const section of comparison.changedCode.keys())
+      if (comparison.pairs.beforeOf(section) !== undefined) builder.carry(section);
+  return builder.finish();
 }
 
 function openSource(unit: TouchedUnit, image: BinaryImage): Source {
