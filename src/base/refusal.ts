@@ -69,6 +69,8 @@ export const refusalCodes = [
   "build/changed-layout",
   "build/changed-assembly",
   "build/new-thread-variable",
+  "build/source-missing",
+  "build/dependencies-missing",
   "build/no-build-id",
   "build/no-compiler-seen",
   "build/not-matched",

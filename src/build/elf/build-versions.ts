@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { refuse } from "../../base/refusal.ts";
+import { runAgain, watchTools } from "./build-tools.ts";
 import { type CompileOptions, compileAgain, includesAny, inParallel } from "./compile-again.ts";
 import { type CompileUnit, type Link, readCommand } from "./compile-command.ts";
 import { watchCompilers } from "./compiler-wrapper.ts";
@@ -19,6 +20,10 @@ export interface VersionsInput {
   readonly prepare?: string;
   /** Files with hooks of the author. */
   readonly hooks?: readonly string[];
+  /** The command does a step once and never again: the fixed version is built by the make and ninja runs that it started. */
+  readonly onlyOnce?: boolean;
+  /** The folder that paths of the source shall begin with in what is compiled; the source's own unless told. */
+  readonly knownAs?: string;
 }
 
 export interface VersionsOptions {
@@ -55,9 +60,11 @@ export async function buildBothVersions(
   options: VersionsOptions,
 ): Promise<BuiltVersions> {
   const original = resolve(options.cwd, input.source);
-  const { CPATH: path = "" } = options.env;
+  const tools = input.onlyOnce ? watchTools(work, options.env) : undefined;
+  const env = tools?.env ?? options.env;
+  const { CPATH: path = "" } = env;
   // Fixes and hooks may include our headers wherever the compiler is called from.
-  const watch = watchCompilers(work, { ...options.env, CPATH: path === "" ? headerFolder : `${path}:${headerFolder}` });
+  const watch = watchCompilers(work, { ...env, CPATH: path === "" ? headerFolder : `${path}:${headerFolder}` });
   options.progress(`Copying ${original}`);
   const place = await copySource(original, work);
   const inTree = { cwd: place, env: watch.env };
@@ -71,9 +78,12 @@ export async function buildBothVersions(
   const first = watch.takeRuns().map(readCommand);
   options.progress("Applying the fix and building the fixed version");
   const trees = await applyFix(place, work, original, resolveFix(input, options));
-  await mustRun("The build of the fixed version", input.command, inTree);
+  const fixedBuild = "The build of the fixed version";
+  const again = tools?.runs() ?? [];
+  if (again.length > 0) await runAgain(again, fixedBuild);
+  else await mustRun(fixedBuild, input.command, inTree);
   const second = watch.takeRuns().map(readCommand);
-  const compile: CompileOptions = { work, place, original, env: watch.env };
+  const compile: CompileOptions = { work, place, original, knownAs: input.knownAs ?? original, env: watch.env };
   const units = distinct(first.flatMap((run) => run.units)).filter(({ source }) => existsSync(source));
   const rebuilt = distinct(second.flatMap((run) => run.units)).filter(({ source }) => existsSync(source));
   if (units.length === 0 && rebuilt.length === 0) {

@@ -14,16 +14,17 @@ export type Variant = "plain" | "sections";
 
 export interface CompileOptions {
   readonly work: string;
-  /** Where the tree is built, and where it came from: what it is called in `__FILE__`. */
+  /** Where the tree is built, where it came from, and what it is called in `__FILE__`. */
   readonly place: string;
   readonly original: string;
+  readonly knownAs: string;
   readonly env: NodeJS.ProcessEnv;
 }
 
 const unwanted =
   /^-(save-temps.*|ftime-trace.*|gsplit-dwarf|flto.*|ffat-lto-objects|fno-fat-lto-objects|fuse-linker-plugin|fprofile-generate.*|fprofile-update.*)$/;
 
-function flagsOf(unit: CompileUnit, variant: Variant, { place, original }: CompileOptions): string[] {
+function flagsOf(unit: CompileUnit, variant: Variant, { place, knownAs }: CompileOptions): string[] {
   const given = unit.flags.filter((flag) => !unwanted.test(flag));
   const mapped = given.some((flag) => /^-f(file|macro)-prefix-map=/.test(flag));
   return [
@@ -31,7 +32,7 @@ function flagsOf(unit: CompileUnit, variant: Variant, { place, original }: Compi
     "-w",
     "-fno-lto",
     "-frandom-seed=rebootless",
-    ...(mapped ? [] : [`-ffile-prefix-map=${place}=${original}`]),
+    ...(mapped ? [] : [`-ffile-prefix-map=${place}=${knownAs}`]),
     // Debug information changes no code; it tells the layout of types. Variables get a place of their own even where they might be merged.
     ...(variant === "sections"
       ? ["-ffunction-sections", "-fdata-sections", "-fno-common", "-g", "-gdwarf-5", "-gno-split-dwarf"]

@@ -45,13 +45,18 @@ export function dataRefusals({ comparison, name, assembler, image }: DataCheck):
       });
   }
   for (const section of comparison.changedCode.keys())
-    if (assembler || !section.symbols.some(isFunction))
+    if (assembler || !isCompiled(section))
       refusals.push({
         code: "build/changed-assembly",
         message: `The assembly code in ${name} changes (section ${section.name}), and where its functions begin and end is not known. Only compiled functions can be exchanged.`,
         details: { section: section.name, source: name },
       });
   return refusals;
+}
+
+/** A compiler gives each function a section of its own and says how large it is; assembly at the top level of a C source goes to .text. */
+function isCompiled(section: ObjectSection): boolean {
+  return section.name !== ".text" && section.symbols.some((symbol) => isFunction(symbol) && symbol.size > 0);
 }
 
 function nameOf(section: ObjectSection): string {

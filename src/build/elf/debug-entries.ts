@@ -27,6 +27,7 @@ export const tag = {
   formalParameter: 0x05,
   member: 0x0d,
   pointerType: 0x0f,
+  referenceType: 0x10,
   compileUnit: 0x11,
   structureType: 0x13,
   typedef: 0x16,
@@ -34,11 +35,13 @@ export const tag = {
   inheritance: 0x1c,
   subrangeType: 0x21,
   baseType: 0x24,
+  enumerator: 0x28,
   constType: 0x26,
   subprogram: 0x2e,
   variable: 0x34,
   volatileType: 0x35,
   lexicalBlock: 0x0b,
+  namespace: 0x39,
 } as const;
 
 export const attribute = {
@@ -54,6 +57,10 @@ export const attribute = {
   dataBitOffset: 0x6b,
   type: 0x49,
   external: 0x3f,
+  encoding: 0x3e,
+  abstractOrigin: 0x31,
+  specification: 0x47,
+  linkageName: 0x6e,
 } as const;
 
 interface Abbreviation {

@@ -7,18 +7,22 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
-import { refuse } from "../../base/refusal.ts";
+import { RefusalError, refuse } from "../../base/refusal.ts";
 import type { ElfAction, ElfChange } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import type { Advisory, Manifest } from "../../hotpatch/manifest.ts";
 import { makeWorkFolder } from "../npm-package.ts";
 import { type BinaryImage, readBinary } from "./binary-image.ts";
 import { type BuiltVersions, buildBothVersions, type VersionsInput, type VersionsOptions } from "./build-versions.ts";
+import { compareObjects } from "./compare-objects.ts";
+import { linkedSources } from "./linked-sources.ts";
 import { type BuiltBinary, type CodeReport, patchBinary } from "./patch-binary.ts";
 
 export interface ElfBuildInput extends VersionsInput {
   /** The binaries that run; found from the build's links where empty. */
   readonly binaries: readonly string[];
+  /** Binaries that may be built from the source; taken where none is named, and those that hold nothing of the fix are passed over. */
+  readonly installed?: readonly string[];
   /** Structs whose layout changes and whose objects, by the author's word, live no longer than a call. */
   readonly shortLived: readonly string[];
   /** Such as `struct:foo` and `data:counter`: changes that hooks take care of, by the author's word. */
@@ -31,6 +35,8 @@ export interface ElfBuildOptions extends VersionsOptions {
   readonly afterApply: readonly ElfAction[];
   /** Of the package, for people. */
   readonly version?: string;
+  /** What is to be said besides what the build finds. */
+  readonly notices?: readonly string[];
 }
 
 /** What is said about the build besides what the manifest holds. */
@@ -54,23 +60,73 @@ export async function buildElfHotpatch(
   process.once("exit", end);
   try {
     const built = await buildBothVersions(input, work, options);
-    const given = input.binaries.map((path) => resolve(options.cwd, path));
-    const paths = given.length > 0 ? given : linkedBinaries(built);
-    const patched: BuiltBinary[] = [];
-    const misses: string[] = [];
-    for (const { image, path } of readBinaries(paths)) {
-      options.progress(`Finding the compiled sources in ${image.name}`);
-      const { shortLived, handled = [] } = input;
-      const answer = await patchBinary({ image, path, built, shortLived, handled });
-      if ("miss" in answer) misses.push(answer.miss);
-      else patched.push(answer);
-    }
-    if (patched.length === 0) refuse("build/not-matched", `The fix reaches none of the binaries. ${misses.join(" ")}`);
-    return { hotpatch: assemble(patched, built, options), report: reportOf(patched, built) };
+    const patched = await patchBinaries(input, built, options);
+    const notices = [
+      ...patched.flatMap((one) => ("binary" in one ? one.notices : [one.notice])),
+      ...(options.notices ?? []),
+    ];
+    const binaries = patched.filter((one) => "binary" in one);
+    return { hotpatch: assemble(binaries, { built, options, notices }), report: reportOf(binaries, built) };
   } finally {
     end();
     process.off("exit", end);
   }
+}
+
+/** A binary that holds what the fix changes, and stays as it is. */
+interface LeftOut {
+  readonly notice: string;
+}
+
+/** Each binary that holds code of the fix; a named one must be patched, of the others those that cannot be are told. */
+async function patchBinaries(
+  input: ElfBuildInput,
+  built: BuiltVersions,
+  options: ElfBuildOptions,
+): Promise<(BuiltBinary | LeftOut)[]> {
+  const given = input.binaries.map((path) => resolve(options.cwd, path));
+  const found = input.installed?.length ? input.installed : undefined;
+  const paths = given.length > 0 ? given : (found ?? linkedBinaries(built));
+  const answers: (BuiltBinary | LeftOut)[] = [];
+  const misses: string[] = [];
+  for (const { image, path } of readBinaries(paths, given.length > 0 || found === undefined)) {
+    options.progress(`Finding the compiled sources in ${image.name}`);
+    const holds = changedSourcesOf(image, path, built);
+    try {
+      const { shortLived, handled = [] } = input;
+      const answer = await patchBinary({ image, path, built, shortLived, handled });
+      if (!("miss" in answer)) answers.push(answer);
+      else {
+        misses.push(answer.miss);
+        if (holds.length > 0) answers.push({ notice: leftOut(path, holds, answer.miss) });
+      }
+    } catch (error) {
+      const unmatched =
+        error instanceof RefusalError && error.refusals.every(({ code }) => code === "build/not-matched");
+      if (!unmatched || given.length > 0 || paths.length === 1) throw error;
+      misses.push(error.message);
+      answers.push({ notice: leftOut(path, holds, error.message) });
+    }
+  }
+  if (!answers.some((one) => "binary" in one))
+    refuse("build/not-matched", `The fix reaches none of the binaries. ${misses.slice(0, 10).join(" ")}`);
+  return answers;
+}
+
+/** Sources that the fix changes and that the build linked into a binary of this name. */
+function changedSourcesOf(image: BinaryImage, path: string, built: BuiltVersions): string[] {
+  const names = new Set([basename(path), image.name, ...(image.soname === undefined ? [] : [image.soname])]);
+  const sources = linkedSources(names, built);
+  const changed = built.touched.filter(({ unit, before, after }) => {
+    const { changedCode } = compareObjects(before, after);
+    return changedCode.size > 0 && sources?.has(unit.source);
+  });
+  return [...new Set(changed.map(({ unit }) => relative(built.options.place, unit.source)))];
+}
+
+function leftOut(path: string, sources: readonly string[], why: string): string {
+  const what = sources.length === 0 ? "code that the fix changes" : sources.join(", ");
+  return `${path} holds ${what} and is not patched; processes that run it keep the old code. ${why}`.slice(0, 1000);
 }
 
 /** What the build linked, as the user's own tree has it where it does: that is what runs. */
@@ -96,12 +152,13 @@ function isElf(file: string): boolean {
   return readFileSync(file).subarray(0, 4).toString("latin1") === "\x7fELF";
 }
 
-function readBinaries(paths: readonly string[]): { image: BinaryImage; path: string }[] {
+function readBinaries(paths: readonly string[], needed: boolean): { image: BinaryImage; path: string }[] {
   const seen = new Set<string>();
   return paths.flatMap((path) => {
     if (!existsSync(path)) throw new RebootlessError("input/file-missing", `There is no binary ${path}.`);
     const image = readBinary(readFileSync(path), basename(path));
     if (image.buildId === undefined) {
+      if (!needed) return [];
       return refuse(
         "build/no-build-id",
         `${path} has no build-id, by which a running process would be recognised. Link it with -Wl,--build-id.`,
@@ -120,14 +177,20 @@ function reportOf(patched: readonly BuiltBinary[], built: BuiltVersions): ElfBui
   };
 }
 
-function assemble(patched: readonly BuiltBinary[], built: BuiltVersions, options: ElfBuildOptions): Hotpatch {
+interface Assembly {
+  readonly built: BuiltVersions;
+  readonly options: ElfBuildOptions;
+  readonly notices: readonly string[];
+}
+
+function assemble(patched: readonly BuiltBinary[], { built, options, notices }: Assembly): Hotpatch {
   const payloads = new Map(patched.map(({ binary, object }) => [binary.object, object]));
   const elf: ElfChange = {
     binaries: patched.map(({ binary }) => binary),
     // Hooks run once, with the first binary that the fix reaches.
     hooks: patched[0]?.hooks ?? {},
     afterApply: [...options.afterApply],
-    notices: [...new Set(patched.flatMap(({ notices }) => notices))],
+    notices: [...new Set(notices)].slice(0, 1000),
   };
   const digest = createHash("sha256");
   for (const { binary, object } of patched) digest.update(binary.buildId).update(object);

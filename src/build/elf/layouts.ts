@@ -1,43 +1,79 @@
 /**
- * Layouts of structs and classes before and after the fix.
+ * Layouts of structs and classes, and numbers of enums, before and after the fix.
  *
  * Objects that exist in the running process have the old layout, so code that expects the new one would read and write beside them.
- * A struct is harmless only where its objects live no longer than a call: it is a local variable somewhere, and nothing that lasts holds it or points to it.
+ * A type is harmless only where its objects live no longer than a call: then no thread may be inside a function that holds one.
  */
 import type { Refusal } from "../../base/refusal.ts";
-import type { ElfFile } from "../../elf/elf-file.ts";
-import { attribute, type DebugEntry, type DebugInformation, readDebugInformation, tag } from "./debug-entries.ts";
+import { attribute, type DebugInformation, readDebugInformation, tag } from "./debug-entries.ts";
+import { functionsThatHold, lastingTypes } from "./lasting-types.ts";
+import { type ObjectFile, type ObjectSection, referredSection } from "./object-file.ts";
+import {
+  composite,
+  enumerations,
+  type Layout,
+  layouts,
+  qualifiedName,
+  shape,
+  textOf,
+  typeNames,
+  typeOf,
+} from "./type-shapes.ts";
 
-interface Layout {
+export interface LayoutSource {
+  /** The path of the source. */
   readonly name: string;
-  readonly size: number;
-  readonly members: readonly string[];
+  readonly before: ObjectFile;
+  readonly after: ObjectFile;
 }
 
-export interface LayoutCheck {
-  readonly before: ElfFile;
-  readonly after: ElfFile;
-  readonly source: string;
-  /** Names of structs that the author vouches for. */
-  readonly shortLived: readonly string[];
+export interface LayoutAnswer {
+  readonly refusals: readonly Refusal[];
+  /** By source: functions that hold an object of a changed type while they run. At the switch, no thread may be inside. */
+  readonly watched: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-export function layoutRefusals({ before, after, source, shortLived }: LayoutCheck): Refusal[] {
-  const old = readDebugInformation(before);
-  const olds = layouts(old);
-  const news = layouts(readDebugInformation(after));
-  const lasting = lastingTypes(old);
-  return [...news].flatMap(([name, layout]) => {
-    const previous = olds.get(name);
+interface Change {
+  readonly type: string;
+  readonly what: string;
+}
+
+/** `sources` are all of a binary that the fix touches; `shortLived` are types that the author vouches for. */
+export function compareLayouts(sources: readonly LayoutSource[], shortLived: readonly string[]): LayoutAnswer {
+  const read = sources.map(({ name, before, after }) => {
+    const old = readDebugInformation(before.elf);
+    const fixed = readDebugInformation(after.elf);
+    const changes = [...layoutChanges(old, fixed), ...enumChanges(old, fixed), ...tableChanges(before, after)];
+    return { name, old, changes, variables: variableRefusals(old, fixed, name) };
+  });
+  const types = new Set(read.flatMap(({ changes }) => changes.map(({ type }) => type)));
+  const lasting = types.size === 0 ? types : lastingTypes(read.map(({ old }) => old));
+  const refusals = new Map<string, Refusal>();
+  for (const { name, changes } of read)
+    for (const { type, what } of changes) {
+      if (refusals.has(type) || shortLived.includes(type) || !lasting.has(type)) continue;
+      refusals.set(type, {
+        code: "build/changed-layout",
+        message: `${what} in ${name}. Objects of ${type} that exist in a running process stay as they were. Where they live no longer than a call, say so with --short-lived ${quoted(type)}; otherwise restart.`,
+        details: { type, source: name },
+      });
+    }
+  return {
+    refusals: [...refusals.values(), ...read.flatMap(({ variables }) => variables)],
+    watched: new Map(types.size === 0 ? [] : read.map(({ name, old }) => [name, functionsThatHold(types, old)])),
+  };
+}
+
+function quoted(type: string): string {
+  return /^[\w:]+$/.test(type) ? type : `'${type}'`;
+}
+
+function layoutChanges(before: DebugInformation, after: DebugInformation): Change[] {
+  const olds = layouts(before);
+  return [...layouts(after)].flatMap(([type, layout]) => {
+    const previous = olds.get(type);
     const difference = previous && layoutDifference(previous, layout);
-    if (difference === undefined || shortLived.includes(name) || !lasting.has(name)) return [];
-    return [
-      {
-        code: "build/changed-layout" as const,
-        message: `The layout of ${name} changes in ${source}: ${difference}. Objects of it that exist in a running process keep the old one. Where they live no longer than a call, say so with --short-lived ${name}; otherwise restart.`,
-        details: { type: name, source },
-      },
-    ];
+    return difference === undefined ? [] : [{ type, what: `The layout of ${type} changes (${difference})` }];
   });
 }
 
@@ -45,143 +81,101 @@ function layoutDifference(before: Layout, after: Layout): string | undefined {
   if (before.size !== after.size) return `its size goes from ${before.size} to ${after.size} bytes`;
   const index = after.members.findIndex((member, place) => member !== before.members[place]);
   if (index < 0 && before.members.length === after.members.length) return undefined;
-  return `${before.members[index] ?? "nothing"} becomes ${after.members[index] ?? "nothing"}`;
+  const place = index < 0 ? after.members.length : index;
+  return `${before.members[place] ?? "nothing"} becomes ${after.members[place] ?? "nothing"}`;
 }
 
-const composite: ReadonlySet<number> = new Set([tag.structureType, tag.classType, tag.unionType]);
-const wrappers: ReadonlySet<number> = new Set([tag.typedef, tag.constType, tag.volatileType]);
-
-function text(entry: DebugEntry | undefined, name: number): string | undefined {
-  const value = entry?.attributes.get(name);
-  return typeof value === "string" ? value : undefined;
+/** A name that gets another number: what the process has stored means something else from then on. Names that are added harm nobody. */
+function enumChanges(before: DebugInformation, after: DebugInformation): Change[] {
+  const olds = enumerations(before);
+  return [...enumerations(after)].flatMap(([type, values]) => {
+    for (const [name, value] of values) {
+      const previous = olds.get(type)?.get(name);
+      if (previous !== undefined && previous !== value)
+        return [{ type, what: `In the enum ${type}, ${name} goes from ${previous} to ${value}` }];
+    }
+    return [];
+  });
 }
 
-function number(entry: DebugEntry | undefined, name: number): number | undefined {
-  const value = entry?.attributes.get(name);
-  return typeof value === "number" ? value : undefined;
+/** Tables of virtual functions (Itanium C++ ABI §2.5): objects that exist point to the old one. */
+function tableChanges(before: ObjectFile, after: ObjectFile): Change[] {
+  const olds = virtualTables(before);
+  return [...virtualTables(after)].flatMap(([type, slots]) => {
+    const previous = olds.get(type);
+    if (previous === undefined) return [];
+    const index = slots.findIndex((slot, place) => slot !== previous[place]);
+    if (index < 0 && slots.length === previous.length) return [];
+    const place = index < 0 ? slots.length : index;
+    return [
+      {
+        type,
+        what: `The virtual functions of ${type} change (${previous[place] ?? "nothing"} becomes ${slots[place] ?? "nothing"})`,
+      },
+    ];
+  });
 }
 
-function typeOf(entry: DebugEntry, information: DebugInformation): DebugEntry | undefined {
-  const place = number(entry, attribute.type);
-  return place === undefined ? undefined : information.byOffset.get(place);
-}
-
-/** The name of a struct: its tag, or that of the typedef around one without. */
-function namesOf(information: DebugInformation): Map<DebugEntry, string> {
-  const names = new Map<DebugEntry, string>();
-  for (const entry of information.byOffset.values()) {
-    const own = text(entry, attribute.name);
-    if (composite.has(entry.tag) && own !== undefined) names.set(entry, own);
-    const target = entry.tag === tag.typedef ? typeOf(entry, information) : undefined;
-    if (
-      target !== undefined &&
-      own !== undefined &&
-      composite.has(target.tag) &&
-      text(target, attribute.name) === undefined
-    )
-      names.set(target, own);
-  }
-  return names;
-}
-
-function layouts(information: DebugInformation): Map<string, Layout> {
-  const found = new Map<string, Layout>();
-  for (const [entry, name] of namesOf(information)) {
-    const size = number(entry, attribute.byteSize);
-    if (size === undefined || entry.attributes.has(attribute.declaration)) continue;
-    found.set(name, { name, size, members: membersOf(entry, information, 0) });
+/** The names in each table, by the class's name. */
+function virtualTables(object: ObjectFile): Map<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>();
+  for (const section of object.sections) {
+    const table = section.symbols.find(({ name }) => name.startsWith("_ZTV"));
+    if (table !== undefined) found.set(className(table.name), slotsOf(object, section));
   }
   return found;
 }
 
-const maxDepth = 16;
-
-function membersOf(entry: DebugEntry, information: DebugInformation, depth: number): string[] {
-  return entry.children
-    .filter((child) => child.tag === tag.member || child.tag === tag.inheritance)
-    .filter(
-      (child) =>
-        child.attributes.has(attribute.dataMemberLocation) ||
-        child.attributes.has(attribute.dataBitOffset) ||
-        entry.tag === tag.unionType,
-    )
-    .map((child) => {
-      const at = number(child, attribute.dataMemberLocation) ?? 0;
-      const bits = child.attributes.has(attribute.bitSize)
-        ? `, bits ${number(child, attribute.dataBitOffset) ?? 0} to +${number(child, attribute.bitSize)}`
-        : "";
-      return `${text(child, attribute.name) ?? "an unnamed member"} at ${at}${bits} (${shape(typeOf(child, information), information, depth)})`;
-    });
+function slotsOf(object: ObjectFile, section: ObjectSection): string[] {
+  return section.references.map((reference) => {
+    if (reference.symbol.name !== "") return reference.symbol.name;
+    const target = referredSection(object, reference);
+    return target?.symbols.find(({ value }) => value === reference.addend)?.name ?? target?.name ?? "";
+  });
 }
 
-/** What matters of a member's type: its kind and extent, not where a pointer leads. */
-function shape(entry: DebugEntry | undefined, information: DebugInformation, depth: number): string {
-  if (entry === undefined) return "void";
-  if (wrappers.has(entry.tag)) return shape(typeOf(entry, information), information, depth);
-  if (entry.tag === tag.pointerType) return "pointer";
-  if (entry.tag === tag.arrayType) {
-    const counts = entry.children
-      .filter((child) => child.tag === tag.subrangeType)
-      .map((child) => number(child, attribute.count) ?? (number(child, attribute.upperBound) ?? -1) + 1);
-    return `${counts.join(" by ")} of ${shape(typeOf(entry, information), information, depth)}`;
+/** `_ZTV3Foo` and `_ZTVN2ns3FooE`; other manglings, such as those of templates, stay as they are. */
+function className(table: string): string {
+  const body = /^_ZTVN(.*)E$/.exec(table)?.[1] ?? table.slice("_ZTV".length);
+  const names: string[] = [];
+  let rest = body;
+  while (rest !== "") {
+    const [head = "", length = ""] = /^(\d+)/.exec(rest) ?? [];
+    const name = rest.slice(head.length, head.length + Number(length));
+    if (head === "" || name.length !== Number(length)) return table;
+    names.push(name);
+    rest = rest.slice(head.length + name.length);
   }
-  if (composite.has(entry.tag)) {
-    const size = `${number(entry, attribute.byteSize) ?? 0} bytes`;
-    return depth >= maxDepth ? size : `${size}: ${membersOf(entry, information, depth + 1).join("; ")}`;
-  }
-  return entry.tag === tag.baseType || entry.tag === tag.enumerationType
-    ? `${number(entry, attribute.byteSize) ?? 0} bytes`
-    : "pointer";
+  return names.join("::");
 }
 
-/** Structs whose objects may outlive a call, by name. */
-function lastingTypes(information: DebugInformation): Set<string> {
-  const names = namesOf(information);
-  const local = new Set<string>();
-  const lasting = new Set<string>();
-  const heldBy = new Map<string, Set<string>>();
+/** Variables that last and whose type has no name by which it could be compared. */
+function variableRefusals(before: DebugInformation, after: DebugInformation, source: string): Refusal[] {
+  const olds = unnamedVariables(before);
+  return [...unnamedVariables(after)].flatMap(([variable, layout]) => {
+    const previous = olds.get(variable);
+    if (previous === undefined || previous === layout) return [];
+    return [
+      {
+        code: "build/changed-layout" as const,
+        message: `The layout of the variable ${variable} changes in ${source}: ${previous} becomes ${layout}. The one in a running process stays as it was. Leave it as it is, or restart.`,
+        details: { variable, source },
+      },
+    ];
+  });
+}
+
+function unnamedVariables(information: DebugInformation): Map<string, string> {
+  const names = typeNames(information);
+  const found = new Map<string, string>();
   for (const entry of information.byOffset.values()) {
-    const target = reached(typeOf(entry, information), information);
-    const name = target && names.get(target.entry);
-    if (name === undefined || target === undefined) continue;
-    if (entry.tag === tag.variable) {
-      const inFunction = within(entry, tag.subprogram) && text(entry, attribute.location) !== "fixed";
-      if (!inFunction) lasting.add(name);
-      else if (!target.byPointer) local.add(name);
-    } else if (entry.tag === tag.subprogram) lasting.add(name);
-    else if (entry.tag === tag.member && entry.parent !== undefined) {
-      const holder = names.get(entry.parent) ?? "";
-      heldBy.set(name, (heldBy.get(name) ?? new Set()).add(holder));
-    }
+    if (entry.tag !== tag.variable || textOf(entry, attribute.location) !== "fixed") continue;
+    let type = typeOf(entry, information);
+    while (type?.tag === tag.arrayType || type?.tag === tag.constType || type?.tag === tag.volatileType)
+      type = typeOf(type, information);
+    const name = qualifiedName(entry);
+    if (type === undefined || name === undefined || !composite.has(type.tag) || names.has(type)) continue;
+    found.set(name, shape(typeOf(entry, information), information));
   }
-  for (const name of names.values()) if (!local.has(name)) lasting.add(name);
-  for (let progress = true; progress; ) {
-    progress = false;
-    for (const [name, holders] of heldBy)
-      if (!lasting.has(name) && [...holders].some((holder) => holder === "" || lasting.has(holder))) {
-        lasting.add(name);
-        progress = true;
-      }
-  }
-  return lasting;
-}
-
-function within(entry: DebugEntry, wanted: number): boolean {
-  for (let parent = entry.parent; parent !== undefined; parent = parent.parent) if (parent.tag === wanted) return true;
-  return false;
-}
-
-/** The struct behind names, arrays and pointers. */
-function reached(
-  entry: DebugEntry | undefined,
-  information: DebugInformation,
-): { entry: DebugEntry; byPointer: boolean } | undefined {
-  let byPointer = false;
-  let current = entry;
-  for (let depth = 0; current !== undefined && depth < maxDepth; depth++) {
-    if (composite.has(current.tag)) return { entry: current, byPointer };
-    if (current.tag === tag.pointerType) byPointer = true;
-    current = typeOf(current, information);
-  }
-  return undefined;
+  return found;
 }

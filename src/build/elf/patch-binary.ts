@@ -10,11 +10,13 @@ import { compileAgain } from "./compile-again.ts";
 import { type CompileUnit, isAssembler } from "./compile-command.ts";
 import { dataRefusals } from "./data-refusals.ts";
 import { handledBy, hookSections, manifestHooks, shadowReleaseOf, splitHandled } from "./hooks.ts";
-import { layoutRefusals } from "./layouts.ts";
+import { compareLayouts } from "./layouts.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
 import { isColdPart, isGlobal, leadingSymbol, type ObjectFile, type ObjectSection } from "./object-file.ts";
-import { type CarriedCode, PatchObjectBuilder, type PatchSource } from "./patch-object.ts";
+import { type CarriedCode, type PatchObject, PatchObjectBuilder, type PatchSource } from "./patch-object.ts";
+import { processNotices } from "./process-notices.ts";
 import { linkedSize, ofSection, resolveExpectations, type SourceMatch } from "./resolve-expectations.ts";
+import { watchedFunctions } from "./watched-functions.ts";
 
 export interface CodeReport {
   readonly name: string;
@@ -59,29 +61,30 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   const changing = all.filter(
     ({ comparison, unit }) => !unit.isHooks && (comparison.changedCode.size > 0 || changesData(comparison)),
   );
-  if (changing.length === 0) {
-    const touched = built.touched.map(({ name }) => name).join(", ");
-    return refuse(
-      "build/nothing-changed",
-      `The compiled code is the same before and after the fix${touched === "" ? "" : ` (compiled again: ${touched})`}.`,
-    );
-  }
+  if (changing.length === 0) refuseUnchanged(built);
   const present = withoutTwins(changing.filter((source) => stands(source)));
   if (present.length === 0) return { miss: nearest(changing, image) };
   const absent = changing.filter((source) => !stands(source) && suppliesTo(source, present));
   const hooks = all.filter(({ unit }) => unit.isHooks);
   const hookObjects = hooks.map(({ unit }) => unit.after);
-  const sources = [...present, ...likest(absent, present), ...hooks];
-  const notices = checkChanges(sources, input, hookObjects);
-  const builder = new PatchObjectBuilder(sources);
-  for (const { comparison } of sources)
-    for (const section of comparison.changedCode.keys())
-      if (comparison.pairs.beforeOf(section) !== undefined) builder.carry(section);
-  for (const section of hookSections(hookObjects)) builder.carry(section);
-  const release = shadowReleaseOf(builder.code);
-  if (release !== undefined) builder.carry(release);
-  const object = builder.finish();
+  const own = [...present, ...likest(absent, present)];
+  const sources = [...own, ...hooks];
+  const knowing = [...own, ...all.filter((source) => !sources.includes(source) && stands(source))];
+  const layouts = compareLayouts(
+    knowing.map(({ unit }) => unit),
+    input.shortLived,
+  );
+  const handled = checkChanges(sources, layouts.refusals, input, hookObjects);
+  const { object, release } = carryChanges(sources, hookObjects);
   const { functions, missing } = replacedFunctions(object.code, sources, image);
+  for (const source of knowing) {
+    const { comparison, match, name } = source;
+    const names = layouts.watched.get(name) ?? new Set();
+    const watched = watchedFunctions({ comparison, match, image, names, known: functions });
+    functions.push(...watched.functions);
+    missing.push(...watched.unfound.map((unfound) => notFound(unfound, source, image)));
+  }
+  functions.sort((one, other) => one.address - other.address);
   const elsewhere = new Map<string, Promise<ObjectMatch | undefined>>();
   const resolved = await resolveExpectations(object.expectations, {
     binary: image,
@@ -106,7 +109,11 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     },
     path,
     object: object.bytes,
-    notices: [...noticesOf(sources, object.escaping), ...notices],
+    notices: [
+      ...processNotices({ image, path, built, sources: own, functions, symbols: resolved.symbols }),
+      ...object.escaping.map(escapingNotice),
+      ...handled,
+    ],
     hooks: manifestHooks(image.soname ?? image.name, hookObjects, object.code, release),
     code: object.code.map(({ symbol, source, reason, before }) => ({
       name: symbol,
@@ -118,19 +125,45 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   };
 }
 
+function refuseUnchanged({ touched }: BuiltVersions): never {
+  const names = touched.map(({ name }) => name).join(", ");
+  return refuse(
+    "build/nothing-changed",
+    `The compiled code is the same before and after the fix${names === "" ? "" : ` (compiled again: ${names})`}.`,
+  );
+}
+
 /** Refuses what exchanging code cannot bring about; what the hooks take care of by the author's word comes back as sentences. */
 function checkChanges(
   sources: readonly Source[],
-  { image, shortLived, handled }: PatchBinaryInput,
+  layoutRefusals: readonly Refusal[],
+  { image, handled }: PatchBinaryInput,
   hookObjects: readonly ObjectFile[],
 ): readonly string[] {
-  const refusals = sources.flatMap(({ comparison, unit }) => [
-    ...dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
-    ...layoutRefusals({ before: unit.before.elf, after: unit.after.elf, source: unit.name, shortLived }),
-  ]);
-  const { left, notices } = splitHandled(refusals, [...handled, ...hookObjects.flatMap(handledBy)]);
+  const refusals = sources.flatMap(({ comparison, unit }) =>
+    dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
+  );
+  const { left, notices } = splitHandled(
+    [...refusals, ...layoutRefusals],
+    [...handled, ...hookObjects.flatMap(handledBy)],
+  );
   if (left.length > 0) throw new RefusalError(left);
   return notices;
+}
+
+/** The object with the changed code of all sources and the hooks, and what they lead to. */
+function carryChanges(
+  sources: readonly Source[],
+  hookObjects: readonly ObjectFile[],
+): { object: PatchObject; release: ReturnType<typeof shadowReleaseOf> } {
+  const builder = new PatchObjectBuilder(sources);
+  for (const { comparison } of sources)
+    for (const section of comparison.changedCode.keys())
+      if (comparison.pairs.beforeOf(section) !== undefined) builder.carry(section);
+  for (const section of hookSections(hookObjects)) builder.carry(section);
+  const release = shadowReleaseOf(builder.code);
+  if (release !== undefined) builder.carry(release);
+  return { object: builder.finish(), release };
 }
 
 function openSource(unit: TouchedUnit, image: BinaryImage): Source {
@@ -335,25 +368,6 @@ function plainObject(unit: CompileUnit, index: number, built: BuiltVersions): Re
   return known;
 }
 
-function noticesOf(sources: readonly Source[], escaping: readonly string[]): string[] {
-  const notices = sources.flatMap(({ comparison, name }) => startNotices(comparison, name));
-  for (const name of escaping)
-    notices.push(
-      `The address of the new function ${name} is taken; what keeps it beyond the call must be gone before a revert.`,
-    );
-  return notices;
-}
-
-function startNotices(comparison: Comparison, name: string): string[] {
-  const changed = [...comparison.changedCode.keys()].map((section) => leadingSymbol(section)?.name);
-  const notices: string[] = [];
-  if (comparison.changedStart.length > 0)
-    notices.push(
-      `${name}: what runs when the program is loaded changed; it has run already in a process that gets this hotpatch.`,
-    );
-  if (changed.includes("main"))
-    notices.push(
-      `${name}: main changes; it runs once and is left at the end only, so that its own changes do not reach a running process.`,
-    );
-  return notices;
+function escapingNotice(name: string): string {
+  return `The address of the new function ${name} is taken; what keeps it beyond the call must be gone before a revert.`;
 }

@@ -5,11 +5,13 @@ import { RebootlessError } from "../../base/errors.ts";
 export interface CommandOptions {
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
+  /** Keeps all that it prints, for answers that are to be read. */
+  readonly whole?: boolean;
 }
 
 export interface CommandAnswer {
   readonly code: number | null;
-  /** The end of what it printed, both streams together. */
+  /** What it printed, both streams together; only the end unless the whole was asked for. */
   readonly output: string;
 }
 
@@ -18,13 +20,15 @@ const keptCharacters = 200_000;
 /** Never throws for an exit code; throws `failure/command` where the program cannot be started. */
 export function runCommand(words: readonly string[], options: CommandOptions): Promise<CommandAnswer> {
   const [program = "", ...parameters] = words;
+  const { whole = false, ...places } = options;
   return new Promise((done, fail) => {
-    const child = spawn(program, parameters, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, parameters, { ...places, stdio: ["ignore", "pipe", "pipe"] });
     const end = (): void => void child.kill("SIGTERM");
     process.once("exit", end);
     let output = "";
     const keep = (chunk: Buffer): void => {
-      output = (output + chunk.toString("utf8")).slice(-keptCharacters);
+      const text = output + chunk.toString("utf8");
+      output = whole ? text : text.slice(-keptCharacters);
     };
     child.stdout.on("data", keep);
     child.stderr.on("data", keep);

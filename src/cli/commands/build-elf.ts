@@ -3,7 +3,8 @@
  */
 import { RebootlessError } from "../../base/errors.ts";
 import { printable } from "../../base/printable.ts";
-import { buildElfHotpatch, type ElfBuildReport } from "../../build/elf/elf-hotpatch.ts";
+import { buildDebianHotpatch, type DebianBuildInput } from "../../build/elf/debian-hotpatch.ts";
+import { buildElfHotpatch, type ElfBuildInput, type ElfBuildReport } from "../../build/elf/elf-hotpatch.ts";
 import type { ElfAction } from "../../hotpatch/elf-manifest.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
 import type { CommandInput, CommandSpec } from "../command.ts";
@@ -15,15 +16,25 @@ export const buildElfCommand: CommandSpec = {
   summary: "build a hotpatch for a C or C++ program or library from a diff or a fixed source tree",
   description:
     "Builds a copy of the source twice, compares what the compiler made of it function by function, and finds the old functions in the binary that runs, which may be stripped.\nNothing of the source tree is written. What a running process could not get is refused by name.",
-  arguments: [{ name: "<command...>", description: "behind --: what builds the source, such as make -j2" }],
+  arguments: [{ name: "[command...]", description: "behind --: what builds the source, such as make -j2" }],
   options: [
     { flags: "--source <folder>", description: "the source as it was built" },
+    {
+      flags: "--deb <package>",
+      description:
+        "instead of a folder, the source of an installed Debian package (or of package=version), built as Debian builds it",
+    },
+    {
+      flags: "--to-version <version>",
+      description: "with --deb: the version of the source that has the fix, instead of a diff",
+    },
+    { flags: "--install-build-deps", description: "with --deb, as root: install what the build needs" },
     { flags: "--patch <file>", description: "the fix as a unified diff" },
     { flags: "--to <folder>", description: "the source with the fix, instead of a diff" },
     { flags: "--prepare <command>", description: "a shell command to run once before, such as ./configure" },
     {
       flags: "--binary <file>",
-      description: "a binary that runs; may be stripped (default: what the build links)",
+      description: "a binary that runs; may be stripped (default: what the package installed, or the build links)",
       repeatable: true,
     },
     {
@@ -51,6 +62,10 @@ export const buildElfCommand: CommandSpec = {
   ],
   examples: [
     {
+      command: "rebootless build elf --deb expat --patch fix.diff -o expat.hotpatch",
+      what: "for the installed version of a Debian package",
+    },
+    {
       command:
         "rebootless build elf --source redis --patch fix.diff --binary /usr/bin/redis-server -o redis.hotpatch -- make -j2",
       what: "from a diff",
@@ -61,32 +76,16 @@ export const buildElfCommand: CommandSpec = {
     },
   ],
   async run(input, io) {
-    const source = text(input, "source");
-    const patch = text(input, "patch");
-    const to = text(input, "to");
-    if (source === undefined)
-      throw new RebootlessError("usage/arguments", "Name the folder of the source with --source.");
-    if ((patch === undefined) === (to === undefined))
-      throw new RebootlessError("usage/arguments", "Name the fix with either --patch or --to.");
+    const request = readRequest(input);
     const output = outputFile(input, io);
     const common = buildOptions(input, io);
     const afterApply = texts(input, "afterApply").map(action);
     const signers = await signersOf(input, io);
-    const prepare = text(input, "prepare");
     const version = text(input, "packageVersion");
-    const { hotpatch, report } = await buildElfHotpatch(
-      {
-        source,
-        fix: { ...(patch === undefined ? {} : { patch }), ...(to === undefined ? {} : { to }) },
-        command: commandOf(input),
-        ...(prepare === undefined ? {} : { prepare }),
-        binaries: texts(input, "binary"),
-        shortLived: texts(input, "shortLived"),
-        hooks: texts(input, "hooks"),
-        handled: texts(input, "hookHandles").map(handledChange),
-      },
-      { ...common, env: io.env, afterApply, ...(version === undefined ? {} : { version }) },
-    );
+    const options = { ...common, env: io.env, afterApply, ...(version === undefined ? {} : { version }) };
+    const { hotpatch, report } = await ("package" in request
+      ? buildDebianHotpatch(request, options)
+      : buildElfHotpatch(request, options));
     const { bytes, digest, claimedBy } = await writeBuilt(hotpatch, output, signers);
     const { id } = hotpatch.manifest;
     const { notices } = elfChangeOf(hotpatch.manifest);
@@ -101,6 +100,49 @@ export const buildElfCommand: CommandSpec = {
     };
   },
 };
+
+function readRequest(input: CommandInput): ElfBuildInput | DebianBuildInput {
+  const source = text(input, "source");
+  const name = text(input, "deb");
+  const patch = text(input, "patch");
+  const to = text(input, "to");
+  const toVersion = text(input, "toVersion");
+  const prepare = text(input, "prepare");
+  const install = input.options.installBuildDeps === true;
+  if ((source === undefined) === (name === undefined))
+    throw new RebootlessError(
+      "usage/arguments",
+      "Name either the folder of the source with --source, or a Debian package with --deb.",
+    );
+  const fixed = name === undefined ? to : toVersion;
+  if ((patch === undefined) === (fixed === undefined))
+    throw new RebootlessError(
+      "usage/arguments",
+      `Name the fix with either --patch or ${name === undefined ? "--to" : "--to-version"}.`,
+    );
+  const common = {
+    binaries: texts(input, "binary"),
+    shortLived: texts(input, "shortLived"),
+    hooks: texts(input, "hooks"),
+    handled: texts(input, "hookHandles").map(handledChange),
+  };
+  if (source !== undefined) {
+    if (toVersion !== undefined || install)
+      throw new RebootlessError("usage/arguments", "--to-version and --install-build-deps go with --deb.");
+    const fix = { ...(patch === undefined ? {} : { patch }), ...(to === undefined ? {} : { to }) };
+    return { ...common, source, fix, command: commandOf(input), ...(prepare === undefined ? {} : { prepare }) };
+  }
+  if (to !== undefined || prepare !== undefined)
+    throw new RebootlessError("usage/arguments", "--to and --prepare go with --source.");
+  return {
+    ...common,
+    package: name ?? "",
+    ...(patch === undefined ? {} : { patch }),
+    ...(toVersion === undefined ? {} : { toVersion }),
+    installBuildDependencies: install,
+    ...(input.arguments.length === 0 ? {} : { command: input.arguments }),
+  };
+}
 
 function commandOf(input: CommandInput): readonly string[] {
   if (input.arguments.length === 0)

@@ -1,0 +1,63 @@
+/** Which sources a binary was linked from, by the record of the build: through objects and static libraries. */
+import { existsSync, readFileSync } from "node:fs";
+import { basename, extname } from "node:path";
+import type { CompileUnit, Link } from "./compile-command.ts";
+
+export interface BuildRecord {
+  readonly units: readonly CompileUnit[];
+  readonly links: readonly Link[];
+}
+
+/** Absolute paths of sources; undefined where the build linked nothing of any of these names. */
+export function linkedSources(
+  names: ReadonlySet<string>,
+  { units, links }: BuildRecord,
+): ReadonlySet<string> | undefined {
+  const own = links.filter(({ output }) => names.has(basename(output)));
+  if (own.length === 0) return undefined;
+  const objects = new Set<string>();
+  const members = new Set<string>();
+  for (const { inputs } of own)
+    for (const input of inputs) {
+      if (extname(input) === ".a") for (const member of archiveMembers(input)) members.add(member);
+      else objects.add(input);
+    }
+  const outputs = new Set(own.map(({ output }) => output));
+  const taken = units.filter(
+    ({ object, linked }) =>
+      (object !== undefined && (objects.has(object) || members.has(basename(object)))) ||
+      (linked !== undefined && outputs.has(linked)),
+  );
+  return new Set(taken.map(({ source }) => source));
+}
+
+/**
+ * Names of an archive's members (ar(5)): headers of 60 bytes, each followed by its content on an even boundary.
+ * A thin archive has headers alone, but for its tables of symbols and of long names.
+ */
+export function archiveMembers(file: string): string[] {
+  if (!existsSync(file)) return [];
+  const bytes = readFileSync(file);
+  const magic = bytes.toString("latin1", 0, 8);
+  if (magic !== "!<arch>\n" && magic !== "!<thin>\n") return [];
+  const names: string[] = [];
+  let longNames = "";
+  for (let at = 8; at + 60 <= bytes.length; ) {
+    const name = bytes.toString("latin1", at, at + 16).trimEnd();
+    const size = Number(bytes.toString("latin1", at + 48, at + 58).trim());
+    if (!Number.isSafeInteger(size) || size < 0) break;
+    const isTable = name === "/" || name === "//" || name === "/SYM64/";
+    if (name === "//") longNames = bytes.toString("latin1", at + 60, at + 60 + size);
+    else if (!isTable) names.push(memberName(name, longNames));
+    at += 60 + (magic === "!<thin>\n" && !isTable ? 0 : size + (size % 2));
+  }
+  return names;
+}
+
+/** Long names stand in a table of their own, each ended by a slash and a line feed. */
+function memberName(name: string, longNames: string): string {
+  const [, offset] = /^\/(\d+)$/.exec(name) ?? [];
+  if (offset === undefined) return name.replace(/\/$/, "");
+  const rest = longNames.slice(Number(offset));
+  return basename(rest.slice(0, rest.search(/\/?\n/)));
+}
