@@ -91,6 +91,8 @@ export function replacedFunctions(
         sha256: createHash("sha256").update(bytes).digest("hex"),
         ...(isColdPart(name) || carried === undefined ? {} : { replacement: carried.symbol }),
         policy: "quiescent",
+        reason: (source.comparison.changedCode.get(after) ?? "it changed").slice(0, 500),
+        source: source.name,
       });
     }
     functions.push(...lostColdParts(source, image, functions));
@@ -119,7 +121,16 @@ function lostColdParts(
     if (found?.kind !== "address" || bytes === undefined || known.some(({ address }) => address === found.address))
       return [];
     const sha256 = createHash("sha256").update(bytes).digest("hex");
-    return [{ name, address: found.address, sizeBytes, sha256, policy: "quiescent" as const }];
+    return [
+      {
+        name,
+        address: found.address,
+        sizeBytes,
+        sha256,
+        policy: "quiescent" as const,
+        reason: "its function no longer has it",
+      },
+    ];
   });
 }
 
