@@ -4,30 +4,13 @@
  * The objects are read as data; nothing of them is linked or run.
  */
 import { printable } from "../../base/printable.ts";
-import { sectionFlag, sectionIndex, symbolType } from "../../elf/constants.ts";
-import { type ElfFile, parseElf } from "../../elf/elf-file.ts";
-import { type ElfSymbol, staticSymbols } from "../../elf/symbols.ts";
+import { type Named, type ObjectContents, objectContents } from "../../build/elf/object-contents.ts";
 import type { ElfBinary, ElfChange } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
 
 /** More names than this are counted rather than shown; --json gives them all. */
 const shownNames = 30;
-
-interface Named {
-  readonly name: string;
-  readonly sizeBytes: number;
-}
-
-/** What one object brings along. */
-interface ObjectContents {
-  /** By name, the size of every function. */
-  readonly functions: ReadonlyMap<string, number>;
-  readonly variables: readonly Named[];
-  readonly constants: readonly Named[];
-  readonly codeBytes: number;
-  readonly dataBytes: number;
-}
 
 /** `low`: bodies of functions alone; `raised`: more than that; `high`: code of the author's runs in the process, or something has to be watched by a person. */
 interface Risk {
@@ -79,37 +62,13 @@ export function elfInspectionText(hotpatch: Hotpatch): string[] {
   ];
 }
 
-function contentsOf({ object }: ElfBinary, { payloads }: Hotpatch): ObjectContents {
-  const elf = parseElf(payloads.get(object) ?? new Uint8Array(0));
-  const symbols = staticSymbols(elf).filter(({ section, name }) => section !== sectionIndex.undefined && name !== "");
-  const data = symbols.filter(({ type }) => type === symbolType.object || type === symbolType.tls);
-  const named = ({ name, size }: ElfSymbol): Named => ({ name, sizeBytes: size });
-  return {
-    functions: new Map(
-      symbols.filter(({ type }) => type === symbolType.function).map(({ name, size }) => [name, size]),
-    ),
-    variables: data.filter((symbol) => isWritable(elf, symbol)).map(named),
-    constants: data.filter((symbol) => !isWritable(elf, symbol)).map(named),
-    codeBytes: loadedBytes(elf, (flags) => (flags & sectionFlag.execute) !== 0),
-    dataBytes: loadedBytes(elf, (flags) => (flags & sectionFlag.execute) === 0),
-  };
-}
-
-function isWritable(elf: ElfFile, { section }: ElfSymbol): boolean {
-  const found = elf.sections[section];
-  // What is read-only but for its relocations is writable in the object alone.
-  return found !== undefined && (found.flags & sectionFlag.write) !== 0 && !found.name.startsWith(".data.rel.ro");
-}
-
-function loadedBytes(elf: ElfFile, wanted: (flags: number) => boolean): number {
-  return elf.sections
-    .filter(({ flags }) => (flags & sectionFlag.alloc) !== 0 && wanted(flags))
-    .reduce((sum, { size }) => sum + size, 0);
-}
-
 function newFunctions({ functions }: ElfBinary, inObject: ReadonlyMap<string, number>): Named[] {
   const replacing = new Set(functions.flatMap(({ replacement, name }) => [replacement ?? name]));
   return [...inObject].filter(([name]) => !replacing.has(name)).map(([name, sizeBytes]) => ({ name, sizeBytes }));
+}
+
+function contentsOf({ object }: ElfBinary, { payloads }: Hotpatch): ObjectContents {
+  return objectContents(payloads.get(object) ?? new Uint8Array(0));
 }
 
 function riskOf(change: ElfChange, contents: readonly ObjectContents[]): Risk {
