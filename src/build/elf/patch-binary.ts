@@ -88,7 +88,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   });
   const problems = [...missing, ...inlined, ...resolved.refusals];
   if (problems.length > 0) throw new RefusalError(problems);
-  if (functions.length === 0)
+  if (functions.length === 0 && object.code.length === 0)
     refuse("build/nothing-changed", `Nothing that runs in ${image.name} changes: the fix adds what nothing calls.`);
   return {
     binary: {
