@@ -75,6 +75,7 @@ export const refusalCodes = [
   "build/no-compiler-seen",
   "build/not-matched",
   "build/patch-does-not-fit",
+  "build/shared-code",
   "build/unresolved-symbol",
   // the target process
   "target/gone",

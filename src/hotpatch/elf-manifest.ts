@@ -28,6 +28,10 @@ export const ElfFunction = Type.Object(
     replacement: Type.Optional(SymbolName),
     /** `quiescent`: switched only while no thread is inside the old one; `immediate`: whenever. */
     policy: Type.Union([Type.Literal("quiescent"), Type.Literal("immediate")]),
+    /** Why it is replaced, for people: a clause. */
+    reason: Type.Optional(Sentence),
+    /** Its source, relative to the tree that was built. */
+    source: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
   },
   closed,
 );

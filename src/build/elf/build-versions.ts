@@ -2,14 +2,16 @@
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { refuse } from "../../base/refusal.ts";
+import { sectionIndex } from "../../elf/constants.ts";
 import { runAgain, watchTools } from "./build-tools.ts";
-import { type CompileOptions, compileAgain, includesAny, inParallel } from "./compile-again.ts";
-import { type CompileUnit, type Link, readCommand } from "./compile-command.ts";
+import { compareObjects } from "./compare-objects.ts";
+import { type CompileOptions, compileAgain, includesAny, inParallel, type Variant } from "./compile-again.ts";
+import { type CompileUnit, isAssembler, type Link, readCommand } from "./compile-command.ts";
 import { watchCompilers } from "./compiler-wrapper.ts";
 import { headerFolder, hookUnit } from "./hooks.ts";
-import type { ObjectFile } from "./object-file.ts";
+import { isGlobal, type ObjectFile } from "./object-file.ts";
 import { mustRun } from "./run-command.ts";
-import { applyFix, copySource, type Fix } from "./source-trees.ts";
+import { applyFix, copySource, type Fix, type SourceTrees } from "./source-trees.ts";
 
 export interface VersionsInput {
   readonly source: string;
@@ -50,6 +52,8 @@ export interface BuiltVersions {
   readonly units: readonly CompileUnit[];
   readonly links: readonly Link[];
   readonly changed: readonly string[];
+  /** Global constants that are not as they were: who refers to them from another source changes as well. */
+  readonly changedNames: ReadonlySet<string>;
   readonly options: CompileOptions;
 }
 
@@ -97,44 +101,89 @@ export async function buildBothVersions(
   options.progress(
     `Compiling ${wanted.length} touched source${wanted.length === 1 ? "" : "s"} again, function by function`,
   );
-  const after = await inParallel(wanted, (unit, index) => compileAgain(unit, "sections", compile, `after-${index}`));
-  const hooks = (input.hooks ?? []).map((file) => hookUnit(resolve(options.cwd, file), wanted));
-  const hookObjects = await inParallel(hooks, (unit, index) =>
-    compileAgain(unit, "sections", compile, `hooks-${index}`),
-  );
+  const compiled = await compileVersions(wanted, { trees, compile, first: 0 });
+  const changedNames = changedConstantNames(compiled);
+  const readers = await readersOf(changedNames, { units, touched: wanted, compile });
+  const more = await compileVersions(readers, { trees, compile, first: wanted.length });
+  trees.show("after");
+  const hookFiles = (input.hooks ?? []).map((file) => hookUnit(resolve(options.cwd, file), wanted));
+  const hooks = await compileHooks(hookFiles, wanted, compile);
   trees.show("before");
-  const before = await inParallel(wanted, (unit, index) => compileAgain(unit, "sections", compile, `before-${index}`));
-  const plain = await inParallel(wanted, (unit, index) => compileAgain(unit, "plain", compile, `plain-${index}`));
-  const nothing = await emptyObject(wanted, compile);
+  const all = [...compiled, ...more];
   return {
-    touched: [
-      ...wanted.map((unit, index) => ({
-        unit,
-        name: unitName(wanted, index, place),
-        plainBefore: plain[index] as ObjectFile,
-        before: before[index] as ObjectFile,
-        after: after[index] as ObjectFile,
-        isHooks: false,
-      })),
-      ...hooks.map((unit, index) => hookSource(unit, hookObjects[index] as ObjectFile, nothing as ObjectFile)),
-    ],
+    touched: [...all.map((one, index) => ({ ...one, name: unitName(all, index, place) })), ...hooks],
     units,
     links: [...first, ...second].flatMap(({ link }) => link ?? []),
     changed: trees.changed,
+    changedNames,
     options: compile,
   };
 }
 
-function hookSource(unit: CompileUnit, after: ObjectFile, nothing: ObjectFile): TouchedUnit {
-  return { unit, name: basename(unit.source), plainBefore: nothing, before: nothing, after, isHooks: true };
+/** What a hook file was before the fix: nothing. */
+async function compileHooks(
+  units: readonly CompileUnit[],
+  [like]: readonly CompileUnit[],
+  compile: CompileOptions,
+): Promise<TouchedUnit[]> {
+  if (units.length === 0 || like === undefined) return [];
+  const absent = { ...like, source: join(compile.work, "no-such-source") };
+  const nothing = await compileAgain(absent, "sections", compile, "nothing");
+  return await inParallel(units, async (unit, index) => {
+    const after = await compileAgain(unit, "sections", compile, `hooks-${index}`);
+    return { unit, name: basename(unit.source), plainBefore: nothing, before: nothing, after, isHooks: true };
+  });
 }
 
-/** What a hook file was before the fix: nothing. */
-async function emptyObject(units: readonly CompileUnit[], compile: CompileOptions): Promise<ObjectFile | undefined> {
-  const [like] = units;
-  return (
-    like &&
-    (await compileAgain({ ...like, source: join(compile.work, "no-such-source") }, "sections", compile, "nothing"))
+type CompiledUnit = Omit<TouchedUnit, "name">;
+
+interface Compiling {
+  readonly trees: SourceTrees;
+  readonly compile: CompileOptions;
+  /** The number of the first object. */
+  readonly first: number;
+}
+
+async function compileVersions(units: readonly CompileUnit[], options: Compiling): Promise<CompiledUnit[]> {
+  const { trees, compile, first } = options;
+  if (units.length === 0) return [];
+  const each = (variant: Variant, name: string): Promise<ObjectFile[]> =>
+    inParallel(units, (unit, index) => compileAgain(unit, variant, compile, `${name}-${first + index}`));
+  trees.show("after");
+  const after = await each("sections", "after");
+  trees.show("before");
+  const before = await each("sections", "before");
+  const plain = await each("plain", "plain");
+  return units.map((unit, index) => ({
+    unit,
+    plainBefore: plain[index] as ObjectFile,
+    before: before[index] as ObjectFile,
+    after: after[index] as ObjectFile,
+    isHooks: false,
+  }));
+}
+
+function changedConstantNames(compiled: readonly CompiledUnit[]): Set<string> {
+  return new Set(
+    compiled.flatMap(({ before, after }) => {
+      const { changedConstants, pairs } = compareObjects(before, after);
+      return [...changedConstants]
+        .filter((section) => pairs.beforeOf(section) !== undefined)
+        .flatMap(({ symbols }) => symbols.filter(isGlobal).map(({ name }) => name));
+    }),
+  );
+}
+
+/** Untouched sources that refer to one of the names. */
+async function readersOf(
+  names: ReadonlySet<string>,
+  { units, touched, compile }: Pick<Touching, "units" | "compile"> & { readonly touched: readonly CompileUnit[] },
+): Promise<CompileUnit[]> {
+  if (names.size === 0) return [];
+  const rest = units.filter((unit) => !touched.includes(unit) && !isAssembler(unit));
+  const objects = await inParallel(rest, (unit, index) => compileAgain(unit, "plain", compile, `reader-${index}`));
+  return rest.filter((_, index) =>
+    objects[index]?.symbols.some(({ name, section }) => section === sectionIndex.undefined && names.has(name)),
   );
 }
 
@@ -145,10 +194,10 @@ function resolveFix({ fix }: VersionsInput, { cwd }: VersionsOptions): Fix {
   };
 }
 
-function unitName(units: readonly CompileUnit[], index: number, place: string): string {
-  const { source } = units[index] as CompileUnit;
+function unitName(all: readonly CompiledUnit[], index: number, place: string): string {
+  const { source } = (all[index] as CompiledUnit).unit;
   const path = source.startsWith(`${place}/`) ? source.slice(place.length + 1) : source;
-  const same = units.slice(0, index).filter((unit) => unit.source === source).length;
+  const same = all.slice(0, index).filter(({ unit }) => unit.source === source).length;
   return same === 0 ? path : `${path} (compiled in way ${same + 1})`;
 }
 

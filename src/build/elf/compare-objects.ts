@@ -9,6 +9,7 @@ import { relocationTypes } from "../../elf/relocations.ts";
 import {
   functionOfColdPart,
   isColdPart,
+  isFunction,
   leadingSymbol,
   type ObjectFile,
   type ObjectSection,
@@ -42,9 +43,12 @@ class Comparer {
   readonly pairs: SectionPairs;
   readonly #known = new Map<ObjectSection, Map<ObjectSection, Answer>>();
 
-  constructor(before: ObjectFile, after: ObjectFile) {
+  readonly #changedNames: ReadonlySet<string>;
+
+  constructor(before: ObjectFile, after: ObjectFile, changedNames: ReadonlySet<string>) {
     this.before = before;
     this.after = after;
+    this.#changedNames = changedNames;
     this.pairs = pairSections(before, after);
   }
 
@@ -77,6 +81,7 @@ class Comparer {
     const other = referredSection(this.before, before);
     if (target === undefined || other === undefined) {
       const same = after.symbol.name === before.symbol.name && after.addend === before.addend && target === other;
+      if (same && this.#changedNames.has(after.symbol.name)) return `the constant ${after.symbol.name} changed`;
       return same ? undefined : `it refers to ${nameOf(after, target)} rather than ${nameOf(before, other)}`;
     }
     if (target.kind !== other.kind) return `it refers to ${nameOf(after, target)} rather than ${nameOf(before, other)}`;
@@ -104,9 +109,13 @@ function sameEntry(section: ObjectSection, after: Reference, other: ObjectSectio
     : `a ${section.kind === "strings" ? "string" : "constant"} differs`;
 }
 
-/** Compares two compilations of one source; see the head of this file for what counts. */
-export function compareObjects(before: ObjectFile, after: ObjectFile): Comparison {
-  const comparer = new Comparer(before, after);
+/** Compares two compilations of one source; see the head of this file for what counts. `changedNames` are constants of other sources that are not as they were. */
+export function compareObjects(
+  before: ObjectFile,
+  after: ObjectFile,
+  changedNames: ReadonlySet<string> = new Set(),
+): Comparison {
+  const comparer = new Comparer(before, after, changedNames);
   const { pairs } = comparer;
   const changedCode = new Map<ObjectSection, string>();
   const changedConstants = new Set<ObjectSection>();
@@ -129,6 +138,7 @@ export function compareObjects(before: ObjectFile, after: ObjectFile): Compariso
     else if (section.kind === "start") lists.changedStart.push(section);
   }
   joinColdParts(after, changedCode);
+  joinNames(comparer, changedCode);
   return { before, after, pairs, changedCode, changedConstants, ...lists };
 }
 
@@ -145,6 +155,28 @@ function joinColdParts(object: ObjectFile, changed: Map<ObjectSection, string>):
       changed.set(part, `${functionOfColdPart(name)} changed, of which it is a part`);
     if (changed.has(part) && !changed.has(whole)) changed.set(whole, `its part ${name} changed`);
   }
+}
+
+/** Code of the old version that has no other counterpart than a name of new code: both become one body, to which the old entry has to lead. */
+function joinNames({ before, after, pairs }: Comparer, changed: Map<ObjectSection, string>): void {
+  const olds = functionsByName(before);
+  for (const [name, section] of functionsByName(after)) {
+    const old = olds.get(name);
+    if (old === undefined || old === pairs.beforeOf(section) || pairs.afterOf(old) !== undefined) continue;
+    if (!changed.has(section)) changed.set(section, `it is ${name} as well now`);
+  }
+}
+
+/** Functions by all their names; several names of one body lead to one section. */
+export function functionsByName(object: ObjectFile): Map<string, ObjectSection> {
+  const found = new Map<string, ObjectSection>();
+  for (const section of object.sections) {
+    const start = leadingSymbol(section)?.value;
+    if (section.kind === "code")
+      for (const symbol of section.symbols)
+        if (isFunction(symbol) && symbol.value === start) found.set(symbol.name, section);
+  }
+  return found;
 }
 
 /** Sections that a linker fills: `common` symbols are variables without a section of their own (gABI chapter 4, SHN_COMMON). */

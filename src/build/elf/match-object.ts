@@ -7,18 +7,13 @@
  */
 import { sectionIndex, symbolType } from "../../elf/constants.ts";
 import type { ElfSymbol } from "../../elf/symbols.ts";
-import type { BinaryImage, Import, Slot } from "./binary-image.ts";
+import type { BinaryImage } from "./binary-image.ts";
 import { codeCandidates, mainAddress, maskedBytes } from "./code-search.ts";
 import { type Reading, readLinkedField, relocation } from "./linked-fields.ts";
 import { isFunction, type ObjectFile, type ObjectSection, type Reference, referredSection } from "./object-file.ts";
 import { type RelaxedPlace, relaxedPlaces } from "./relaxed-match.ts";
+import { plainName, type Resolution, resolutionOf, resolutionText, sameResolution } from "./resolution.ts";
 import { mergeEntryAt } from "./section-bytes.ts";
-
-export type Resolution =
-  | { readonly kind: "address"; readonly address: number }
-  | { readonly kind: "import"; readonly symbol: Import }
-  /** `offset` bytes into PT_TLS. */
-  | { readonly kind: "tls"; readonly offset: number };
 
 /** A piece of code that is looked for as one. */
 interface Piece {
@@ -65,7 +60,6 @@ class Matcher implements ObjectMatch {
   readonly #known = new Map<string, Resolution>();
   readonly #pieces: Piece[] = [];
   readonly #problems = new Map<string, string>();
-  #startOf: number | undefined;
   readonly #relaxedSections = new Map<ObjectSection, RelaxedPlace>();
 
   constructor(object: ObjectFile, binary: BinaryImage) {
@@ -184,10 +178,8 @@ class Matcher implements ObjectMatch {
    */
   #isFree(piece: Piece, address: number): boolean {
     const isMain = piece.section.symbols.some(({ name, value }) => name === "main" && value === piece.start);
-    if (isMain) {
-      this.#startOf ??= mainAddress(this.binary);
-      if (this.#startOf !== undefined) return address === this.#startOf;
-    }
+    const entry = isMain ? mainAddress(this.binary) : undefined;
+    if (entry !== undefined) return address === entry;
     const end = address + piece.end - piece.start;
     return this.#pieces.every(({ section, start, end: otherEnd, found }) => {
       if (found === undefined) return true;
@@ -377,56 +369,4 @@ class Matcher implements ObjectMatch {
   whyNot(name: string): string {
     return this.#problems.get(name) ?? "nothing that was found refers to it";
   }
-}
-
-/** Without the version that `.symver` adds. */
-function plainName(name: string): string {
-  return name.replace(/@.*$/, "");
-}
-
-function sameResolution(one: Resolution, other: Resolution): boolean {
-  if (one.kind === "address" && other.kind === "address") return one.address === other.address;
-  if (one.kind === "tls" && other.kind === "tls") return one.offset === other.offset;
-  if (one.kind === "import" && other.kind === "import") return one.symbol.name === other.symbol.name;
-  // The one reference goes through the dynamic linker and the other does not: both may be true of an exported symbol.
-  return one.kind !== "tls" && other.kind !== "tls";
-}
-
-function resolutionText(resolution: Resolution): string {
-  if (resolution.kind === "import") return `the import ${resolution.symbol.name}`;
-  if (resolution.kind === "tls") return `${resolution.offset} bytes into the thread-local block`;
-  return `at 0x${resolution.address.toString(16)}`;
-}
-
-function resolutionOf(reading: Reading, binary: BinaryImage): Resolution | undefined {
-  if (reading.kind === "nothing") return undefined;
-  if (reading.kind === "thread-offset") return threadOffset(reading.offset, binary);
-  if (reading.kind === "address") {
-    const imported = binary.pltImport(reading.address);
-    return imported === undefined ? reading : { kind: "import", symbol: imported };
-  }
-  const slot = binary.slots.get(reading.address);
-  if (slot === undefined) return staticSlot(reading, binary);
-  return slotResolution(slot);
-}
-
-function slotResolution(slot: Slot): Resolution {
-  if (slot.kind === "address") return slot;
-  if (slot.kind === "import") return { kind: "import", symbol: slot.symbol };
-  return slot.symbol === undefined ? { kind: "tls", offset: slot.addend } : { kind: "import", symbol: slot.symbol };
-}
-
-/** Nothing is left for a dynamic linker to do: the entry holds the value. */
-function staticSlot(reading: Reading & { readonly address: number }, binary: BinaryImage): Resolution | undefined {
-  const bytes = binary.bytesAt(reading.address, 8);
-  if (bytes === undefined) return undefined;
-  const value = Number(Buffer.from(bytes).readBigInt64LE());
-  return reading.kind === "thread-slot" ? threadOffset(value, binary) : { kind: "address", address: value };
-}
-
-/** The block of an executable ends at the thread pointer ("ELF Handling For Thread-Local Storage" §3.4.2, variant II). */
-function threadOffset(offset: number, { tls }: BinaryImage): Resolution | undefined {
-  if (tls === undefined) return undefined;
-  const align = Math.max(tls.align, 1);
-  return { kind: "tls", offset: offset + Math.ceil(tls.memorySize / align) * align };
 }

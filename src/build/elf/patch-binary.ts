@@ -1,8 +1,7 @@
 /** What a fix changes in one binary: match its sources, refuse what cannot be, make the object, resolve what it refers to. */
-import { createHash } from "node:crypto";
 import { type Refusal, RefusalError, refuse } from "../../base/refusal.ts";
 import { sectionIndex } from "../../elf/constants.ts";
-import type { ElfBinary, ElfChange, ElfFunction } from "../../hotpatch/elf-manifest.ts";
+import type { ElfBinary, ElfChange } from "../../hotpatch/elf-manifest.ts";
 import type { BinaryImage } from "./binary-image.ts";
 import type { BuiltVersions, TouchedUnit } from "./build-versions.ts";
 import { type Comparison, compareObjects } from "./compare-objects.ts";
@@ -11,11 +10,13 @@ import { type CompileUnit, isAssembler } from "./compile-command.ts";
 import { dataRefusals } from "./data-refusals.ts";
 import { handledBy, hookSections, manifestHooks, shadowReleaseOf, splitHandled } from "./hooks.ts";
 import { compareLayouts } from "./layouts.ts";
+import { inlinedElsewhere } from "./link-time-callers.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
-import { isColdPart, isGlobal, leadingSymbol, type ObjectFile, type ObjectSection } from "./object-file.ts";
-import { type CarriedCode, type PatchObject, PatchObjectBuilder, type PatchSource } from "./patch-object.ts";
+import { isGlobal, leadingSymbol, type ObjectFile } from "./object-file.ts";
+import { type PatchObject, PatchObjectBuilder } from "./patch-object.ts";
 import { processNotices } from "./process-notices.ts";
-import { linkedSize, ofSection, resolveExpectations, type SourceMatch } from "./resolve-expectations.ts";
+import { type BinarySource, notFound, replacedFunctions, replacedSections } from "./replaced-functions.ts";
+import { linkedSize, ofSection, resolveExpectations } from "./resolve-expectations.ts";
 import { watchedFunctions } from "./watched-functions.ts";
 
 export interface CodeReport {
@@ -50,14 +51,9 @@ export interface PatchBinaryInput {
   readonly handled: readonly string[];
 }
 
-interface Source extends PatchSource {
-  readonly unit: TouchedUnit;
-  readonly match: SourceMatch;
-}
-
 export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary | Missed> {
   const { image, path, built } = input;
-  const all = built.touched.map((unit) => openSource(unit, image));
+  const all = built.touched.map((unit) => openSource(unit, image, built.changedNames));
   const changing = all.filter(
     ({ comparison, unit }) => !unit.isHooks && (comparison.changedCode.size > 0 || changesData(comparison)),
   );
@@ -85,6 +81,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     missing.push(...watched.unfound.map((unfound) => notFound(unfound, source, image)));
   }
   functions.sort((one, other) => one.address - other.address);
+  const inlined = await inlinedElsewhere(own, input.built, image);
   const elsewhere = new Map<string, Promise<ObjectMatch | undefined>>();
   const resolved = await resolveExpectations(object.expectations, {
     binary: image,
@@ -96,8 +93,10 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
       return known;
     },
   });
-  const problems = [...missing, ...resolved.refusals];
+  const problems = [...missing, ...inlined, ...resolved.refusals];
   if (problems.length > 0) throw new RefusalError(problems);
+  if (functions.length === 0 && object.code.length === 0)
+    refuse("build/nothing-changed", `Nothing that runs in ${image.name} changes: the fix adds what nothing calls.`);
   return {
     binary: {
       name: image.soname ?? image.name,
@@ -135,7 +134,7 @@ function refuseUnchanged({ touched }: BuiltVersions): never {
 
 /** Refuses what exchanging code cannot bring about; what the hooks take care of by the author's word comes back as sentences. */
 function checkChanges(
-  sources: readonly Source[],
+  sources: readonly BinarySource[],
   layoutRefusals: readonly Refusal[],
   { image, handled }: PatchBinaryInput,
   hookObjects: readonly ObjectFile[],
@@ -153,21 +152,19 @@ function checkChanges(
 
 /** The object with the changed code of all sources and the hooks, and what they lead to. */
 function carryChanges(
-  sources: readonly Source[],
+  sources: readonly BinarySource[],
   hookObjects: readonly ObjectFile[],
 ): { object: PatchObject; release: ReturnType<typeof shadowReleaseOf> } {
   const builder = new PatchObjectBuilder(sources);
-  for (const { comparison } of sources)
-    for (const section of comparison.changedCode.keys())
-      if (comparison.pairs.beforeOf(section) !== undefined) builder.carry(section);
+  for (const { comparison } of sources) for (const { after } of replacedSections(comparison)) builder.carry(after);
   for (const section of hookSections(hookObjects)) builder.carry(section);
   const release = shadowReleaseOf(builder.code);
   if (release !== undefined) builder.carry(release);
   return { object: builder.finish(), release };
 }
 
-function openSource(unit: TouchedUnit, image: BinaryImage): Source {
-  const comparison = compareObjects(unit.before, unit.after);
+function openSource(unit: TouchedUnit, image: BinaryImage, changedNames: ReadonlySet<string>): BinarySource {
+  const comparison = compareObjects(unit.before, unit.after, changedNames);
   const match = { plain: matchObject(unit.plainBefore, image), sections: matchObject(unit.before, image) };
   return {
     name: unit.name,
@@ -191,16 +188,8 @@ function changesData({ changedVariables, changedConstants, changedStart }: Compa
   return changedVariables.length + changedConstants.size + changedStart.length > 0;
 }
 
-/** Changed code that the old version has. */
-function replacedSections({ changedCode, pairs }: Comparison): { after: ObjectSection; before: ObjectSection }[] {
-  return [...changedCode.keys()].flatMap((after) => {
-    const before = pairs.beforeOf(after);
-    return before === undefined || before.header.size === 0 ? [] : [{ after, before }];
-  });
-}
-
 /** Whether the source's old object is in the binary: any of its changed functions, or most of its code, was found. */
-function stands(source: Source): boolean {
+function stands(source: BinarySource): boolean {
   const { plain, sections } = source.match;
   if (replacedSections(source.comparison).some(({ before }) => ofSection(source.match, before) !== undefined))
     return true;
@@ -208,9 +197,9 @@ function stands(source: Source): boolean {
 }
 
 /** A source that the build compiles in two ways (for a shared and a static library) stands in the binary in one of them: the one that more is found of. */
-function withoutTwins(sources: readonly Source[]): Source[] {
-  const taken: { start: number; end: number; source: Source }[] = [];
-  const kept = new Set<Source>();
+function withoutTwins(sources: readonly BinarySource[]): BinarySource[] {
+  const taken: { start: number; end: number; source: BinarySource }[] = [];
+  const kept = new Set<BinarySource>();
   for (const source of sources.toSorted((one, other) => foundShare(other) - foundShare(one))) {
     const ranges = replacedSections(source.comparison).flatMap(({ before }) => {
       const found = ofSection(source.match, before);
@@ -230,13 +219,13 @@ function withoutTwins(sources: readonly Source[]): Source[] {
 }
 
 /** Of sources that only the fixed version has, and that are compiled in several ways, the way that is nearest to that of the others. */
-function likest(sources: readonly Source[], others: readonly Source[]): Source[] {
+function likest(sources: readonly BinarySource[], others: readonly BinarySource[]): BinarySource[] {
   const flags = new Set(others.flatMap(({ unit }) => unit.unit.flags));
-  const unlikeness = ({ unit }: Source): number => {
+  const unlikeness = ({ unit }: BinarySource): number => {
     const own = new Set(unit.unit.flags);
     return flags.symmetricDifference(own).size;
   };
-  const best = new Map<string, Source>();
+  const best = new Map<string, BinarySource>();
   for (const source of sources) {
     const rival = best.get(source.unit.unit.source);
     if (rival === undefined || unlikeness(source) < unlikeness(rival)) best.set(source.unit.unit.source, source);
@@ -244,12 +233,12 @@ function likest(sources: readonly Source[], others: readonly Source[]): Source[]
   return [...best.values()];
 }
 
-function foundShare({ match }: Source): number {
+function foundShare({ match }: BinarySource): number {
   return match.plain.codeBytes === 0 ? 0 : match.plain.foundBytes / match.plain.codeBytes;
 }
 
 /** Whether others need something that only this source's fixed version defines. */
-function suppliesTo(source: Source, others: readonly Source[]): boolean {
+function suppliesTo(source: BinarySource, others: readonly BinarySource[]): boolean {
   const fresh = new Set(
     [...source.comparison.changedCode.keys(), ...source.comparison.newVariables]
       .filter((section) => source.comparison.pairs.beforeOf(section) === undefined)
@@ -260,7 +249,7 @@ function suppliesTo(source: Source, others: readonly Source[]): boolean {
   );
 }
 
-function nearest(sources: readonly Source[], image: BinaryImage): string {
+function nearest(sources: readonly BinarySource[], image: BinaryImage): string {
   const best = sources.toSorted((one, other) => other.match.plain.foundBytes - one.match.plain.foundBytes)[0];
   if (best === undefined) return "";
   const { plain, sections } = best.match;
@@ -268,78 +257,6 @@ function nearest(sources: readonly Source[], image: BinaryImage): string {
   const name = (first && leadingSymbol(first.before)?.name) ?? "";
   const why = first === undefined ? "" : `; ${name}: ${plain.whyNot(name)}`;
   return `${image.name} is not built from this source with these flags: of ${best.name}, ${Math.max(plain.foundBytes, sections.foundBytes)} of ${plain.codeBytes} bytes of code stand in it${why}.`;
-}
-
-function replacedFunctions(
-  code: readonly CarriedCode[],
-  sources: readonly Source[],
-  image: BinaryImage,
-): { functions: ElfFunction[]; missing: Refusal[] } {
-  const functions: ElfFunction[] = [];
-  const missing: Refusal[] = [];
-  for (const source of sources) {
-    for (const { before, after } of replacedSections(source.comparison)) {
-      const leading = leadingSymbol(before);
-      const name = leading?.name ?? before.name;
-      const found = ofSection(source.match, before);
-      if (found?.kind !== "address") {
-        // A COMDAT function may be the one of another object; then that one was found.
-        const twin = before.group !== undefined && code.some((one) => one.symbol === name && one.source !== source);
-        if (!twin) missing.push(notFound(name, source, image));
-        continue;
-      }
-      if (functions.some(({ address }) => address === found.address)) continue;
-      const carried = code.find(({ section }) => section === after);
-      const sizeBytes = linkedSize(source.match, before);
-      const bytes = image.bytesAt(found.address, sizeBytes);
-      if (bytes === undefined) continue;
-      functions.push({
-        name: carried?.symbol ?? name,
-        address: found.address,
-        sizeBytes,
-        sha256: createHash("sha256").update(bytes).digest("hex"),
-        ...(isColdPart(name) || carried === undefined ? {} : { replacement: carried.symbol }),
-        policy: "quiescent",
-      });
-    }
-    functions.push(...lostColdParts(source, image, functions));
-  }
-  return { functions: functions.sort((one, other) => one.address - other.address), missing };
-}
-
-/** Cold parts that the fixed version does not have: a thread inside one is inside its function. */
-function lostColdParts(
-  { comparison, match }: Source,
-  image: BinaryImage,
-  known: readonly ElfFunction[],
-): ElfFunction[] {
-  return comparison.before.sections.flatMap((section) => {
-    const name = leadingSymbol(section)?.name;
-    if (
-      section.kind !== "code" ||
-      name === undefined ||
-      !isColdPart(name) ||
-      comparison.pairs.afterOf(section) !== undefined
-    )
-      return [];
-    const found = ofSection(match, section);
-    const sizeBytes = linkedSize(match, section);
-    const bytes = found?.kind === "address" ? image.bytesAt(found.address, sizeBytes) : undefined;
-    if (found?.kind !== "address" || bytes === undefined || known.some(({ address }) => address === found.address))
-      return [];
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
-    return [{ name, address: found.address, sizeBytes, sha256, policy: "quiescent" as const }];
-  });
-}
-
-function notFound(name: string, source: Source, image: BinaryImage): Refusal {
-  const { plain, sections } = source.match;
-  const found = Math.max(plain.foundBytes, sections.foundBytes);
-  return {
-    code: "build/not-matched",
-    message: `${name} (${source.name}) changes and was not found in ${image.name}: ${plain.whyNot(name)}. Of that source, ${found} of ${plain.codeBytes} bytes of code were found; build with the very source, compiler and flags of the binary.`,
-    details: { function: name, source: source.name, foundBytes: found, codeBytes: plain.codeBytes },
-  };
 }
 
 /** The match of the untouched source that defines a global symbol. */

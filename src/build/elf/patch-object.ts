@@ -90,12 +90,13 @@ export class PatchObjectBuilder {
   /** `sources` in the order in which their sections are to stand. */
   constructor(sources: readonly PatchSource[]) {
     for (const source of sources) {
-      const { after, pairs, changedCode, newVariables } = source.comparison;
+      const { after, pairs, changedCode, changedConstants, newVariables } = source.comparison;
       for (const section of after.sections) {
         this.#sourceOf.set(section, source);
         const fresh =
           changedCode.has(section) ||
           newVariables.includes(section) ||
+          changedConstants.has(section) ||
           (section.kind === "constant" && pairs.beforeOf(section) === undefined);
         if (!fresh) continue;
         for (const symbol of section.symbols)
@@ -214,6 +215,8 @@ export class PatchObjectBuilder {
       symbol: to,
     });
     if (target === undefined) return make(this.#undefined(source, from, reference));
+    const common = this.#sharedVariable(target, reference);
+    if (common !== undefined) return make(common);
     if (target.kind === "strings" || target.kind === "constants") {
       const entry = mergeEntryAt(target, reference);
       if (entry === undefined) return make(this.#carry(target).symbol, symbol.value + addend);
@@ -241,13 +244,21 @@ export class PatchObjectBuilder {
     return make(this.#carry(target).symbol, symbol.value + addend);
   }
 
+  /** A new variable that several sources define (-fcommon) is one variable. */
+  #sharedVariable(target: ObjectSection, { symbol }: Reference): NewSymbol | undefined {
+    const first = target.kind === "writable" && isGlobal(symbol) ? this.#globals.get(symbol.name) : undefined;
+    if (first === undefined || first.section === target || first.section.kind !== "writable") return undefined;
+    const made = this.#carry(first.section).section;
+    return this.#symbols.find((one) => one.section === made && one.name === symbol.name);
+  }
+
   /** A name that this source does not define: another source of the patch may. */
   #undefined(source: PatchSource, from: ObjectSection, reference: Reference): NewSymbol {
     const { name } = reference.symbol;
     const other = this.#globals.get(name);
     if (other !== undefined) {
       const before = other.source.comparison.pairs.beforeOf(other.section);
-      const old = before !== undefined && takesAddress(from, reference);
+      const old = before !== undefined && other.section.kind === "code" && takesAddress(from, reference);
       if (!old) {
         const made = this.#carry(other.section).section;
         const found = this.#symbols.find((symbol) => symbol.section === made && symbol.name === name);

@@ -13,9 +13,10 @@ import { fileImage } from "../../elf/image.ts";
 import { symbolVersion, versionIndexMask } from "../../elf/versions.ts";
 import type { ElfSymbol as ManifestSymbol } from "../../hotpatch/elf-manifest.ts";
 import type { BinaryImage } from "./binary-image.ts";
-import type { ObjectMatch, Resolution } from "./match-object.ts";
+import type { ObjectMatch } from "./match-object.ts";
 import { isGlobal, leadingSymbol, type ObjectSection } from "./object-file.ts";
 import type { Expectation } from "./patch-object.ts";
+import type { Resolution } from "./resolution.ts";
 
 /** The two ways in which a source's old object was looked for. */
 export interface SourceMatch {

@@ -6,12 +6,12 @@
  */
 import { RebootlessError } from "../../base/errors.ts";
 import { printable } from "../../base/printable.ts";
-import type { ElfBinary, ElfChange } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import type { Manifest, NodeChange, NodeFile, Target } from "../../hotpatch/manifest.ts";
 import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
 import type { TrustStore } from "../../hotpatch/signature.ts";
 import type { CommandSpec } from "../command.ts";
+import { elfInspectionData, elfInspectionText } from "./inspect-elf.ts";
 import { trustDirectoryOption } from "./key.ts";
 import { openWithTrust } from "./open-file.ts";
 
@@ -78,7 +78,7 @@ function inspectionData(opened: OpenedHotpatch, trust: TrustStore): unknown {
       path: file.path,
       sizeBytes: opened.hotpatch.payloads.get(file.text)?.length ?? 0,
     })),
-    elf: manifest.elf ?? null,
+    elf: manifest.elf === undefined ? null : elfInspectionData(opened.hotpatch),
     payloads: manifest.payloads,
   };
 }
@@ -175,41 +175,12 @@ function describeFile(file: NodeFile): string[] {
 
 function describeChange({ hotpatch }: OpenedHotpatch): string[] {
   const { node, elf } = hotpatch.manifest;
-  if (elf !== undefined) return describeElf(elf);
+  if (elf !== undefined) return elfInspectionText(hotpatch);
   if (node === undefined) return [];
   return [
     `Changes ${count(node.files.length, "file")}:`,
     ...node.files.flatMap(describeFile),
     ...describeAdded(node, hotpatch),
-  ];
-}
-
-function describeElf({ binaries, hooks, afterApply, notices }: ElfChange): string[] {
-  const actions = afterApply.map((action) => {
-    if (action.kind === "note") return printable(action.text);
-    return action.kind === "signal" ? `send ${action.signal}` : `run ${printable(action.command.join(" "))}`;
-  });
-  return [
-    ...binaries.flatMap(describeBinary),
-    ...Object.entries(hooks).flatMap(([moment, found]) =>
-      found.map((hook) => `Hook ${moment}: ${printable(hook.symbol)} of ${printable(hook.binary)}`),
-    ),
-    ...actions.map((action) => `After applying: ${action}`),
-    ...notices.map((notice) => `Note: ${printable(notice)}`),
-  ];
-}
-
-function describeBinary({ name, type, buildId, functions, symbols }: ElfBinary): string[] {
-  const imports = symbols.filter(({ kind }) => kind === "import").map((symbol) => symbol.name);
-  const own = symbols.filter(({ kind }) => kind !== "import").map((symbol) => symbol.name);
-  return [
-    `Changes ${count(functions.length, "function")} of the ${type} ${printable(name)} (build-id ${buildId}):`,
-    ...functions.map(
-      (found) =>
-        `  ${printable(found.name)} (${bytesText(found.sizeBytes)} at 0x${found.address.toString(16)}; ${found.replacement === undefined ? "watched, not redirected" : found.policy})`,
-    ),
-    ...(own.length === 0 ? [] : [`    refers to: ${someOf(own)}`]),
-    ...(imports.length === 0 ? [] : [`    imports: ${someOf(imports)}`]),
   ];
 }
 

@@ -23,7 +23,7 @@ describe("a fix of one function is found in the stripped binary", () => {
   for (const { compiler, flags, output } of [
     { compiler: "gcc", flags: "-O0" },
     { compiler: "gcc", flags: "-O1 -g" },
-    { compiler: "gcc", flags: "-O2 -fcf-protection -fstack-protector-strong" },
+    { compiler: "gcc", flags: "-O2 -fcf-protection=full -fstack-protector-strong" },
     { compiler: "gcc", flags: "-O3" },
     { compiler: "gcc", flags: "-Os" },
     { compiler: "gcc", flags: "-O2 -fno-pie -no-pie" },
@@ -32,6 +32,7 @@ describe("a fix of one function is found in the stripped binary", () => {
     { compiler: "gcc", flags: "-O2 -ffunction-sections -fdata-sections -Wl,--gc-sections" },
     { compiler: "clang", flags: "-O2 -Wl,--build-id" },
     { compiler: "clang", flags: "-O0 -Wl,--build-id" },
+    { compiler: "clang", flags: "-Os -fPIC -fcf-protection=full -Wl,--build-id", output: "lib.so" },
   ]) {
     const skip = hasProgram(compiler) ? false : `${compiler} is not installed`;
     test(`${compiler} ${flags}${output === undefined ? "" : `, ${output}`}`, { skip }, async () => {
@@ -48,18 +49,18 @@ describe("a fix of one function is found in the stripped binary", () => {
   }
 });
 
-test("a static binary: what was linked in is found, what was not is refused by name", async () => {
-  const flags = "-O2 -static";
-  await assert.rejects(
-    buildProject({ files, fixed, flags }),
-    /puts, which the fixed code of first\.c needs, has no address/,
-  );
-  const within = { "first.c": fixedFirst.replace('puts("too large");', 'printf("too large: %d\\n", n);') };
-  const built = await buildProject({ files, fixed: within, flags });
-  assert.deepEqual(replaced(built), ["measure"]);
-  assertAddresses(built);
-  assert.ok(built.binary.symbols.every(({ kind }) => kind === "address"));
-});
+for (const flags of ["-O2 -static", "-O2 -static-pie"])
+  test(`${flags}: what was linked in is found, what was not is refused by name`, async () => {
+    await assert.rejects(
+      buildProject({ files, fixed, flags }),
+      /puts, which the fixed code of first\.c needs, has no address/,
+    );
+    const within = { "first.c": fixedFirst.replace('puts("too large");', 'printf("too large: %d\\n", n);') };
+    const built = await buildProject({ files, fixed: within, flags });
+    assert.deepEqual(replaced(built), ["measure"]);
+    assertAddresses(built);
+    assert.ok(built.binary.symbols.every(({ kind }) => kind === "address"));
+  });
 
 test("the same fix gives the same bytes, wherever the binary's source was", async () => {
   const one = await buildProject({ files, fixed, flags: "-O2" });

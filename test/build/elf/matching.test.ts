@@ -82,3 +82,56 @@ int main(int argc, char **argv) { (void)argv; return one(argc) + two(argc) + thr
     assertPlaces(built);
   });
 });
+
+describe("functions that share one body", () => {
+  const shared = `int one(int x) { return x * 5 + 2; }
+int two(int x) { return x * 5 + CHANGED; }
+`;
+  const user = `int one(int), two(int);
+int main(int argc, char **argv) { (void)argv; return one(argc) + two(argc); }
+`;
+  const same = 'int one(int x) { return x * 5 + 2; }\nint two(int x) __attribute__((alias("one")));\n';
+  const other = shared.replace("CHANGED", "3");
+
+  test("are refused where the fix makes them differ: one entry cannot lead to both", async () => {
+    await assert.rejects(
+      buildProject({ files: { "main.c": user, "lib.c": same }, fixed: { "lib.c": other } }),
+      /one and two in lib\.c are one body/,
+    );
+  });
+
+  test("both old ones lead to it where the fix makes them the same", async () => {
+    const built = await buildProject({ files: { "main.c": user, "lib.c": other }, fixed: { "lib.c": same } });
+    const two = built.binary.functions.find(({ address }) => address === built.addresses.get("two"));
+    assert.ok(two?.replacement !== undefined);
+  });
+});
+
+describe("link-time optimisation", () => {
+  const library = "int limit(int x) { return x > 100 ? 100 : x; }\nint unrelated(int x) { return x ^ 5; }\n";
+  const kept = library.replace("int limit", "__attribute__((noinline, noclone)) int limit");
+  const user = `#include <stdio.h>
+int limit(int); int unrelated(int);
+__attribute__((noinline, noclone)) int use(int x) { printf("%d\\n", limit(x)); return unrelated(x); }
+int main(int argc, char **argv) { (void)argv; return use(argc); }
+`;
+  const fix = (text: string): string => text.replace("x > 100 ? 100", "x > 50 ? 50");
+  const flags = "-O2 -flto";
+
+  test("a function that was copied into another source's is refused, naming whose", async () => {
+    await assert.rejects(
+      buildProject({ files: { "main.c": user, "lib.c": library }, fixed: { "lib.c": fix(library) }, flags }),
+      /limit: its code stands nowhere in the binary/,
+    );
+  });
+
+  test("a function that is still called is found, and so is its caller", async () => {
+    const files = {
+      "main.c": user.replace("int unrelated(int)", "int unrelated(int)"),
+      "lib.c": kept.replace("int unrelated", "__attribute__((noinline, noclone)) int unrelated"),
+    };
+    const built = await buildProject({ files, fixed: { "lib.c": fix(files["lib.c"]) }, flags });
+    assert.deepEqual(replaced(built), ["limit"]);
+    assertPlaces(built);
+  });
+});

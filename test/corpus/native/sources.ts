@@ -106,7 +106,9 @@ export function programHunks(patch: string): string {
       const path = (/^\+\+\+ ([^\t\n]+)/m.exec(part)?.[1] ?? "").replace(/^[^/]*\//, "");
       return (
         /\.(c|h|cc|cpp|hpp|y|l|jq)$/.test(path) &&
-        !/(^|\/)(tests?|testing|fuzz\w*|docs?|examples?|contrib\/oss-fuzz)\//i.test(path) &&
+        !/(^|\/)((lib|unit|self|reg|regress)?[-_]?tests?|t|testing|testsuite|fuzz\w*|oss-fuzz|docs?|examples?)\//i.test(
+          path,
+        ) &&
         !/(^|\/)(run)?test[^/]*\.c$/.test(path)
       );
     })

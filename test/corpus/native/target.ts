@@ -85,7 +85,8 @@ class Output {
       }, timeoutMs);
       const look = (): void => {
         const complete = this.text.slice(from, this.text.lastIndexOf("\n") + 1);
-        const match = pattern.exec(complete);
+        // Nothing has been said yet, which patterns such as ^(.*)$ would take for an answer.
+        const match = complete === "" ? null : pattern.exec(complete);
         if (match === null) return;
         clearTimeout(timer);
         this.#waiting.delete(look);
