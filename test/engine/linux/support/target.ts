@@ -51,14 +51,21 @@ export class Target {
     );
   }
 
+  /** A child that was started with pipes for its input and output. */
+  static of(child: ChildProcess): Target {
+    return new Target(child);
+  }
+
+  /** Ends it by force. */
+  async end(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.ended;
+  }
+
   /** Waits for the line `ready`. */
   static async start(context: TestContext, program: string, words: readonly string[] = []): Promise<Target> {
-    const child = spawn(program, words, { stdio: ["pipe", "pipe", "inherit"] });
-    const target = new Target(child);
-    context.after(async () => {
-      child.kill("SIGKILL");
-      await target.ended;
-    });
+    const target = Target.of(spawn(program, words, { stdio: ["pipe", "pipe", "inherit"] }));
+    context.after(() => target.end());
     const first = await target.line();
     if (first !== "ready") throw new Error(`the target said ${first}`);
     return target;
