@@ -87,16 +87,18 @@ function readScenarios(file: string): Scenario[] {
   return variants === undefined ? [base] : variants.map((line) => variantOf(base, line));
 }
 
-/** `name: compiler; flags; link` */
+/** `name: compiler; flags; link; refusal`, the last two where they differ. */
 function variantOf(base: Scenario, line: string): Scenario {
-  const [, name = "", compiler = "", flags = "", link] = /^(\S+): ([^;]+); ([^;]*)(?:; (.*))?$/.exec(line) ?? [];
-  if (name === "") throw new Error(`${base.name} has a variant that nobody understands: ${line}`);
+  const [, name = "", rest = ""] = /^(\S+): (.+)$/.exec(line) ?? [];
+  const [compiler = "", flags, link, refusal] = rest.split("; ");
+  if (name === "" || flags === undefined) throw new Error(`${base.name} has a variant that nobody understands: ${line}`);
   return {
     ...base,
     name: `${base.name}@${name}`,
     compiler,
     flags,
-    link: link ?? base.link,
+    link: link || base.link,
+    refuses: readRefusal(refusal) ?? base.refuses,
     needs: [...base.needs, compiler],
   };
 }

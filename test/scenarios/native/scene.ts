@@ -132,6 +132,13 @@ export class Scene {
     return await this.command("build", "elf", ...words, ...named, ...this.scenario.buildOptions, "--", "make", ...this.#makeWords());
   }
 
+  /** The hotpatch, which must come to be. */
+  async build(): Promise<Answer> {
+    const answer = await this.buildHotpatch();
+    assert.equal(answer.exitCode, 0, `build: ${describe(answer)}`);
+    return answer;
+  }
+
   /** Starts the target as the scenario says and waits for `ready`. */
   async start(): Promise<void> {
     this.#target = await this.startAnother();
@@ -210,6 +217,11 @@ export class Scene {
     assert.equal(later.mixtures, 0, `${when}: old and new code were mixed`);
     if (this.scenario.text.includes("RAN()")) assert.ok(later[version] > first[version], `${when}: the ${version} code does not run`);
     return later;
+  }
+
+  /** Looks again and again, for as long as the scenario may take. */
+  async waitUntil(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
   state(pid = this.pid): ReturnType<typeof stateOf> {

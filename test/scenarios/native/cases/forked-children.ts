@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { Scene } from "../scene.ts";
 
 export async function drive(scene: Scene): Promise<void> {
-  await scene.buildHotpatch();
+  await scene.build();
   await scene.start();
   await scene.runs("old", "before");
   const first = scene.state();

@@ -12,13 +12,12 @@
 //! variant: no-pie: gcc; -O2 -fno-pie -no-pie
 //! variant: static: gcc; -O2 -static
 //! variant: static-pie: gcc; -O2 -static-pie -fPIE
-//! variant: lto: gcc; -O2 -flto
+//! variant: lto: gcc; -O2 -flto; -pthread; build build/not-matched
 //! variant: clang-O0: clang; -O0
 //! variant: clang-O2: clang; -O2
 //! variant: clang-O3: clang; -O3
 //! variant: clang-Os: clang; -Os
-//! variant: musl: musl-gcc; -O2
-//! variant: musl-static: musl-gcc; -O2 -static
+//! variant: musl-static: musl-gcc; -O2 -static; -pthread; apply target/no-gadget
 #include "target.h"
 static int limit = 10;
 static const char *const names[] = {"zero", "one", "two", "three"};
