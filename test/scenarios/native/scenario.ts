@@ -32,6 +32,8 @@ export interface Scenario {
   readonly timeoutMs: number;
   /** Whether threads or processes come and go, so that the memory map does as well. */
   readonly mapVaries: boolean;
+  /** Whether each command is a process of its own, as users run it: where being the target's parent makes a difference. */
+  readonly commandsApart: boolean;
   readonly buildOptions: readonly string[];
   /** The text behind the directives. */
   readonly text: string;
@@ -41,7 +43,7 @@ export interface Scenario {
 }
 
 const known = new Set(
-  "about compiler flags link library-link needs run refuses wait timeout map build variant".split(" "),
+  "about compiler flags link library-link needs run refuses wait timeout map commands build variant".split(" "),
 );
 
 /** All scenarios, variants by `name@variant`, in the order of their names. */
@@ -78,6 +80,7 @@ function readScenarios(file: string): Scenario[] {
     waitSeconds: one("wait", "20"),
     timeoutMs: Number(one("timeout", "120")) * 1000,
     mapVaries: one("map", "stays") === "varies",
+    commandsApart: one("commands", "within") === "apart",
     buildOptions: one("build", "").split(" ").filter(Boolean),
     text: text.join("\n"),
     extension,

@@ -9,6 +9,7 @@ import { commands } from "../../../src/cli/commands.ts";
 import { readProcess } from "../../../src/process/process.ts";
 import { stateOf } from "../../engine/linux/support/patching.ts";
 import { run, Target } from "../../engine/linux/support/target.ts";
+import { checkout, runProgram } from "../../cli/run-program.ts";
 import { type Scenario, sources } from "./scenario.ts";
 
 export interface Report {
@@ -36,6 +37,8 @@ export interface Answer {
 
 /** Linked with every target. */
 const support = ["target.c", "target.h", "Makefile"];
+
+const program = join(checkout, "src", "cli", "main.ts");
 
 class Capture extends Writable {
   text = "";
@@ -172,9 +175,17 @@ export class Scene {
     const [out, error] = [new Capture(), new Capture()];
     const end = words.includes("--") ? words.indexOf("--") : words.length;
     const argv = [...words.slice(0, end), "--json", ...words.slice(end)];
+    if (this.scenario.commandsApart) return await this.#apart(argv);
     const exitCode = await main({ argv, env: process.env, cwd: this.folder, stdout: out, stderr: error, commands });
     const data = out.text === "" ? undefined : JSON.parse(out.text);
     return { exitCode, data, error: error.text, refused: data?.refused ?? [] };
+  }
+
+  /** In a process of its own, which is not the target's parent. */
+  async #apart(argv: readonly string[]): Promise<Answer> {
+    const { code, out, error } = await runProgram([program, ...argv], { cwd: this.folder });
+    const data = out === "" ? undefined : JSON.parse(out);
+    return { exitCode: code ?? -1, data, error, refused: data?.refused ?? [] };
   }
 
   async process(word: "apply" | "revert" | "verify", file = this.file, pid = this.pid): Promise<Answer> {

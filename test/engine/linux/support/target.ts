@@ -31,6 +31,8 @@ export function compile(folder: string, name: string, source: string, flags: rea
 export class Target {
   readonly pid: number;
   readonly ended: Promise<string>;
+  /** The signal or the exit code, once it has ended. */
+  ending: string | undefined;
   readonly #child: ChildProcess;
   readonly #lines: string[] = [];
   #wake: () => void = () => undefined;
@@ -44,7 +46,8 @@ export class Target {
     });
     this.ended = new Promise((resolve) =>
       child.once("exit", (code, signal) => {
-        resolve(signal ?? String(code));
+        this.ending = signal ?? String(code);
+        resolve(this.ending);
         this.#lines.push("(ended)");
         this.#wake();
       }),

@@ -16,4 +16,6 @@ void start(int count, char **words) {
   sigaction(SIGUSR1, &action, NULL);
 }
 //! file: libplugin.c
-int measure(int x) { __asm__ volatile("" ::: "memory"); return x + VERSION; }
+static int calls;
+__attribute__((noinline)) static int scaled(int x) { calls++; __asm__ volatile("" ::: "memory"); return x; }
+int measure(int x) { return scaled(x) + (calls > 0 ? VERSION : 5); }
