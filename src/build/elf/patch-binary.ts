@@ -150,7 +150,10 @@ function replacedSections({ changedCode, pairs }: Comparison): { after: ObjectSe
 /** Whether the source's old object is in the binary: any of its changed functions, or most of its code, was found. */
 function stands(source: Source): boolean {
   const { plain, sections } = source.match;
-  if (replacedSections(source.comparison).some(({ before }) => ofSection(source.match, before) !== undefined))
+  const replaced = replacedSections(source.comparison);
+  if (replaced.some(({ before }) => ofSection(source.match, before) !== undefined)) return true;
+  // Code that stands in several places may well be this source's: to leave it out without a word could be half a fix.
+  if (replaced.some(({ before }) => /^its code stands in \d/.test(plain.whyNot(leadingSymbol(before)?.name ?? ""))))
     return true;
   return Math.max(plain.foundBytes, sections.foundBytes) * 2 > plain.codeBytes && plain.codeBytes > 0;
 }

@@ -78,7 +78,7 @@ function readScenarios(file: string): Scenario[] {
     run: one("run", 'exec "$APP"'),
     refuses: readRefusal(said.get("refuses")?.[0]),
     waitSeconds: one("wait", "20"),
-    timeoutMs: Number(one("timeout", "120")) * 1000,
+    timeoutMs: Number(one("timeout", "300")) * 1000,
     mapVaries: one("map", "stays") === "varies",
     commandsApart: one("commands", "within") === "apart",
     buildOptions: one("build", "").split(" ").filter(Boolean),

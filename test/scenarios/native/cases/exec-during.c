@@ -1,5 +1,6 @@
 //! about: The target executes itself anew every few milliseconds while it is patched: an answer each time, never a dead process.
 //! map: varies
+//! timeout: 400
 //! commands: apart
 #include "target.h"
 #include <fcntl.h>

@@ -9,7 +9,7 @@ export async function drive(scene: Scene): Promise<void> {
   await scene.runs("old", "before");
   process.kill(scene.pid, "SIGUSR1");
   const codes = new Map<string, number>();
-  for (let round = 0; round < 16; round++) {
+  for (let round = 0; round < 10; round++) {
     const answer = await scene.process(round % 4 === 3 ? "revert" : "apply");
     assert.ok([0, 1, 3].includes(answer.exitCode), describe(answer));
     assert.ok(answer.exitCode === 0 || /"code":"(failure|target|plan)\//.test(JSON.stringify(answer.data)), describe(answer));

@@ -1,5 +1,6 @@
 //! about: Targets end while they are patched, at all moments: an answer each time, and they end as they would have.
 //! map: varies
+//! timeout: 400
 //! commands: apart
 #include "target.h"
 NOINLINE int answer(int x) { RAN(); OPAQUE(); return x + VERSION; }

@@ -5,7 +5,7 @@ import type { Scene } from "../scene.ts";
 export async function drive(scene: Scene): Promise<void> {
   await scene.build();
   let refused = 0;
-  for (let round = 0; round < 12; round++) {
+  for (let round = 0; round < 6; round++) {
     const us = 400_000 + round * 50_000;
     const target = await scene.startAnother(`ENDS_AFTER_US=${us} exec "$APP"`);
     while (target.ending === undefined) {
