@@ -108,6 +108,7 @@ export const refusalCodes = [
   "target/symbol-missing",
   "target/relocation",
   "target/no-room",
+  "target/loaded-twice",
   "target/hook-failed",
   "target/record-damaged",
   // the plan

@@ -42,13 +42,13 @@ export function kinds(originals: Originals): Kind[] {
   return [
     {
       name: "elf",
-      share: 12,
+      share: 4,
       make: (random) => damageElf(random.pick([...originals.linked, ...originals.objects]), random),
       read: (bytes, told) => readEverything(bytes, told),
     },
     {
       name: "binary",
-      share: 8,
+      share: 12,
       make: (random) => damageElf(random.pick(originals.linked), random),
       read: (bytes) => void readBinary(bytes, "damaged"),
     },
@@ -60,7 +60,7 @@ export function kinds(originals: Originals): Kind[] {
     },
     {
       name: "patch-object",
-      share: 12,
+      share: 16,
       make: (random) => damageElf(random.pick(originals.objects), random),
       read: (bytes) => linkIt(bytes),
     },

@@ -1,5 +1,4 @@
 //! about: Assembly at the top level changes: refused.
-//! refuses: build build/
 #include "target.h"
 #if VERSION
 __asm__(".text\n.globl by_hand\n.type by_hand,@function\nby_hand: lea 1(%rdi),%eax\nnop\nret\n.size by_hand,.-by_hand\n");

@@ -1,6 +1,6 @@
 //! about: The same library is loaded twice, in two namespaces of the dynamic linker.
 //! link: -pthread -ldl
-//! refuses: apply target/ambiguous-binary
+//! refuses: apply target/loaded-twice libplugin.so
 #include "target.h"
 #include <dlfcn.h>
 static int (*first)(int), (*second)(int);

@@ -1,5 +1,5 @@
 //! about: 3 GB of other mappings lie around the program; patch memory finds its place near each binary all the same.
-//! link: -pthread -L. -lone -Wl,-rpath,$$ORIGIN
+//! link: -pthread -L. -lone '-Wl,-rpath,$$ORIGIN'
 #include "target.h"
 #include <sys/mman.h>
 int one(int x);

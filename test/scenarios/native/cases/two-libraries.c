@@ -1,5 +1,5 @@
 //! about: Two libraries and the program change in one hotpatch: all take effect at one instant.
-//! link: -pthread -L. -lone -ltwo -Wl,-rpath,$$ORIGIN
+//! link: -pthread -L. -lone -ltwo '-Wl,-rpath,$$ORIGIN'
 #include "target.h"
 int one(int x);
 int two(int x);
