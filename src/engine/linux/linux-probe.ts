@@ -3,7 +3,6 @@
  */
 import { createHash } from "node:crypto";
 import { refuse } from "../../base/refusal.ts";
-import { segmentFlag, segmentType } from "../../elf/constants.ts";
 import type { ElfBinary, ElfFunction } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
@@ -13,7 +12,7 @@ import type { ProcessReference } from "../engine.ts";
 import { foreignJump, jumpBytes } from "./gate.ts";
 import { searchOrder } from "./link-map.ts";
 import { type LoadedImage, loadedImages } from "./loaded-image.ts";
-import { type Mapping, mappingAt } from "./memory-map.ts";
+import type { Mapping } from "./memory-map.ts";
 import { readRecords } from "./patch-memory.ts";
 import { ProcessMemory } from "./process-memory.ts";
 import type { PatchRecord } from "./record.ts";
@@ -66,7 +65,7 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
   const memory = openProcess(target);
   try {
     const mappings = memory.maps();
-    const images = loadedImages(memory, mappings).filter((image) => isRun(image, mappings));
+    const images = loadedImages(memory, mappings);
     const wanted = change.binaries.map((binary) => ({ binary, image: findImage(binary, images, target.pid) }));
     checkProtection(target.pid);
     const records = readRecords(memory, mappings);
@@ -100,16 +99,6 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
   } finally {
     memory.close();
   }
-}
-
-/** A program may have mapped a file of code as data, to read its own symbols; that is not what runs. */
-function isRun(image: LoadedImage, mappings: readonly Mapping[]): boolean {
-  return image.segments.some(
-    ({ type, flags, address }) =>
-      type === segmentType.load &&
-      (flags & segmentFlag.execute) !== 0 &&
-      mappingAt(mappings, image.bias + address)?.permissions[2] === "x",
-  );
 }
 
 function exePath(pid: number): string | undefined {

@@ -5,7 +5,7 @@
  */
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
-import { segmentType } from "../../elf/constants.ts";
+import { segmentFlag, segmentType } from "../../elf/constants.ts";
 import { type DynamicObject, readDynamic } from "../../elf/dynamic.ts";
 import { fileUnwindTable, imageUnwindTable } from "../../elf/eh-frame/unwind-information.ts";
 import type { UnwindTable } from "../../elf/eh-frame/unwind-table.ts";
@@ -13,7 +13,7 @@ import { parseElf, readSegments, type Segment } from "../../elf/elf-file.ts";
 import { type Image, memoryImage } from "../../elf/image.ts";
 import { buildId, readNotes } from "../../elf/notes.ts";
 import { readImageFile } from "./image-file.ts";
-import { type Mapping, pageBytes } from "./memory-map.ts";
+import { type Mapping, mappingAt, pageBytes } from "./memory-map.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 
 /** More would be no library, but a mistake. */
@@ -134,11 +134,17 @@ export function loadedImages(memory: ProcessMemory, mappings: readonly Mapping[]
     const segments = segmentsOf(header);
     if (segments === undefined || !segments.some(({ type }) => type === segmentType.load)) continue;
     const image = new LoadedImage(memory, start, segments, name);
-    if (!(image.end > start)) continue;
+    if (!(image.end > start) || isReadAsData(image, mappings)) continue;
     images.push(image);
     previousEnd = image.end;
   }
   return images;
+}
+
+/** A program may have mapped a file of code to read its symbols; that copy does not run. */
+function isReadAsData({ segments, bias }: LoadedImage, mappings: readonly Mapping[]): boolean {
+  const code = segments.filter(({ type, flags }) => type === segmentType.load && (flags & segmentFlag.execute) !== 0);
+  return code.length > 0 && !code.some(({ address }) => mappingAt(mappings, bias + address)?.permissions[2] === "x");
 }
 
 /** ELF64, little-endian, ET_EXEC or ET_DYN, x86-64 (gABI figure 4-3). */
