@@ -41,7 +41,10 @@ export function sampleNative(object: Buffer): Hotpatch {
           },
         ],
         hooks: {},
-        afterApply: [{ kind: "signal", signal: "SIGHUP" }, { kind: "note", text: "Reload it." }],
+        afterApply: [
+          { kind: "signal", signal: "SIGHUP" },
+          { kind: "note", text: "Reload it." },
+        ],
         notices: ["The fix acts at start."],
       },
       payloads: [payloadEntry("libsample.so.1.o", object)],
@@ -69,11 +72,18 @@ export function damageBundle({ hotpatch, key, whole, body }: BundleSample, rando
     case 0:
       return damageBlindly(whole, random);
     case 1:
-      return containerOf(valueBytes(damageValue(hotpatch.manifest, random)), random.oneIn(8) ? random.bytes(64) : body, [key.signer]);
+      return containerOf(
+        valueBytes(damageValue(hotpatch.manifest, random)),
+        random.oneIn(8) ? random.bytes(64) : body,
+        [key.signer],
+      );
     case 2:
       return containerOf(damageBlindly(valueBytes(hotpatch.manifest), random), body, [key.signer]);
     default:
-      return rawContainer(damageBlindly(valueBytes({ payload: "e30=", payloadType: "x", signatures: [] }), random), body);
+      return rawContainer(
+        damageBlindly(valueBytes({ payload: "e30=", payloadType: "x", signatures: [] }), random),
+        body,
+      );
   }
 }
 
@@ -87,7 +97,24 @@ function valueBytes(value: Json): Buffer {
   }
 }
 
-const values: readonly Json[] = [-1, 0, 1.5, 1e308, 2 ** 53, "", "..", "/", "\0", "a".repeat(5000), "__proto__", [], {}, null, true, [[[[[[[[]]]]]]]]];
+const values: readonly Json[] = [
+  -1,
+  0,
+  1.5,
+  1e308,
+  2 ** 53,
+  "",
+  "..",
+  "/",
+  "\0",
+  "a".repeat(5000),
+  "__proto__",
+  [],
+  {},
+  null,
+  true,
+  [[[[[[[[]]]]]]]],
+];
 
 /** One or two places of the value hold another one, are gone, or are there a thousand times. */
 export function damageValue(original: Json, random: Random): Json {
@@ -156,7 +183,9 @@ const recordBody = {
 export function damageRecord(random: Random): Buffer {
   const whole = encodeRecord(recordBody);
   if (random.oneIn(3)) return damageBlindly(whole, random);
-  const text = random.oneIn(2) ? valueBytes(damageValue(recordBody, random)) : damageBlindly(whole.subarray(recordHeaderBytes), random);
+  const text = random.oneIn(2)
+    ? valueBytes(damageValue(recordBody, random))
+    : damageBlindly(whole.subarray(recordHeaderBytes), random);
   const bytes = Buffer.concat([whole.subarray(0, recordHeaderBytes), text]);
   bytes[flagOffset] = random.below(3);
   createHash("sha256").update(text).digest().copy(bytes, 32);

@@ -59,10 +59,18 @@ function damageField(bytes: Buffer, original: Buffer, random: Random): void {
     case 1:
       return damageEntry(bytes, header, sectionHeaderTable, random);
     case 4:
-      return damageEntry(bytes, segments + random.below(segmentCount) * programHeaderTable.sizeBytes, programHeaderTable, random);
+      return damageEntry(
+        bytes,
+        segments + random.below(segmentCount) * programHeaderTable.sizeBytes,
+        programHeaderTable,
+        random,
+      );
     default: {
       // Within a section: an entry of its own kind of table, or eight bytes of it.
-      const [offset, size] = [Number(original.readBigUInt64LE(header + 24)), Number(original.readBigUInt64LE(header + 32))];
+      const [offset, size] = [
+        Number(original.readBigUInt64LE(header + 24)),
+        Number(original.readBigUInt64LE(header + 32)),
+      ];
       const type = original.readUInt32LE(header + 4);
       if (type === 8 || size < 24 || offset + size > bytes.length) return;
       const entry = type === 2 || type === 11 ? symbolTable.sizeBytes : type === 6 ? 16 : type === 4 ? 24 : 8;

@@ -41,8 +41,8 @@ export function readOne(kind: Kind, bytes: Buffer): string | undefined {
 /** Of a seed and a number: the same kind and bytes in every run. */
 export function inputOf(all: readonly Kind[], seed: number, index: number): { kind: Kind; bytes: Buffer } {
   const random = new Random(Math.imul(seed, 0x85ebca6b) ^ Math.imul(index + 1, 0xc2b2ae35));
-  let place = index % all.reduce((sum, { share }) => sum + share, 0);
-  const kind = all.find(({ share }) => (place -= share) < 0) as Kind;
+  const turns = all.flatMap((kind) => new Array<Kind>(kind.share).fill(kind));
+  const kind = turns[index % turns.length] as Kind;
   return { kind, bytes: kind.make(random) };
 }
 
@@ -85,5 +85,6 @@ export function boundAllocations(): void {
 }
 
 function checkSize(size: unknown, bytesEach: number): void {
-  if (typeof size === "number" && size * bytesEach > maxAllocationBytes) throw new Error(`${size * bytesEach} bytes were asked for`);
+  if (typeof size === "number" && size * bytesEach > maxAllocationBytes)
+    throw new Error(`${size * bytesEach} bytes were asked for`);
 }

@@ -3,9 +3,10 @@
  *
  * A kind makes its input from a number alone, and reads it; it throws what the reader throws.
  */
+
+import { readBinary } from "../../src/build/elf/binary-image.ts";
 import { compareObjects } from "../../src/build/elf/compare-objects.ts";
 import { type ObjectFile, readObjectFile } from "../../src/build/elf/object-file.ts";
-import { readBinary } from "../../src/build/elf/binary-image.ts";
 import { evaluate } from "../../src/elf/eh-frame/expression.ts";
 import { FrameReader } from "../../src/elf/eh-frame/frame-entries.ts";
 import { frameRows } from "../../src/elf/eh-frame/frame-rows.ts";
@@ -32,7 +33,9 @@ export interface Kind {
   read(bytes: Buffer, told: (error: unknown) => void): void;
 }
 
-const registers = Float64Array.from({ length: 17 }, (_, index) => (index === 3 ? Number.NaN : 0x7fff_0000_0000 + index * 8));
+const registers = Float64Array.from({ length: 17 }, (_, index) =>
+  index === 3 ? Number.NaN : 0x7fff_0000_0000 + index * 8,
+);
 const memory = { readWord: (address: number): number => (address % 16 === 0 ? Number.NaN : address + 1) };
 
 export function kinds(originals: Originals): Kind[] {
@@ -158,7 +161,9 @@ function readAsObject(before: readonly ObjectFile[]): (bytes: Buffer, told: (err
 /** As the patcher links it, every undefined symbol somewhere. */
 function linkIt(bytes: Buffer): void {
   const object = measureObject(bytes, { constant: 256, code: 64, data: 0 });
-  const external = new Map(object.symbols.map(({ name, index }) => [name, { kind: "address" as const, address: 0x40_1000 + index * 16 }]));
+  const external = new Map(
+    object.symbols.map(({ name, index }) => [name, { kind: "address" as const, address: 0x40_1000 + index * 16 }]),
+  );
   linkObject(object, {
     areas: { constant: 0x50_0000, code: 0x1050_0000, data: 0x2050_0000 },
     external,

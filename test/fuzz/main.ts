@@ -46,7 +46,9 @@ async function run(): Promise<number> {
     keepIn: resolve(import.meta.dirname, "..", "..", ".cache", "fuzz"),
     progress: (text) => console.error(`fuzz: ${text}`),
   });
-  console.log(`${inputs} inputs of seed ${seed} in ${(tookMs / 1000).toFixed(1)} s: ${findings.length} answered wrongly`);
+  console.log(
+    `${inputs} inputs of seed ${seed} in ${(tookMs / 1000).toFixed(1)} s: ${findings.length} answered wrongly`,
+  );
   for (const finding of findings) console.log(describeFinding(finding).split("\n", 3).join("\n"));
   return findings.length === 0 && inputs === count ? 0 : 1;
 }

@@ -40,7 +40,14 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzResult> {
     writeOriginals(folder);
     const counts = await Promise.all(
       Array.from({ length: options.processes }, (_, index) => {
-        const order: WorkerOrder = { seed: options.seed, from: index, to: options.count, step: options.processes, only: options.only, originals: folder };
+        const order: WorkerOrder = {
+          seed: options.seed,
+          from: index,
+          to: options.count,
+          step: options.processes,
+          only: options.only,
+          originals: folder,
+        };
         return runWorker(order, {
           at(place) {
             places[index] = place;
@@ -102,7 +109,13 @@ async function runWorker(order: WorkerOrder, { at, found }: Listener): Promise<n
   );
   clearTimeout(silence);
   if (done === undefined)
-    found({ kind: "?", seed: order.seed, index: place, what: `the process ended with ${signal ?? code} behind this input`, bytes: Buffer.alloc(0) });
+    found({
+      kind: "?",
+      seed: order.seed,
+      index: place,
+      what: `the process ended with ${signal ?? code} behind this input`,
+      bytes: Buffer.alloc(0),
+    });
   return done ?? 0;
 }
 

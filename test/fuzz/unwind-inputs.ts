@@ -66,7 +66,41 @@ function operand(kind: string, random: Random): number[] {
 export function expressionBytes(random: Random): number[] {
   const bytes: number[] = [];
   for (let count = random.below(12); count > 0; count--) {
-    const code = random.pick([0x06, 0x08, 0x09, 0x0a, 0x0c, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x28, 0x2a, 0x2f, 0x30 + random.below(32), 0x50, 0x70 + random.below(17), 0x94, 0x96, random.below(256)]);
+    const code = random.pick([
+      0x06,
+      0x08,
+      0x09,
+      0x0a,
+      0x0c,
+      0x10,
+      0x11,
+      0x12,
+      0x13,
+      0x14,
+      0x15,
+      0x16,
+      0x19,
+      0x1a,
+      0x1b,
+      0x1c,
+      0x1d,
+      0x1e,
+      0x20,
+      0x21,
+      0x22,
+      0x23,
+      0x24,
+      0x25,
+      0x28,
+      0x2a,
+      0x2f,
+      0x30 + random.below(32),
+      0x50,
+      0x70 + random.below(17),
+      0x94,
+      0x96,
+      random.below(256),
+    ]);
     bytes.push(code);
     if (code >= 0x70 && code <= 0x91) bytes.push(...leb(BigInt(random.below(300)), random));
     else if (code === 0x23 || code === 0x10 || code === 0x11) bytes.push(...leb(random.pick(edges), random));
@@ -118,7 +152,11 @@ export function unwindSection(random: Random): Buffer {
       cieAt = length;
       const size = augmentation.startsWith("z") ? leb(BigInt(data.length), random) : [];
       const head = [0, 0, 0, 0, random.pick([1, 1, 1, 3, 4, 9]), ...Buffer.from(augmentation), 0];
-      const factors = [...leb(BigInt(random.pick([1, 1, 4, 0])), random), ...leb(BigInt(random.pick([0x78, 0x7f, 0])), random), 16];
+      const factors = [
+        ...leb(BigInt(random.pick([1, 1, 4, 0])), random),
+        ...leb(BigInt(random.pick([0x78, 0x7f, 0])), random),
+        16,
+      ];
       add(entry([...head, ...factors, ...size, ...data, ...program(random)], random));
     } else {
       const back = random.oneIn(20) ? random.below(2 ** 31) : length + 4 - cieAt;

@@ -16,7 +16,10 @@ export type WorkerWord =
   | { readonly done: number };
 
 const order = JSON.parse(process.argv[2] ?? "{}") as WorkerOrder;
-const counts = JSON.parse(readFileSync(join(order.originals, "counts.json"), "utf8")) as { linked: number; objects: number };
+const counts = JSON.parse(readFileSync(join(order.originals, "counts.json"), "utf8")) as {
+  linked: number;
+  objects: number;
+};
 const read = (name: string, count: number): Buffer[] =>
   Array.from({ length: count }, (_, index) => readFileSync(join(order.originals, `${name}-${index}`)));
 const originals: Originals = { linked: read("linked", counts.linked), objects: read("objects", counts.objects) };

@@ -96,7 +96,10 @@ export function readObjectFile(bytes: Uint8Array, name: string): ObjectFile {
 }
 
 function noSymbol(index: number, name: string): never {
-  throw new RebootlessError("elf/damaged", `A relocation of ${name} refers to the symbol ${index}, which is not there.`);
+  throw new RebootlessError(
+    "elf/damaged",
+    `A relocation of ${name} refers to the symbol ${index}, which is not there.`,
+  );
 }
 
 function kindOf(section: Section): SectionKind {

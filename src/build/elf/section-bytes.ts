@@ -44,7 +44,11 @@ export function mergeEntryAt(section: ObjectSection, { symbol, addend, type }: R
   // A named symbol stands in the entry, whatever is added to it: in a table of distances, that is the field's place in the table. Through the section's own symbol, the addend tells.
   const isNamed = symbol.type !== symbolType.section;
   const at = symbol.value + (relative ? addend + 4 : addend);
-  const place = isNamed ? symbol.value : section.kind === "constants" && relative ? roundUp(at, section.header.entrySize) : at;
+  const place = isNamed
+    ? symbol.value
+    : section.kind === "constants" && relative
+      ? roundUp(at, section.header.entrySize)
+      : at;
   let low = 0;
   let high = entries.length - 1;
   while (low < high) {

@@ -58,8 +58,7 @@ export class LoadedImage {
         const from = this.bias + address;
         found += this.#memory.readInto(bytes.subarray(from - this.start, from - this.start + memorySize), from);
       }
-      if (found === 0)
-        refuse("target/gone", `Process ${this.#memory.pid} has ended, or begun another program.`);
+      if (found === 0) refuse("target/gone", `Process ${this.#memory.pid} has ended, or begun another program.`);
       this.#image = memoryImage(bytes, this.start);
     }
     return this.#image;

@@ -57,7 +57,8 @@ async function runAll(scenarios: readonly Scenario[], parallel: number): Promise
       results[index] = result;
       done++;
       say(`${done} of ${scenarios.length}: ${result.name}: ${result.state} (${(result.tookMs / 1000).toFixed(1)} s)`);
-      if (result.state === "failed") say(`  ${[result.note, result.diagnosis ?? ""].join("\n").replaceAll("\n", "\n  ")}`);
+      if (result.state === "failed")
+        say(`  ${[result.note, result.diagnosis ?? ""].join("\n").replaceAll("\n", "\n  ")}`);
     }
   };
   await Promise.all(Array.from({ length: parallel }, work));

@@ -34,7 +34,10 @@ async function runScenario(scenario: Scenario): Promise<ScenarioResult> {
     await steps(scene);
     const { refuses, pending } = scenario;
     if (pending !== undefined) return result({ state: "failed", note: `it holds, although it says: ${pending}` });
-    return result({ state: refuses === undefined ? "held" : "refused", note: refuses === undefined ? "" : refuses.code });
+    return result({
+      state: refuses === undefined ? "held" : "refused",
+      note: refuses === undefined ? "" : refuses.code,
+    });
   } catch (error) {
     if (scenario.pending !== undefined) return result({ state: "pending", note: scenario.pending });
     return result({ state: "failed", note: (error as Error).message }, await scene.diagnosis());

@@ -97,7 +97,8 @@ function readScenarios(file: string): Scenario[] {
 function variantOf(base: Scenario, line: string): Scenario {
   const [, name = "", rest = ""] = /^(\S+): (.+)$/.exec(line) ?? [];
   const [compiler = "", flags, link, refusal] = rest.split("; ");
-  if (name === "" || flags === undefined) throw new Error(`${base.name} has a variant that nobody understands: ${line}`);
+  if (name === "" || flags === undefined)
+    throw new Error(`${base.name} has a variant that nobody understands: ${line}`);
   return {
     ...base,
     name: `${base.name}@${name}`,
@@ -118,12 +119,18 @@ function readRefusal(line: string | undefined): Refused | undefined {
 
 /** The files of the program, before (0) and behind (1) the fix. */
 export function sources({ text, extension }: Scenario, version: 0 | 1): Record<string, string> {
+  const begin = (name: string): string[] => [/\.h$/.test(name) ? "" : `#define VERSION ${version}`];
   const files: Record<string, string[]> = {};
-  let name = `main${extension}`;
+  let lines = begin("");
+  files[`main${extension}`] = lines;
   for (const line of resolveVersion(text, version)) {
     const [, next] = /^\/\/! file: (\S+)$/.exec(line) ?? [];
-    if (next !== undefined) name = next;
-    else (files[name] ??= [/\.h$/.test(name) ? "" : `#define VERSION ${version}`]).push(line);
+    if (next === undefined) {
+      lines.push(line);
+      continue;
+    }
+    lines = begin(next);
+    files[next] = lines;
   }
   return Object.fromEntries(Object.entries(files).map(([file, lines]) => [file, `${lines.join("\n")}\n`]));
 }

@@ -4,12 +4,12 @@ import { spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Writable } from "node:stream";
-import { main } from "../../../src/cli/main.ts";
 import { commands } from "../../../src/cli/commands.ts";
+import { main } from "../../../src/cli/main.ts";
 import { readProcess } from "../../../src/process/process.ts";
+import { checkout, runProgram } from "../../cli/run-program.ts";
 import { stateOf } from "../../engine/linux/support/patching.ts";
 import { run, Target } from "../../engine/linux/support/target.ts";
-import { checkout, runProgram } from "../../cli/run-program.ts";
 import { type Scenario, sources } from "./scenario.ts";
 
 export interface Report {
@@ -84,7 +84,8 @@ export class Scene {
 
   /** Compiles the target as its users have it: from the source before the fix, and stripped. */
   buildTarget(): void {
-    for (const version of [0, 1] as const) this.#writeSource(version === 0 ? "before" : "after", sources(this.scenario, version));
+    for (const version of [0, 1] as const)
+      this.#writeSource(version === 0 ? "before" : "after", sources(this.scenario, version));
     cpSync(join(this.folder, "before"), this.place, { recursive: true });
     run("make", ["-s", "-C", this.place, ...this.#makeWords()]);
     for (const binary of this.binaries()) run("strip", [binary]);
@@ -132,7 +133,16 @@ export class Scene {
   async buildHotpatch(to = "after", file = this.file): Promise<Answer> {
     const words = ["--source", join(this.folder, "before"), "--to", join(this.folder, to), "-o", file, "--unsigned"];
     const named = this.binaries().flatMap((binary) => ["--binary", binary]);
-    return await this.command("build", "elf", ...words, ...named, ...this.scenario.buildOptions, "--", "make", ...this.#makeWords());
+    return await this.command(
+      "build",
+      "elf",
+      ...words,
+      ...named,
+      ...this.scenario.buildOptions,
+      "--",
+      "make",
+      ...this.#makeWords(),
+    );
   }
 
   /** The hotpatch, which must come to be. */
@@ -226,7 +236,8 @@ export class Scene {
     assert.equal(later[other], first[other], `${when}: the ${other} code still runs`);
     assert.equal(later.faults, 0, `${when}: ${later.first}`);
     assert.equal(later.mixtures, 0, `${when}: old and new code were mixed`);
-    if (this.scenario.text.includes("RAN()")) assert.ok(later[version] > first[version], `${when}: the ${version} code does not run`);
+    if (this.scenario.text.includes("RAN()"))
+      assert.ok(later[version] > first[version], `${when}: the ${version} code does not run`);
     return later;
   }
 

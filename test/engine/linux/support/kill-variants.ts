@@ -8,20 +8,29 @@ import { buildSelfChecking, type SelfChecking } from "./self-checking.ts";
 import { compile, temporaryFolder } from "./target.ts";
 
 const source = readFileSync(new URL("./self-checking.c", import.meta.url), "utf8");
-const halves = "static int added = 2; int first_half(int x) { return x + added; } int second_half(int x) { return x + added; }";
-const both = "int first_half(int x); int second_half(int x); int both(int x) { int a = first_half(x), b = second_half(x); return a * 1000 + b; }";
+const halves =
+  "static int added = 2; int first_half(int x) { return x + added; } int second_half(int x) { return x + added; }";
+const both =
+  "int first_half(int x); int second_half(int x); int both(int x) { int a = first_half(x), b = second_half(x); return a * 1000 + b; }";
 
 function buildAlone(context: TestContext): SelfChecking {
   const folder = temporaryFolder(context);
   const program = compile(folder, "alone", source, ["-DALONE"]);
   const functions = ["first_half", "second_half", "both"];
-  return { folder, program, hotpatch: buildNativeHotpatch({ folder, binary: program, source: `${halves} ${both}`, functions }) };
+  return {
+    folder,
+    program,
+    hotpatch: buildNativeHotpatch({ folder, binary: program, source: `${halves} ${both}`, functions }),
+  };
 }
 
 function buildTwoBinaries(context: TestContext): SelfChecking {
   const folder = temporaryFolder(context);
   const plain = (name: string) => `int ${name}(int x) { __asm__ volatile("" ::: "memory"); return x + 1; }`;
-  const library = compile(folder, "libhalves.so", `${plain("first_half")} ${plain("second_half")}`, ["-shared", "-fPIC"]);
+  const library = compile(folder, "libhalves.so", `${plain("first_half")} ${plain("second_half")}`, [
+    "-shared",
+    "-fPIC",
+  ]);
   const program = compile(folder, "parted", source, ["-DHALVES_ELSEWHERE", library, `-Wl,-rpath,${folder}`]);
   const inProgram = buildNativeHotpatch({ folder, binary: program, source: both, functions: ["both"] });
   const inLibrary = buildNativeHotpatch({

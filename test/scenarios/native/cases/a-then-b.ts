@@ -7,7 +7,9 @@ export async function drive(scene: Scene): Promise<void> {
   await scene.build();
   const text = sources(scene.scenario, 1)["main.c"] ?? "";
   // B changes the same function in another way; C another function, and goes beside A.
-  const b = await scene.buildOther("b", { "main.c": text.replace("return x + VERSION;", "return x + VERSION + (x > 100);") });
+  const b = await scene.buildOther("b", {
+    "main.c": text.replace("return x + VERSION;", "return x + VERSION + (x > 100);"),
+  });
   const old = sources(scene.scenario, 0)["main.c"] ?? "";
   const c = await scene.buildOther("c", { "main.c": old.replace("return x * 2;", "return x + x + (x > 100);") });
   await scene.start();

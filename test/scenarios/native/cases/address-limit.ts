@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { describe } from "../scene.ts";
 import type { Scene } from "../scene.ts";
+import { describe } from "../scene.ts";
 
 export async function drive(scene: Scene): Promise<void> {
   await scene.build();

@@ -12,7 +12,9 @@ export async function drive(scene: Scene): Promise<void> {
   await scene.start();
   await scene.runs("old", "before");
   const first = scene.state();
-  const gdb = spawn("gdb", ["-q", "-nx", "-p", String(scene.pid), "-ex", "continue"], { stdio: ["pipe", "ignore", "ignore"] });
+  const gdb = spawn("gdb", ["-q", "-nx", "-p", String(scene.pid), "-ex", "continue"], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
   try {
     await scene.waitUntil(() => tracer(scene.pid) !== "0");
     isRefused(await scene.process("apply"), "target/debugger-attached", /gdb \(PID \d+\)/);
