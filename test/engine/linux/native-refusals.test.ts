@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { startProgram } from "./support/answering.ts";
 import { buildNativeHotpatch } from "./support/native-hotpatch.ts";
-import { apply, refusalOf, stateOf } from "./support/patching.ts";
+import { apply, engineFor, referenceOf, refusalOf, stateOf } from "./support/patching.ts";
 import { compile, Target, temporaryFolder } from "./support/target.ts";
 
 const looping = `#include <pthread.h>
@@ -106,4 +106,28 @@ int main() {
   const refusal = await refusalOf(() => apply(target.pid, hotpatch));
   assert.equal(refusal.code, "target/seccomp");
   assert.equal(await target.ask("alive"), "2");
+});
+
+test("a process that has executed another program since it was looked at is left alone, and lives", async (context) => {
+  const { hotpatch, target } = await startProgram(context, {
+    name: "anew",
+    source: `#include <stdio.h>
+#include <unistd.h>
+#include <string.h>
+static int calls;
+__attribute__((noinline)) int answer(int x) { calls++; __asm__ volatile("" ::: "memory"); return x + 1; }
+int main(int count, char **words) {
+  char l[100]; setvbuf(stdin, NULL, _IONBF, 0); puts("ready"); fflush(stdout);
+  while (fgets(l, 100, stdin)) { if (strcmp(l, "anew\\n") == 0) execv("/proc/self/exe", words); printf("%d\\n", answer(1)); fflush(stdout); }
+}
+`,
+  });
+  const engine = engineFor();
+  for (let round = 0; round < 5; round++) {
+    const plan = engine.plan(await engine.probe(referenceOf(target.pid), hotpatch), hotpatch, { maxPauseMs: 250 });
+    assert.equal(await target.ask("anew"), "ready");
+    const refusal = await refusalOf(() => engine.apply(plan, hotpatch));
+    assert.equal(refusal.code, "target/gone");
+    assert.equal(await target.ask("old"), "2");
+  }
 });
