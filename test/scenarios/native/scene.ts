@@ -230,14 +230,15 @@ export class Scene {
     assert.equal(first.faults, 0, `${when}: ${first.first}`);
     assert.equal(first.mixtures, 0, `${when}: old and new code were mixed`);
     assert.equal(first.value, version === "old" ? 0 : 1, `${when}: the value that the target sees`);
+    // A busy machine may not have let any other thread run between two reports.
+    const counts = this.scenario.text.includes("RAN()");
     let later = first;
-    while (later.rounds < first.rounds + 3) later = await this.report();
+    while (later.rounds < first.rounds + 3 || (counts && later[version] === first[version]))
+      later = await this.report();
     const other = version === "old" ? "new" : "old";
     assert.equal(later[other], first[other], `${when}: the ${other} code still runs`);
     assert.equal(later.faults, 0, `${when}: ${later.first}`);
     assert.equal(later.mixtures, 0, `${when}: old and new code were mixed`);
-    if (this.scenario.text.includes("RAN()"))
-      assert.ok(later[version] > first[version], `${when}: the ${version} code does not run`);
     return later;
   }
 
