@@ -111,6 +111,7 @@ export const refusalCodes = [
   "target/symbol-missing",
   "target/relocation",
   "target/no-room",
+  "target/loaded-twice",
   "target/hook-failed",
   "target/call-failed",
   "target/unwinder",

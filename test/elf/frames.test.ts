@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, describe, test } from "node:test";
 import { FrameReader } from "../../src/elf/eh-frame/frame-entries.ts";
-import { type FrameRow, frameRows, ruleKind } from "../../src/elf/eh-frame/frame-rows.ts";
+import { type FrameRow, frameRows, registerNames, ruleKind } from "../../src/elf/eh-frame/frame-rows.ts";
 import { fileUnwindTable, imageUnwindTable } from "../../src/elf/eh-frame/unwind-information.ts";
 import { findSection, parseElf } from "../../src/elf/elf-file.ts";
 import { fileImage } from "../../src/elf/image.ts";
@@ -12,25 +12,8 @@ import { machineFiles } from "./support/files.ts";
 import { compileAll, missing, Workshop } from "./support/programs.ts";
 import { type FrameTable, frameTables } from "./support/readelf.ts";
 
-const names = [
-  "rax",
-  "rdx",
-  "rcx",
-  "rbx",
-  "rsi",
-  "rdi",
-  "rbp",
-  "rsp",
-  "r8",
-  "r9",
-  "r10",
-  "r11",
-  "r12",
-  "r13",
-  "r14",
-  "r15",
-  "ra",
-];
+/** readelf calls the return address so. */
+const names: readonly string[] = registerNames.map((name) => (name === "rip" ? "ra" : name));
 
 function cell(row: FrameRow, register: number): string {
   const index = row.registers.indexOf(register);

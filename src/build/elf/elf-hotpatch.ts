@@ -32,6 +32,8 @@ export interface ElfBuildInput extends VersionsInput {
 export interface ElfBuildOptions extends VersionsOptions {
   readonly advisories: readonly Advisory[];
   readonly sequence: number;
+  /** Ids of hotpatches whose place it takes. */
+  readonly supersedes?: readonly string[];
   readonly afterApply: readonly ElfAction[];
   /** Of the package, for people. */
   readonly version?: string;
@@ -202,7 +204,7 @@ function assemble(patched: readonly BuiltBinary[], { built, options, notices }: 
     title: `${elf.binaries.map((binary) => binary.name).join(", ")}: ${built.changed.join(", ")}`.slice(0, 300),
     advisories: [...options.advisories],
     target: { kind: "elf", name, ...(options.version === undefined ? {} : { version: options.version }) },
-    supersedes: [],
+    supersedes: [...(options.supersedes ?? [])],
     requirements: {},
     elf,
     payloads: [...payloads].map(([payload, bytes]) => ({

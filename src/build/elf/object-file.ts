@@ -3,6 +3,7 @@
  *
  * Sections that are not loaded (debug information, comments) are left out; nothing that is compared or carried comes from them.
  */
+import { RebootlessError } from "../../base/errors.ts";
 import { sectionFlag, sectionIndex, sectionType, symbolBinding, symbolType } from "../../elf/constants.ts";
 import { type ElfFile, parseElf, type Section, sectionBytes } from "../../elf/elf-file.ts";
 import { relocationSections, sectionGroups, symbolsBySection } from "../../elf/section-contents.ts";
@@ -68,7 +69,7 @@ export function readObjectFile(bytes: Uint8Array, name: string): ObjectFile {
     relocationSections(elf).map(({ target, relocations }) => [
       target,
       relocations
-        .map(({ symbol, ...rest }) => ({ ...rest, symbol: symbols[symbol] as ElfSymbol }))
+        .map(({ symbol, ...rest }) => ({ ...rest, symbol: symbols[symbol] ?? noSymbol(symbol, name) }))
         .sort((left, right) => left.offset - right.offset),
     ]),
   );
@@ -92,6 +93,13 @@ export function readObjectFile(bytes: Uint8Array, name: string): ObjectFile {
     );
   const byIndex = new Map(sections.map((section) => [section.header.index, section]));
   return { name, elf, sections, symbols, section: (index) => byIndex.get(index) };
+}
+
+function noSymbol(index: number, name: string): never {
+  throw new RebootlessError(
+    "elf/damaged",
+    `A relocation of ${name} refers to the symbol ${index}, which is not there.`,
+  );
 }
 
 function kindOf(section: Section): SectionKind {

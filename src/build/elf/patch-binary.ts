@@ -1,7 +1,7 @@
 /** What a fix changes in one binary: match its sources, refuse what cannot be, make the object, resolve what it refers to. */
 import { type Refusal, RefusalError, refuse } from "../../base/refusal.ts";
 import { sectionIndex } from "../../elf/constants.ts";
-import type { ElfBinary, ElfChange } from "../../hotpatch/elf-manifest.ts";
+import type { ElfBinary, ElfChange, ElfFunction } from "../../hotpatch/elf-manifest.ts";
 import type { BinaryImage } from "./binary-image.ts";
 import type { BuiltVersions, TouchedUnit } from "./build-versions.ts";
 import { type Comparison, compareObjects } from "./compare-objects.ts";
@@ -73,14 +73,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
   const handled = checkChanges(sources, layouts.refusals, input, hookObjects);
   const { object, release } = carryChanges(sources, hookObjects);
   const { functions, missing } = replacedFunctions(object.code, sources, image);
-  for (const source of knowing) {
-    const { comparison, match, name } = source;
-    const names = layouts.watched.get(name) ?? new Set();
-    const watched = watchedFunctions({ comparison, match, image, names, known: functions });
-    functions.push(...watched.functions);
-    missing.push(...watched.unfound.map((unfound) => notFound(unfound, source, image)));
-  }
-  functions.sort((one, other) => one.address - other.address);
+  missing.push(...watchHolders(knowing, layouts.watched, image, functions));
   const inlined = await inlinedElsewhere(own, input.built, image);
   const elsewhere = new Map<string, Promise<ObjectMatch | undefined>>();
   const resolved = await resolveExpectations(object.expectations, {
@@ -122,6 +115,29 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     })),
     newVariables: object.newVariables,
   };
+}
+
+/** Adds the functions that hold an object whose layout changes to `functions`; answers those that were not found. */
+function watchHolders(
+  sources: readonly BinarySource[],
+  holders: ReadonlyMap<string, ReadonlySet<string>>,
+  image: BinaryImage,
+  functions: ElfFunction[],
+): Refusal[] {
+  const missing = sources.flatMap((source) => {
+    const { comparison, match, name } = source;
+    const watched = watchedFunctions({
+      comparison,
+      match,
+      image,
+      names: holders.get(name) ?? new Set(),
+      known: functions,
+    });
+    functions.push(...watched.functions);
+    return watched.unfound.map((unfound) => notFound(unfound, source, image));
+  });
+  functions.sort((one, other) => one.address - other.address);
+  return missing;
 }
 
 function refuseUnchanged({ touched }: BuiltVersions): never {
@@ -191,7 +207,10 @@ function changesData({ changedVariables, changedConstants, changedStart }: Compa
 /** Whether the source's old object is in the binary: any of its changed functions, or most of its code, was found. */
 function stands(source: BinarySource): boolean {
   const { plain, sections } = source.match;
-  if (replacedSections(source.comparison).some(({ before }) => ofSection(source.match, before) !== undefined))
+  const replaced = replacedSections(source.comparison);
+  if (replaced.some(({ before }) => ofSection(source.match, before) !== undefined)) return true;
+  // Code that stands in several places may well be this source's: to leave it out without a word could be half a fix.
+  if (replaced.some(({ before }) => /^its code stands in \d/.test(plain.whyNot(leadingSymbol(before)?.name ?? ""))))
     return true;
   return Math.max(plain.foundBytes, sections.foundBytes) * 2 > plain.codeBytes && plain.codeBytes > 0;
 }

@@ -1,4 +1,5 @@
 /** Bytes of sections apart from what relocations fill in, and single entries of sections that linkers merge. */
+import { symbolType } from "../../elf/constants.ts";
 import { relocationTypes } from "../../elf/relocations.ts";
 import { mergeEntries } from "../../elf/section-contents.ts";
 import type { ObjectSection, Reference } from "./object-file.ts";
@@ -40,9 +41,14 @@ export function mergeEntryAt(section: ObjectSection, { symbol, addend, type }: R
     entryCache.set(section, entries);
   }
   const relative = relocationTypes.get(type)?.pcRelative === true;
-  // A named symbol is where the entry begins; through the section's own symbol, the addend tells.
+  // A named symbol stands in the entry, whatever is added to it: in a table of distances, that is the field's place in the table. Through the section's own symbol, the addend tells.
+  const isNamed = symbol.type !== symbolType.section;
   const at = symbol.value + (relative ? addend + 4 : addend);
-  const place = section.kind === "constants" && relative ? roundUp(at, section.header.entrySize) : at;
+  const place = isNamed
+    ? symbol.value
+    : section.kind === "constants" && relative
+      ? roundUp(at, section.header.entrySize)
+      : at;
   let low = 0;
   let high = entries.length - 1;
   while (low < high) {
@@ -55,7 +61,7 @@ export function mergeEntryAt(section: ObjectSection, { symbol, addend, type }: R
   return {
     bytes: section.bytes.subarray(entry.offset, entry.offset + entry.sizeBytes),
     start: entry.offset,
-    into: place - entry.offset,
+    into: (isNamed ? at : place) - entry.offset,
   };
 }
 

@@ -1,15 +1,18 @@
 /**
  * `build elf`: from a fix of a C or C++ program to a signed hotpatch.
  */
+import { resolve } from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable } from "../../base/printable.ts";
 import { buildDebianHotpatch, type DebianBuildInput } from "../../build/elf/debian-hotpatch.ts";
 import { buildElfHotpatch, type ElfBuildInput, type ElfBuildReport } from "../../build/elf/elf-hotpatch.ts";
 import type { ElfAction } from "../../hotpatch/elf-manifest.ts";
+import { readHotpatchFile } from "../../hotpatch/hotpatch-file.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
-import type { CommandInput, CommandSpec } from "../command.ts";
+import { openHotpatch } from "../../hotpatch/open-hotpatch.ts";
+import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
 import { text, texts } from "../option-values.ts";
-import { buildOptions, commonBuildOptions, outputFile, signersOf, writeBuilt } from "./build.ts";
+import { buildOptions, commonBuildOptions, nobodyTrusted, outputFile, signersOf, writeBuilt } from "./build.ts";
 
 export const buildElfCommand: CommandSpec = {
   name: "build elf",
@@ -58,6 +61,11 @@ export const buildElfCommand: CommandSpec = {
       description: "what has to be done once the code is in place: a sentence, or signal:SIGHUP",
       repeatable: true,
     },
+    {
+      flags: "--supersedes <hotpatch>",
+      description: "the id or the file of a hotpatch whose place this one takes, in one step",
+      repeatable: true,
+    },
     ...commonBuildOptions,
   ],
   examples: [
@@ -82,7 +90,14 @@ export const buildElfCommand: CommandSpec = {
     const afterApply = texts(input, "afterApply").map(action);
     const signers = await signersOf(input, io);
     const version = text(input, "packageVersion");
-    const options = { ...common, env: io.env, afterApply, ...(version === undefined ? {} : { version }) };
+    const supersedes = await Promise.all(texts(input, "supersedes").map((given) => hotpatchId(given, io)));
+    const options = {
+      ...common,
+      env: io.env,
+      afterApply,
+      supersedes: [...new Set(supersedes)].sort(),
+      ...(version === undefined ? {} : { version }),
+    };
     const { hotpatch, report } = await ("package" in request
       ? buildDebianHotpatch(request, options)
       : buildElfHotpatch(request, options));
@@ -148,6 +163,13 @@ function commandOf(input: CommandInput): readonly string[] {
   if (input.arguments.length === 0)
     throw new RebootlessError("usage/arguments", "Say behind -- how the source is built, such as: -- make");
   return input.arguments;
+}
+
+/** An id as it is, or that of a hotpatch's file. */
+async function hotpatchId(given: string, { cwd }: CommandIo): Promise<string> {
+  if (!given.endsWith(".hotpatch")) return given;
+  const bytes = await readHotpatchFile(resolve(cwd, given));
+  return openHotpatch(bytes, nobodyTrusted, { allowUnsigned: true }).hotpatch.manifest.id;
 }
 
 function handledChange(given: string): string {

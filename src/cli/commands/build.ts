@@ -17,7 +17,7 @@ import type { CommandInput, CommandIo, CommandOption, CommandResult, CommandSpec
 import { passphraseFileOption, passphraseOf } from "./key.ts";
 
 /** Structure alone is checked here; whom to trust is the reader's matter. */
-const nobodyTrusted: TrustStore = { directory: "", keys: new Map() };
+export const nobodyTrusted: TrustStore = { directory: "", keys: new Map() };
 
 export const commonBuildOptions: readonly CommandOption[] = [
   { flags: "-o, --output <file>", description: "the hotpatch to write" },

@@ -11,6 +11,27 @@ import { badUnwindInformation } from "./unwind-error.ts";
 /** rax to r15 and the return address; others, such as vector registers, are nobody's to keep (psABI §3.2.1). */
 export const registerCount = 17;
 
+/** In the order of their DWARF numbers (psABI figure 3.36); the return address is where the instruction pointer will be. */
+export const registerNames = [
+  "rax",
+  "rdx",
+  "rcx",
+  "rbx",
+  "rsi",
+  "rdi",
+  "rbp",
+  "rsp",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+  "rip",
+] as const;
+
 /** What a rule's number means: `offset` saved at CFA + n, `valueOffset` is CFA + n, `register` is in register n. */
 export const ruleKind = {
   unspecified: 0,

@@ -110,7 +110,13 @@ function exePath(pid: number): string | undefined {
 }
 
 function findImage(binary: ElfBinary, images: readonly LoadedImage[], pid: number): LoadedImage {
-  const found = images.find(({ buildId }) => buildId === binary.buildId);
+  const [found, second] = images.filter(({ buildId }) => buildId === binary.buildId);
+  // One copy fixed and the other not would be called applied.
+  if (second !== undefined)
+    refuse(
+      "target/loaded-twice",
+      `Process ${pid} runs ${binary.name} more than once, as dlmopen does it, and a hotpatch changes one copy alone.`,
+    );
   if (found !== undefined) return found;
   const namesake = images.find(({ path }) => path.split("/").at(-1)?.startsWith(binary.name) === true);
   if (namesake === undefined)

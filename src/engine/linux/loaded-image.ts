@@ -4,14 +4,16 @@
  * Files may be deleted, replaced, or of another mount namespace; what runs is what is mapped.
  */
 import { RebootlessError } from "../../base/errors.ts";
-import { segmentType } from "../../elf/constants.ts";
+import { refuse } from "../../base/refusal.ts";
+import { segmentFlag, segmentType } from "../../elf/constants.ts";
 import { type DynamicObject, readDynamic } from "../../elf/dynamic.ts";
-import { imageUnwindTable } from "../../elf/eh-frame/unwind-information.ts";
+import { fileUnwindTable, imageUnwindTable } from "../../elf/eh-frame/unwind-information.ts";
 import type { UnwindTable } from "../../elf/eh-frame/unwind-table.ts";
-import { readSegments, type Segment } from "../../elf/elf-file.ts";
+import { parseElf, readSegments, type Segment } from "../../elf/elf-file.ts";
 import { type Image, memoryImage } from "../../elf/image.ts";
 import { buildId, readNotes } from "../../elf/notes.ts";
-import { type Mapping, pageBytes } from "./memory-map.ts";
+import { readImageFile } from "./image-file.ts";
+import { type Mapping, mappingAt, pageBytes } from "./memory-map.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 
 /** More would be no library, but a mistake. */
@@ -50,11 +52,13 @@ export class LoadedImage {
       if (sizeBytes > maxImageBytes)
         throw new RebootlessError("elf/damaged", `${this.path} spans ${sizeBytes} bytes of memory.`);
       const bytes = Buffer.alloc(sizeBytes);
+      let found = 0;
       for (const { type, address, memorySize } of this.segments) {
         if (type !== segmentType.load) continue;
         const from = this.bias + address;
-        this.#memory.readInto(bytes.subarray(from - this.start, from - this.start + memorySize), from);
+        found += this.#memory.readInto(bytes.subarray(from - this.start, from - this.start + memorySize), from);
       }
+      if (found === 0) refuse("target/gone", `Process ${this.#memory.pid} has ended, or begun another program.`);
       this.#image = memoryImage(bytes, this.start);
     }
     return this.#image;
@@ -82,9 +86,13 @@ export class LoadedImage {
     );
   }
 
+  /** A static program has .eh_frame without the search table that would lead to it; its file's sections do. */
   #readUnwindTable(): UnwindTable | undefined {
     try {
-      return imageUnwindTable(this.image);
+      const table = imageUnwindTable(this.image);
+      if (table !== undefined) return table;
+      const file = readImageFile(this.#memory.pid, this);
+      return file === undefined ? undefined : fileUnwindTable(parseElf(file));
     } catch (error) {
       // Damaged information is none: the conservative look at the stack decides then.
       if (error instanceof RebootlessError && error.kind === "input") return undefined;
@@ -125,11 +133,17 @@ export function loadedImages(memory: ProcessMemory, mappings: readonly Mapping[]
     const segments = segmentsOf(header);
     if (segments === undefined || !segments.some(({ type }) => type === segmentType.load)) continue;
     const image = new LoadedImage(memory, start, segments, name);
-    if (!(image.end > start)) continue;
+    if (!(image.end > start) || isReadAsData(image, mappings)) continue;
     images.push(image);
     previousEnd = image.end;
   }
   return images;
+}
+
+/** A program may have mapped a file of code to read its symbols; that copy does not run. */
+function isReadAsData({ segments, bias }: LoadedImage, mappings: readonly Mapping[]): boolean {
+  const code = segments.filter(({ type, flags }) => type === segmentType.load && (flags & segmentFlag.execute) !== 0);
+  return code.length > 0 && !code.some(({ address }) => mappingAt(mappings, bias + address)?.permissions[2] === "x");
 }
 
 /** ELF64, little-endian, ET_EXEC or ET_DYN, x86-64 (gABI figure 4-3). */

@@ -28,7 +28,7 @@ export function parseMaps(text: string): Mapping[] {
       inode: Number(inode),
       name,
     };
-    if (mapping.end <= userEnd) mappings.push(mapping);
+    if (mapping.start < mapping.end && mapping.end <= userEnd) mappings.push(mapping);
   }
   return mappings;
 }

@@ -7,7 +7,7 @@ import type { AreaKind } from "./link-object.ts";
 import type { Mapping } from "./memory-map.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 import { decodeRecord, type PatchRecord, recordHeaderBytes, recordLength, startsLikeRecord } from "./record.ts";
-import { type Gadgets, RemoteCaller, type SystemCall } from "./remote-call.ts";
+import { type Gadgets, hasGadgets, RemoteCaller, type SystemCall } from "./remote-call.ts";
 import { checkSeccomp } from "./seccomp.ts";
 import { pauseBetweenLooks } from "./system-calls.ts";
 import { caughtSignals, refuseSeize, settle, threadIds } from "./thread-stop.ts";
@@ -79,6 +79,7 @@ export function withRemoteThread<T>(
     }
     let caller: RemoteCaller;
     try {
+      refuseOtherProgram(memory, gadgets);
       checkSeccomp(tid, [...planned, signalReturnCall]);
       caller = new RemoteCaller(thread, memory, gadgets, memory.maps());
     } catch (error) {
@@ -97,6 +98,16 @@ export function withRemoteThread<T>(
   }
   if (last !== undefined) throw last;
   return refuse("target/no-thread", `No thread of process ${pid} can make a system call for us at the moment.`);
+}
+
+/**
+ * The process may have executed another program since it was looked at; a thread sent to where the instructions were would be its death.
+ *
+ * Holds from now on: while this thread stands still its memory stays the one that it is.
+ */
+function refuseOtherProgram(memory: ProcessMemory, gadgets: Gadgets): void {
+  if (hasGadgets(memory, gadgets)) return;
+  refuse("target/gone", `Process ${memory.pid} has begun another program since it was looked at.`);
 }
 
 function stopped(thread: Tracee, patience: bigint): boolean {

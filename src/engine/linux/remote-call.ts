@@ -59,6 +59,15 @@ export function findGadgets(memory: ProcessMemory, mappings: readonly Mapping[])
   return { systemCall, signalReturn, signalReturns };
 }
 
+/** Whether the instructions are still where they were found. */
+export function hasGadgets(memory: ProcessMemory, { systemCall, signalReturn }: Gadgets): boolean {
+  const isThere = (pattern: Buffer, address: number): boolean =>
+    memory.readSome(address, pattern.length).equals(pattern);
+  return (
+    isThere(systemCallReturn, systemCall) && signalReturnPatterns.some((pattern) => isThere(pattern, signalReturn))
+  );
+}
+
 export interface SystemCall {
   readonly name: string;
   readonly number: number;

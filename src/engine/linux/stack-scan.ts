@@ -3,11 +3,11 @@
  *
  * Made for the stop: all buffers are there before it, and words are compared two halves at a time.
  */
-import { type FrameRow, registerCount } from "../../elf/eh-frame/frame-rows.ts";
+import { type FrameRow, registerCount, registerNames } from "../../elf/eh-frame/frame-rows.ts";
 import type { Memory } from "../../elf/eh-frame/memory.ts";
 import { innermostFrame, lookUpAddress, unwindStep } from "../../elf/eh-frame/unwind-step.ts";
 import { type Mapping, mappingAt } from "./memory-map.ts";
-import { type RegisterName, readAddress } from "./registers.ts";
+import { readAddress } from "./registers.ts";
 import { FixedBytes, readVectors } from "./system-calls.ts";
 import type { Tracee } from "./tracee.ts";
 
@@ -204,30 +204,9 @@ function stackEnd(thread: Tracee, { end, name }: Mapping): number {
     : end;
 }
 
-/** The psABI's numbers of registers (figure 3.36). */
-const order: readonly RegisterName[] = [
-  "rax",
-  "rdx",
-  "rcx",
-  "rbx",
-  "rsi",
-  "rdi",
-  "rbp",
-  "rsp",
-  "r8",
-  "r9",
-  "r10",
-  "r11",
-  "r12",
-  "r13",
-  "r14",
-  "r15",
-  "rip",
-];
-
 export function psabiRegisters(registers: Buffer): Float64Array {
   const values = new Float64Array(registerCount).fill(Number.NaN);
-  for (const [index, name] of order.entries()) {
+  for (const [index, name] of registerNames.entries()) {
     const value = readAddress(registers, name);
     values[index] = Number.isSafeInteger(value) ? value : Number.NaN;
   }

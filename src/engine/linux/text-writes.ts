@@ -4,7 +4,6 @@
  * A write that stays within a page is made by the kernel as a whole or not at all, also when the writer is killed in it.
  * Invariant: bytes that are not as expected are left as they are.
  */
-import { RebootlessError } from "../../base/errors.ts";
 import { pageBytes } from "./memory-map.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 import { FixedBytes, readVectors } from "./system-calls.ts";
@@ -29,6 +28,8 @@ class Span {
   readonly bytes: FixedBytes;
   readonly writes: readonly TextWrite[];
   matching = 0;
+  /** Its library may have been unloaded; nothing is as expected then. */
+  isThere = true;
 
   constructor(writes: readonly TextWrite[]) {
     this.writes = writes;
@@ -39,6 +40,7 @@ class Span {
   /** Puts the new bytes in, where the expected ones stand. */
   fill(): void {
     this.matching = 0;
+    if (!this.isThere) return;
     const { buffer } = this.bytes;
     for (const { address, expected, bytes } of this.writes) {
       const at = address - this.address;
@@ -49,6 +51,7 @@ class Span {
   }
 
   firstOther(): TextWrite | undefined {
+    if (!this.isThere) return this.writes[0];
     for (const write of this.writes)
       if (!startsWith(this.bytes.buffer, write.address - this.address, write.expected)) return write;
     return undefined;
@@ -113,7 +116,10 @@ export class TextWrites {
       const count = Math.min(maxVectors, this.#spans.length - first);
       const at = first * vectorBytes;
       const wanted = this.#bytesOf(first, count);
-      if (readVectors(pid, this.#local.address + at, count, this.#remote.address + at, count) === wanted) continue;
+      if (readVectors(pid, this.#local.address + at, count, this.#remote.address + at, count) === wanted) {
+        for (let index = first; index < first + count; index++) (this.#spans[index] as Span).isThere = true;
+        continue;
+      }
       // Code that may only be executed is not read that way.
       for (let index = first; index < first + count; index++) this.#readSlowly(this.#spans[index] as Span);
     }
@@ -125,11 +131,8 @@ export class TextWrites {
     return total;
   }
 
-  #readSlowly({ address, bytes: { buffer } }: Span): void {
-    if (this.#memory.readInto(buffer, address) === buffer.length) return;
-    throw new RebootlessError(
-      "failure/target-memory",
-      `The code at 0x${address.toString(16)} of process ${this.#memory.pid} cannot be read any more.`,
-    );
+  #readSlowly(span: Span): void {
+    const { buffer } = span.bytes;
+    span.isThere = this.#memory.readInto(buffer, span.address) === buffer.length;
   }
 }

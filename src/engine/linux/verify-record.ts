@@ -1,14 +1,12 @@
 /**
  * Proof from memory that a hotpatch is in place: patch memory against its digests, entries against the record, the text of each binary against its file, byte by byte.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { RebootlessError } from "../../base/errors.ts";
 import { segmentFlag, segmentType } from "../../elf/constants.ts";
 import { parseElf, segmentBytes } from "../../elf/elf-file.ts";
-import { buildId, elfNotes } from "../../elf/notes.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
 import type { Finding } from "../engine.ts";
+import { readImageFile } from "./image-file.ts";
 import { contentDigest } from "./linux-plan.ts";
 import { type LoadedImage, loadedImages } from "./loaded-image.ts";
 import type { ProcessMemory } from "./process-memory.ts";
@@ -130,53 +128,4 @@ function firstDifference(found: Buffer, wanted: Buffer): number {
   if (found.equals(wanted)) return -1;
   for (let at = 0; at < wanted.length; at++) if (found[at] !== wanted[at]) return at;
   return wanted.length;
-}
-
-const maxFileBytes = 2 * 1024 * 1024 * 1024 - 1;
-
-/** By the mapping itself, which leads to a deleted file as well, else by its path in the process's own file system; only a file with the very build-id counts. */
-function readImageFile(pid: number, image: LoadedImage): Buffer | undefined {
-  const range = imageRange(image);
-  for (const path of [`/proc/${pid}/map_files/${range}`, `/proc/${pid}/root${image.path}`]) {
-    const bytes = readWhole(path);
-    if (bytes !== undefined && hasBuildId(bytes, image.buildId)) return bytes;
-  }
-  return undefined;
-}
-
-function imageRange({ start, segments, bias }: LoadedImage): string {
-  const first = segments.find(({ type, offset }) => type === segmentType.load && offset === 0);
-  const end = first === undefined ? start : Math.ceil((bias + first.address + first.fileSize) / 4096) * 4096;
-  return `${start.toString(16)}-${end.toString(16)}`;
-}
-
-function readWhole(path: string): Buffer | undefined {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, "r");
-  } catch {
-    // Gone, replaced, or not ours to read: the caller goes on without it.
-    return undefined;
-  }
-  try {
-    const { size } = fstatSync(descriptor);
-    if (size > maxFileBytes) return undefined;
-    const bytes = Buffer.alloc(size);
-    let total = 0;
-    for (let count = 1; count > 0 && total < size; total += count)
-      count = readSync(descriptor, bytes, total, size - total, total);
-    return bytes.subarray(0, total);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function hasBuildId(bytes: Buffer, wanted: string | undefined): boolean {
-  try {
-    return wanted !== undefined && buildId(elfNotes(parseElf(bytes))) === wanted;
-  } catch (error) {
-    // What took the file's place is no ELF file at all.
-    if (error instanceof RebootlessError) return false;
-    throw error;
-  }
 }

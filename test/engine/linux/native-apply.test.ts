@@ -4,16 +4,11 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { hotpatchesIn } from "../../../src/engine/linux/native-processes.ts";
+import { answering, startProgram } from "./support/answering.ts";
 import { buildNativeHotpatch } from "./support/native-hotpatch.ts";
 import { apply, engineFor, referenceOf, refusalOf, revert, stateOf } from "./support/patching.ts";
 import { buildSelfChecking, newPair, oldPair, reportOf, startSelfChecking } from "./support/self-checking.ts";
 import { compile, Target, temporaryFolder } from "./support/target.ts";
-
-const answering = `#include <stdio.h>
-int calls;
-__attribute__((noinline)) int answer(int x) { calls++; __asm__ volatile("" ::: "memory"); return x + 1; }
-int main() { char l[100]; puts("ready"); fflush(stdout); while (fgets(l, 100, stdin)) { int got = answer(1); printf("%d %d\\n", got, calls); fflush(stdout); } }
-`;
 
 test("new data, strings, library functions and variables of the program work in the new code; revert restores every byte", async (context) => {
   const folder = temporaryFolder(context);
@@ -115,15 +110,7 @@ int main() { pthread_t t; for (int i = 0; i < 64; i++) pthread_create(&t, 0, wor
 `;
 
 test("64 threads", async (context) => {
-  const folder = temporaryFolder(context);
-  const program = compile(folder, "sleepers", sleepers);
-  const hotpatch = buildNativeHotpatch({
-    folder,
-    binary: program,
-    functions: ["answer"],
-    source: "int answer(int x) { return x + 2; }",
-  });
-  const target = await Target.start(context, program);
+  const { hotpatch, target } = await startProgram(context, { name: "sleepers", source: sleepers });
   assert.equal((await apply(target.pid, hotpatch, 30_000)).threads, 65);
   assert.equal(await target.ask("new"), "3");
   await revert(target.pid, hotpatch, 30_000);
@@ -131,11 +118,9 @@ test("64 threads", async (context) => {
 });
 
 test("a process that forks all the time: children are old or new as a whole, and know of the hotpatch", async (context) => {
-  const folder = temporaryFolder(context);
-  const program = compile(
-    folder,
-    "forking",
-    `#include <pthread.h>
+  const { hotpatch, target } = await startProgram(context, {
+    name: "forking",
+    source: `#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -147,14 +132,7 @@ static void *fork_always(void *unused) { for (;;) { pid_t child = fork(); if (ch
 int main() { pthread_t t; pthread_create(&t, 0, fork_always, 0); char l[100]; puts("ready"); fflush(stdout);
   while (fgets(l, 100, stdin)) { printf("%d %d %d\\n", answer(1), wrong, children > 0); fflush(stdout); } }
 `,
-  );
-  const hotpatch = buildNativeHotpatch({
-    folder,
-    binary: program,
-    functions: ["answer"],
-    source: "int answer(int x) { return x + 2; }",
   });
-  const target = await Target.start(context, program);
   for (let round = 0; round < 5; round++) {
     await apply(target.pid, hotpatch, 10_000);
     assert.equal(await target.ask("new"), "3 0 1");
@@ -164,15 +142,7 @@ int main() { pthread_t t; pthread_create(&t, 0, fork_always, 0); char l[100]; pu
 });
 
 test("a process that was stopped stays stopped, and runs the new code when it goes on", async (context) => {
-  const folder = temporaryFolder(context);
-  const program = compile(folder, "answering", answering);
-  const hotpatch = buildNativeHotpatch({
-    folder,
-    binary: program,
-    functions: ["answer"],
-    source: "int answer(int x) { return x + 2; }",
-  });
-  const target = await Target.start(context, program);
+  const { hotpatch, target } = await startProgram(context, { name: "answering", source: answering });
   process.kill(target.pid, "SIGSTOP");
   const state = () => /^State:\s+(\S)/m.exec(readFileSync(`/proc/${target.pid}/status`, "utf8"))?.[1];
   while (state() !== "T") await new Promise(setImmediate);
@@ -183,15 +153,7 @@ test("a process that was stopped stays stopped, and runs the new code when it go
 });
 
 test("a debugger that is attached is named, and the process is left alone", async (context) => {
-  const folder = temporaryFolder(context);
-  const program = compile(folder, "answering", answering);
-  const hotpatch = buildNativeHotpatch({
-    folder,
-    binary: program,
-    functions: ["answer"],
-    source: "int answer(int x) { return x + 2; }",
-  });
-  const target = await Target.start(context, program);
+  const { hotpatch, target } = await startProgram(context, { name: "answering", source: answering });
   const debug = spawn("strace", ["-p", String(target.pid), "-o", "/dev/null"], { stdio: "ignore" });
   context.after(() => debug.kill("SIGKILL"));
   const tracer = () => /^TracerPid:\s+(\d+)/m.exec(readFileSync(`/proc/${target.pid}/status`, "utf8"))?.[1];

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { startProgram } from "./support/answering.ts";
 import { buildNativeHotpatch } from "./support/native-hotpatch.ts";
-import { apply, refusalOf, stateOf } from "./support/patching.ts";
+import { apply, engineFor, referenceOf, refusalOf, stateOf } from "./support/patching.ts";
 import { compile, Target, temporaryFolder } from "./support/target.ts";
 
 const looping = `#include <pthread.h>
@@ -19,15 +20,13 @@ int main() { pthread_t t; pthread_create(&t, 0, work, 0); char l[100]; puts("rea
 `;
 
 test("a function that is always on a stack: refused with thread, function and stack, and the process runs on meanwhile", async (context) => {
-  const folder = temporaryFolder(context);
-  const program = compile(folder, "looping", looping, ["-fno-optimize-sibling-calls"]);
-  const hotpatch = buildNativeHotpatch({
-    folder,
-    binary: program,
+  const { hotpatch, target } = await startProgram(context, {
+    name: "looping",
+    source: looping,
     functions: ["main_loop"],
-    source: "void main_loop(void) { for (;;); }",
+    fix: "void main_loop(void) { for (;;); }",
+    flags: ["-fno-optimize-sibling-calls"],
   });
-  const target = await Target.start(context, program);
   const before = stateOf(target.pid);
   const from = Number(await target.ask("rounds"));
   const refusal = await refusalOf(() => apply(target.pid, hotpatch, 500));
@@ -79,11 +78,9 @@ int main() { char l[100]; puts("ready"); fflush(stdout); while (fgets(l, 100, st
 });
 
 test("a seccomp filter that forbids mmap: a reason, and the target lives", async (context) => {
-  const folder = temporaryFolder(context);
-  const program = compile(
-    folder,
-    "confined",
-    `#include <linux/filter.h>
+  const { hotpatch, target } = await startProgram(context, {
+    name: "confined",
+    source: `#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <stddef.h>
@@ -103,17 +100,34 @@ int main() {
   while (fgets(l, 100, stdin)) printf("%d\\n", answer(1));
 }
 `,
-  );
-  const hotpatch = buildNativeHotpatch({
-    folder,
-    binary: program,
-    functions: ["answer"],
-    source: "int answer(int x) { return x + 2; }",
   });
-  const target = await Target.start(context, program);
   assert.equal(await target.ask("confined"), "2");
   assert.match(readFileSync(`/proc/${target.pid}/status`, "utf8"), /^Seccomp:\s+2/m);
   const refusal = await refusalOf(() => apply(target.pid, hotpatch));
   assert.equal(refusal.code, "target/seccomp");
   assert.equal(await target.ask("alive"), "2");
+});
+
+test("a process that has executed another program since it was looked at is left alone, and lives", async (context) => {
+  const { hotpatch, target } = await startProgram(context, {
+    name: "anew",
+    source: `#include <stdio.h>
+#include <unistd.h>
+#include <string.h>
+static int calls;
+__attribute__((noinline)) int answer(int x) { calls++; __asm__ volatile("" ::: "memory"); return x + 1; }
+int main(int count, char **words) {
+  char l[100]; setvbuf(stdin, NULL, _IONBF, 0); puts("ready"); fflush(stdout);
+  while (fgets(l, 100, stdin)) { if (strcmp(l, "anew\\n") == 0) execv("/proc/self/exe", words); printf("%d\\n", answer(1)); fflush(stdout); }
+}
+`,
+  });
+  const engine = engineFor();
+  for (let round = 0; round < 5; round++) {
+    const plan = engine.plan(await engine.probe(referenceOf(target.pid), hotpatch), hotpatch, { maxPauseMs: 250 });
+    assert.equal(await target.ask("anew"), "ready");
+    const refusal = await refusalOf(() => engine.apply(plan, hotpatch));
+    assert.equal(refusal.code, "target/gone");
+    assert.equal(await target.ask("old"), "2");
+  }
 });

@@ -1,8 +1,9 @@
 /** Killing the patcher at each of its calls, while the target works and checks itself. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import type { Hotpatch } from "../../../../src/hotpatch/hotpatch.ts";
 import { apply, revert } from "./patching.ts";
 import { newPair, oldPair, reportOf, type SelfChecking, type SelfReport } from "./self-checking.ts";
@@ -17,6 +18,25 @@ export function storeHotpatch(folder: string, { manifest, payloads }: Hotpatch):
   return file;
 }
 
+type Patcher = ChildProcessByStdio<Writable, Readable, null>;
+
+/** Started while others work, since starting takes longer than patching; they end with this process, whose end closes their input. */
+const ready: Patcher[] = [];
+const kept = 2;
+
+function start(): Patcher {
+  const child = spawn(process.execPath, [patcher], { stdio: ["pipe", "pipe", "inherit"] });
+  for (const one of [child, child.stdin, child.stdout] as unknown as { unref(): void }[]) one.unref();
+  return child;
+}
+
+function takePatcher(): Patcher {
+  const child = ready.shift() ?? start();
+  while (ready.length < kept) ready.push(start());
+  for (const one of [child, child.stdin, child.stdout] as unknown as { ref(): void }[]) one.ref();
+  return child;
+}
+
 /** Undefined when it was killed, else the number of its calls. */
 export async function runDying(
   pid: number,
@@ -24,9 +44,8 @@ export async function runDying(
   file: string,
   at: number,
 ): Promise<number | undefined> {
-  const child = spawn(process.execPath, [patcher, String(pid), action, file, String(at)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = takePatcher();
+  child.stdin.end(`${JSON.stringify([pid, action, file, at])}\n`);
   let text = "";
   child.stdout.setEncoding("utf8").on("data", (part: string) => (text += part));
   const [code, signal] = await new Promise<[number | null, string | null]>((resolve) =>

@@ -31,6 +31,8 @@ export function compile(folder: string, name: string, source: string, flags: rea
 export class Target {
   readonly pid: number;
   readonly ended: Promise<string>;
+  /** The signal or the exit code, once it has ended. */
+  ending: string | undefined;
   readonly #child: ChildProcess;
   readonly #lines: string[] = [];
   #wake: () => void = () => undefined;
@@ -44,29 +46,32 @@ export class Target {
     });
     this.ended = new Promise((resolve) =>
       child.once("exit", (code, signal) => {
-        resolve(signal ?? String(code));
+        this.ending = signal ?? String(code);
+        resolve(this.ending);
         this.#lines.push("(ended)");
         this.#wake();
       }),
     );
   }
 
-  /** Waits for the line `ready`. */
-  static async start(context: TestContext, program: string, words: readonly string[] = []): Promise<Target> {
-    const child = spawn(program, words, { stdio: ["pipe", "pipe", "inherit"] });
-    const target = new Target(child);
-    context.after(async () => {
-      child.kill("SIGKILL");
-      await target.ended;
-    });
-    const first = await target.line();
-    if (first !== "ready") throw new Error(`the target said ${first}`);
-    return target;
+  /** A child that was started with pipes for its input and output. */
+  static of(child: ChildProcess): Target {
+    return new Target(child);
   }
 
+  /** Ends it by force. */
   async end(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.ended;
+  }
+
+  /** Waits for the line `ready`. */
+  static async start(context: TestContext, program: string, words: readonly string[] = []): Promise<Target> {
+    const target = Target.of(spawn(program, words, { stdio: ["pipe", "pipe", "inherit"] }));
+    context.after(() => target.end());
+    const first = await target.line();
+    if (first !== "ready") throw new Error(`the target said ${first}`);
+    return target;
   }
 
   async line(): Promise<string> {

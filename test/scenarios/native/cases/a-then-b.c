@@ -1,0 +1,6 @@
+//! about: Hotpatch A, then B on the same function, A taken back, then B: nothing is lost, and nothing crashes.
+#include "target.h"
+NOINLINE int answer(int x) { RAN(); OPAQUE(); return x + VERSION; }
+NOINLINE int other(int x) { OPAQUE(); return x * 2; }
+int probe(void) { return answer(1) - 1 + (other(1) == 2 ? 0 : 10); }
+void start(int count, char **words) { start_thread(probing_rarely); }

@@ -1,0 +1,8 @@
+//! about: A target in a network, IPC and UTS namespace of its own.
+//! needs: root, unshare
+//! run: exec unshare --net --ipc --uts "$APP"
+#include "target.h"
+NOINLINE int first(int x) { OPAQUE(); return x + VERSION; }
+NOINLINE int both(void) { RAN(); int sum = first(1) + first(2) * 10; return sum == 21 ? 0 : sum == 32 && VERSION ? 1 : 2; }
+int probe(void) { return both(); }
+void start(int count, char **words) { start_thread(probing_rarely); }
