@@ -160,7 +160,7 @@ export function planApply(probe: LinuxProbe, hotpatch: Hotpatch, options: PlanOp
   record.copy(first.contents, 0);
   return {
     ...common,
-    steps: [...describeSteps(placed, areas, superseded), ...describeCalls(calls, probe)],
+    steps: [...describeAbsent(probe), ...describeSteps(placed, areas, superseded), ...describeCalls(calls, probe)],
     calls,
     areas,
     functions,
@@ -422,6 +422,10 @@ function watchedParts(placed: readonly Placed[]): GuardedRange[] {
   );
 }
 
+function describeAbsent({ absent }: LinuxProbe): string[] {
+  return absent.map((name) => `leave out ${name}, which the process does not run`);
+}
+
 function describeSteps(
   placed: readonly Placed[],
   areas: readonly PlannedArea[],
@@ -433,8 +437,8 @@ function describeSteps(
     ),
     ...placed.flatMap(({ probed }) =>
       probed.binary.functions.map(
-        ({ name, policy, address }) =>
-          `${probed.path}: redirect ${name} at 0x${(probed.bias + address).toString(16)} (${policy})`,
+        ({ name, policy, address, replacement }) =>
+          `${probed.path}: ${replacement === undefined ? "watch" : "redirect"} ${name} at 0x${(probed.bias + address).toString(16)} (${policy})`,
       ),
     ),
     superseded.length === 0

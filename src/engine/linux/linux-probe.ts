@@ -39,6 +39,8 @@ export interface LinuxProbe {
   readonly mappings: readonly Mapping[];
   readonly gadgets: Gadgets;
   readonly binaries: readonly ProbedBinary[];
+  /** Names of binaries of the hotpatch that this process does not run. */
+  readonly absent: readonly string[];
   readonly records: readonly PatchRecord[];
   /** The original code of functions of hotpatches that this one supersedes, and what follows it, by address. */
   readonly supersededCode: ReadonlyMap<number, Buffer>;
@@ -69,7 +71,7 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
   try {
     const mappings = memory.maps();
     const images = loadedImages(memory, mappings);
-    const wanted = change.binaries.map((binary) => ({ binary, image: findImage(binary, images, target.pid) }));
+    const { wanted, absent } = findImages(change.binaries, images, target.pid);
     checkProtection(target.pid);
     const records = readRecords(memory, mappings);
     const gadgets = findGadgets(memory, mappings);
@@ -99,7 +101,7 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
     );
     const unwinders = findUnwinders(target.pid, resolver, executable as LoadedImage);
     const threads = threadIds(target.pid).length;
-    return { target, description, threads, mappings, gadgets, binaries, records, supersededCode, unwinders };
+    return { target, description, threads, mappings, gadgets, binaries, absent, records, supersededCode, unwinders };
   } finally {
     memory.close();
   }
@@ -107,6 +109,31 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
 
 function exePath(pid: number): string | undefined {
   return readProcess(pid)?.executable?.path;
+}
+
+interface WantedBinary {
+  readonly binary: ElfBinary;
+  readonly image: LoadedImage;
+}
+
+/**
+ * A package has programs and libraries, and a process runs some of them: those that it does not run are left out.
+ *
+ * Refuses with `target/package-absent` where it runs none, and where it runs another build of one.
+ */
+function findImages(
+  binaries: readonly ElfBinary[],
+  images: readonly LoadedImage[],
+  pid: number,
+): { wanted: WantedBinary[]; absent: string[] } {
+  const isLoaded = ({ name, buildId }: ElfBinary): boolean =>
+    images.some((image) => image.buildId === buildId || image.path.split("/").at(-1) === name);
+  const present = binaries.filter(isLoaded);
+  const concerned = present.length > 0 ? present : binaries;
+  return {
+    wanted: concerned.map((binary) => ({ binary, image: findImage(binary, images, pid) })),
+    absent: binaries.filter((binary) => !concerned.includes(binary)).map(({ name }) => name),
+  };
 }
 
 function findImage(binary: ElfBinary, images: readonly LoadedImage[], pid: number): LoadedImage {

@@ -3,6 +3,7 @@
  */
 import { segmentFlag, segmentType } from "../../elf/constants.ts";
 import { parseElf, segmentBytes } from "../../elf/elf-file.ts";
+import type { ElfBinary } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
 import type { Finding } from "../engine.ts";
@@ -33,13 +34,33 @@ export function verifyRecord(
     sameBuild,
     ...verifyAreas(memory, record),
     ...verifyEntries(memory, record),
-    ...change.binaries.flatMap(({ buildId: wanted, name }) => {
-      const image = images.find((candidate) => candidate.buildId === wanted);
-      return image === undefined
-        ? [{ subject: name, state: "broken" as const, evidence: "it is not loaded any more" }]
-        : [verifyText(memory, image, all)];
-    }),
+    ...change.binaries.flatMap((binary) => verifyBinary(memory, binary, { images, record, all })),
   ];
+}
+
+interface Surroundings {
+  readonly images: readonly LoadedImage[];
+  readonly record: PatchRecord;
+  readonly all: readonly PatchRecord[];
+}
+
+/** A binary that the process did not run at the apply was left out; one that it has loaded since has the old code. */
+function verifyBinary(memory: ProcessMemory, binary: ElfBinary, { images, record, all }: Surroundings): Finding[] {
+  const { name, buildId, functions } = binary;
+  const image = images.find((candidate) => candidate.buildId === buildId);
+  const isRecorded = record.functions.some((found) => found.binary === name);
+  if (image === undefined)
+    return isRecorded ? [{ subject: name, state: "broken", evidence: "it is not loaded any more" }] : [];
+  const isRedirected = functions.some(({ replacement }) => replacement !== undefined);
+  return isRecorded || !isRedirected
+    ? [verifyText(memory, image, all)]
+    : [
+        {
+          subject: name,
+          state: "broken",
+          evidence: "it was loaded after the hotpatch and has the old code: revert and apply again",
+        },
+      ];
 }
 
 function verifyAreas(memory: ProcessMemory, record: PatchRecord): Finding[] {

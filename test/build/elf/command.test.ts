@@ -59,7 +59,7 @@ test("build elf with a diff, from the folder that was built; the tree stays as i
   assert.match(inspected.out, /measure \(\d+ bytes/);
   assert.match(inspected.out, /puts@GLIBC_2\.2\.5 \(new, of libc\.so\.6\)/);
   assert.match(inspected.out, /new variables: refused \(4 bytes\)/);
-  assert.match(inspected.out, /Risk: raised \(1 new variable/);
+  assert.match(inspected.out, /Risk: high \(1 note to heed; 1 new variable/);
   const asJson = await run(["inspect", output, "--json"], folder);
   const { elf } = JSON.parse(asJson.out) as {
     elf: { binaries: { functions: Record<string, unknown>[]; newVariables: unknown }[]; risk: { level: string } };
@@ -69,7 +69,7 @@ test("build elf with a diff, from the folder that was built; the tree stays as i
   assert.ok(typeof measure.newSizeBytes === "number" && measure.newSizeBytes > 0);
   assert.equal(measure.reason, "its size is another one");
   assert.deepEqual(elf.binaries[0]?.newVariables, [{ name: "refused", sizeBytes: 4 }]);
-  assert.equal(elf.risk.level, "raised");
+  assert.equal(elf.risk.level, "high");
 });
 
 test("a diff that does not fit, and a build that compiles nothing, are refused with the reason", async () => {

@@ -10,7 +10,7 @@ import { buildElfHotpatch, type ElfBuildInput } from "../../../src/build/elf/elf
 import { archiveMembers } from "../../../src/build/elf/linked-sources.ts";
 import type { Hotpatch } from "../../../src/hotpatch/hotpatch.ts";
 import { elfChangeOf } from "../../../src/hotpatch/manifest.ts";
-import { apply, revert } from "../../engine/linux/support/patching.ts";
+import { apply, engineFor, referenceOf, revert } from "../../engine/linux/support/patching.ts";
 import { newFolder, writeFiles } from "./support/project.ts";
 
 /** A library, a program that uses it, and one that has the same object in it; all share a function of a header. */
@@ -96,29 +96,31 @@ describe("several binaries", () => {
     assert.deepEqual(parts((await build(made, { installed: paths })).hotpatch), expected);
   });
 
-  test("in one process switch together, and come back together", async () => {
-    const made = trees();
-    const { hotpatch } = await build(made, {
-      binaries: ["liblimited.so", "user"].map((name) => join(made.built, name)),
+  for (const program of ["user", "alone"])
+    test(`in a process of ${program}, those that it runs switch together, and come back together`, async () => {
+      const made = trees();
+      const { hotpatch } = await build(made, {
+        installed: ["alone", "liblimited.so", "user"].map((name) => join(made.built, name)),
+      });
+      const target = spawn(join(made.built, program), { stdio: ["pipe", "pipe", "inherit"] });
+      const lines = createInterface(target.stdout)[Symbol.asyncIterator]();
+      const ask = async (): Promise<string> => {
+        target.stdin.write("100\n");
+        return String((await lines.next()).value);
+      };
+      try {
+        const pid = target.pid as number;
+        assert.equal(await ask(), "30 11");
+        await apply(pid, hotpatch);
+        assert.equal(await ask(), "60 21");
+        assert.equal((await engineFor().verify(referenceOf(pid), hotpatch)).state, "in-place");
+        await revert(pid, hotpatch);
+        assert.equal(await ask(), "30 11");
+      } finally {
+        target.kill("SIGKILL");
+        await once(target, "exit");
+      }
     });
-    const target = spawn(join(made.built, "user"), { stdio: ["pipe", "pipe", "inherit"] });
-    const lines = createInterface(target.stdout)[Symbol.asyncIterator]();
-    const ask = async (): Promise<string> => {
-      target.stdin.write("100\n");
-      return String((await lines.next()).value);
-    };
-    try {
-      const pid = target.pid as number;
-      assert.equal(await ask(), "30 11");
-      await apply(pid, hotpatch);
-      assert.equal(await ask(), "60 21");
-      await revert(pid, hotpatch);
-      assert.equal(await ask(), "30 11");
-    } finally {
-      target.kill("SIGKILL");
-      await once(target, "exit");
-    }
-  });
 
   test("one that holds the fix and was built in another way is named; asked for by name, it is a refusal", async () => {
     const made = trees();
