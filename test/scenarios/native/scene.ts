@@ -99,10 +99,14 @@ export class Scene {
   }
 
   /** Another source behind the fix, as a hotpatch of its own. */
-  async buildOther(name: string, files: Readonly<Record<string, string>>): Promise<string> {
+  async buildOther(
+    name: string,
+    files: Readonly<Record<string, string>>,
+    options: readonly string[] = [],
+  ): Promise<string> {
     this.#writeSource(name, files);
     const file = join(this.folder, `${name}.hotpatch`);
-    const answer = await this.buildHotpatch(name, file);
+    const answer = await this.buildHotpatch(name, file, options);
     assert.equal(answer.exitCode, 0, answer.error);
     return file;
   }
@@ -130,7 +134,7 @@ export class Scene {
   }
 
   /** `rebootless build elf`. */
-  async buildHotpatch(to = "after", file = this.file): Promise<Answer> {
+  async buildHotpatch(to = "after", file = this.file, options: readonly string[] = []): Promise<Answer> {
     const words = ["--source", join(this.folder, "before"), "--to", join(this.folder, to), "-o", file, "--unsigned"];
     const named = this.binaries().flatMap((binary) => ["--binary", binary]);
     return await this.command(
@@ -139,6 +143,7 @@ export class Scene {
       ...words,
       ...named,
       ...this.scenario.buildOptions,
+      ...options,
       "--",
       "make",
       ...this.#makeWords(),

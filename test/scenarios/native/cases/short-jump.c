@@ -1,5 +1,4 @@
 //! about: A function that is nothing but a short jump to its neighbour, of 2 bytes with padding behind it.
-//! refuses: apply target/entry-too-short request
 #include "target.h"
 NOINLINE int parse(int x) { RAN(); OPAQUE(); return x; }
 NOINLINE int other(int x) { RAN(); OPAQUE(); return x + 1; }
