@@ -216,7 +216,7 @@ function readForm(reader: Reader, form: number, constant: number): number | stri
 
 /** The size of a value that is passed over: addresses, blocks, signatures. */
 function skippedBytes(cursor: Cursor, form: number): number | undefined {
-  if ([0x01, 0x07, 0x14, 0x20, 0x24].includes(form)) return 8;
+  if ([0x01, 0x14, 0x20, 0x24].includes(form)) return 8;
   if (form === 0x1c || form === 0x1d) return 4;
   if (form === 0x1e) return 16;
   if (form === 0x2b) return 3;
@@ -245,13 +245,33 @@ function referenceForm(cursor: Cursor, form: number): number | undefined {
   return form === 0x15 ? cursor.uleb128() : undefined;
 }
 
-function numberForm(cursor: Cursor, form: number): number {
+/** What a number cannot hold (such as an enum's UINT64_MAX) is its decimal text. */
+function numberForm(cursor: Cursor, form: number): number | string {
   if (form === 0x05 || form === 0x2a) return cursor.u16();
   if ([0x06, 0x17, 0x10, 0x2c].includes(form)) return cursor.u32();
   if ([0x0b, 0x0c, 0x29].includes(form)) return cursor.u8();
-  if (form === 0x0d) return cursor.sleb128();
-  if ([0x0f, 0x1b, 0x22, 0x23].includes(form)) return cursor.uleb128();
+  if (form === 0x07) return wholeOrText(cursor.raw64());
+  if (form === 0x0d) return anyLeb128(cursor, true);
+  if (form === 0x0f) return anyLeb128(cursor, false);
+  if ([0x1b, 0x22, 0x23].includes(form)) return cursor.uleb128();
   return cursor.fail("binary/out-of-bounds", `has an attribute of the unknown form ${form}`);
+}
+
+/** DWARF 5 §7.6, of 64 bits. */
+function anyLeb128(cursor: Cursor, signed: boolean): number | string {
+  let value = 0n;
+  for (let shift = 0n; shift < 70n; shift += 7n) {
+    const byte = cursor.u8();
+    value |= BigInt(byte & 0x7f) << shift;
+    if (byte >= 0x80) continue;
+    if (signed && (byte & 0x40) !== 0) value -= 1n << (shift + 7n);
+    return wholeOrText(value);
+  }
+  return cursor.fail("binary/number", "holds a number of more than 64 bits");
+}
+
+function wholeOrText(value: bigint): number | string {
+  return value >= -9_007_199_254_740_991n && value <= 9_007_199_254_740_991n ? Number(value) : String(value);
 }
 
 function textAt(bytes: Uint8Array | undefined, offset: number): string {

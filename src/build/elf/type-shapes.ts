@@ -63,12 +63,12 @@ export function layouts(information: DebugInformation): Map<string, Layout> {
 }
 
 /** The numbers of each enum's names. */
-export function enumerations(information: DebugInformation): Map<string, ReadonlyMap<string, number>> {
-  const found = new Map<string, ReadonlyMap<string, number>>();
+export function enumerations(information: DebugInformation): Map<string, ReadonlyMap<string, number | string>> {
+  const found = new Map<string, ReadonlyMap<string, number | string>>();
   for (const [entry, name] of typeNames(information)) {
     if (entry.tag !== tag.enumerationType || entry.attributes.has(attribute.declaration)) continue;
     const values = entry.children.flatMap((child) => {
-      const value = numberOf(child, attribute.constValue);
+      const value = numberOf(child, attribute.constValue) ?? textOf(child, attribute.constValue);
       return child.tag === tag.enumerator && value !== undefined
         ? [[textOf(child, attribute.name) ?? "", value] as const]
         : [];

@@ -128,6 +128,13 @@ int main(int argc, char **argv) { (void)argv; return step(argc) + (now == closed
     assert.match(found[0]?.message ?? "", /In the enum state, busy goes from 1 to 2/);
   });
 
+  test("may have 64 bits", async () => {
+    const wide = (most: string): Files => text(`idle, busy, closed, most = ${most}`);
+    const fixed = { "main.c": (wide("0xfffffffffffffffe")["main.c"] ?? "").replace("return 3", "return 4") };
+    const found = await refused({ files: wide("0xffffffffffffffff"), fixed });
+    assert.match(found[0]?.message ?? "", /most goes from 18446744073709551615 to 18446744073709551614/);
+  });
+
   test("may get names added", async () => {
     const fixed = text("idle, busy, closed, paused");
     const changed = { "main.c": (fixed["main.c"] ?? "").replace("return 3", "return paused") };
