@@ -4,13 +4,20 @@ import { basename, join, resolve } from "node:path";
 import { refuse } from "../../base/refusal.ts";
 import { sectionIndex } from "../../elf/constants.ts";
 import { runAgain, watchTools } from "./build-tools.ts";
-import { compareObjects } from "./compare-objects.ts";
+import { type Comparison, compareObjects } from "./compare-objects.ts";
 import { type CompileOptions, compileAgain, includesAny, inParallel, type Variant } from "./compile-again.ts";
 import { type CompileUnit, isAssembler, type Link, readCommand } from "./compile-command.ts";
 import { watchCompilers } from "./compiler-wrapper.ts";
 import { headerFolder, hookUnit } from "./hooks.ts";
 import { isGlobal, type ObjectFile } from "./object-file.ts";
 import { mustRun } from "./run-command.ts";
+import {
+  newThreadNames,
+  provideThreadVariables,
+  runtimeUnit,
+  threadCallFlags,
+  usesNewThreadVariables,
+} from "./new-thread-variables.ts";
 import { applyFix, copySource, type Fix, type SourceTrees } from "./source-trees.ts";
 
 export interface VersionsInput {
@@ -42,8 +49,10 @@ export interface TouchedUnit {
   readonly plainBefore: ObjectFile;
   readonly before: ObjectFile;
   readonly after: ObjectFile;
-  /** A file with hooks: no part of the program. */
+  /** A file with hooks, or our own runtime: no part of the program. */
   readonly isHooks: boolean;
+  /** Why its new thread-local variables cannot be had; absent where there are none or they can. */
+  readonly noThreadVariables?: string;
 }
 
 export interface BuiltVersions {
@@ -105,13 +114,15 @@ export async function buildBothVersions(
   const changedNames = changedConstantNames(compiled);
   const readers = await readersOf(changedNames, { units, touched: wanted, compile });
   const more = await compileVersions(readers, { trees, compile, first: wanted.length });
+  const all = await withThreadVariables([...compiled, ...more], { trees, compile, first: 0 });
   trees.show("after");
   const hookFiles = (input.hooks ?? []).map((file) => hookUnit(resolve(options.cwd, file), wanted));
-  const hooks = await compileHooks(hookFiles, wanted, compile);
+  const threaded = all.find(({ usesRuntime }) => usesRuntime);
+  const runtime = threaded === undefined ? [] : [runtimeUnit(threaded.unit)];
+  const hooks = await compileHooks([...hookFiles, ...runtime], wanted, compile);
   trees.show("before");
-  const all = [...compiled, ...more];
   return {
-    touched: [...all.map((one, index) => ({ ...one, name: unitName(all, index, place) })), ...hooks],
+    touched: [...all.map(({ usesRuntime, ...one }, index) => ({ ...one, name: unitName(all, index, place) })), ...hooks],
     units,
     links: [...first, ...second].flatMap(({ link }) => link ?? []),
     changed: trees.changed,
@@ -135,7 +146,10 @@ async function compileHooks(
   });
 }
 
-type CompiledUnit = Omit<TouchedUnit, "name">;
+type CompiledUnit = Omit<TouchedUnit, "name"> & {
+  /** Its new thread-local variables are those of our runtime. */
+  readonly usesRuntime?: boolean;
+};
 
 interface Compiling {
   readonly trees: SourceTrees;
@@ -161,6 +175,35 @@ async function compileVersions(units: readonly CompileUnit[], options: Compiling
     after: after[index] as ObjectFile,
     isHooks: false,
   }));
+}
+
+/** Sources that define or use new thread-local variables, compiled once more so that these are calls. */
+async function withThreadVariables(
+  compiled: readonly CompiledUnit[],
+  { trees, compile }: Compiling,
+): Promise<CompiledUnit[]> {
+  const comparisons = compiled.map(({ before, after }) => compareObjects(before, after));
+  const names = new Set(comparisons.flatMap(newThreadNames));
+  const users = compiled.filter(
+    ({ unit }, index) => !isAssembler(unit) && usesNewThreadVariables(comparisons[index] as Comparison, names),
+  );
+  const each = (name: string): Promise<ObjectFile[]> =>
+    inParallel(users, ({ unit, after }, index) =>
+      compileAgain(unit, "sections", compile, `threads-${name}-${index}`, threadCallFlags(unit, after)),
+    );
+  if (users.length === 0) return [...compiled];
+  trees.show("after");
+  const afters = await each("after");
+  trees.show("before");
+  const befores = await each("before");
+  return compiled.map((one) => {
+    const index = users.indexOf(one);
+    if (index < 0) return one;
+    const before = befores[index] as ObjectFile;
+    const { object, reason } = provideThreadVariables(before, afters[index] as ObjectFile, names);
+    if (object === undefined) return { ...one, noThreadVariables: reason };
+    return { ...one, before, after: object, usesRuntime: true };
+  });
 }
 
 function changedConstantNames(compiled: readonly CompiledUnit[]): Set<string> {

@@ -46,11 +46,12 @@ export async function compileAgain(
   variant: Variant,
   options: CompileOptions,
   name: string,
+  extraFlags: readonly string[] = [],
 ): Promise<ObjectFile> {
   mkdirSync(join(options.work, "objects"), { recursive: true });
   const output = join(options.work, "objects", `${name}.o`);
   const input = existsSync(unit.source) ? [unit.given] : ["-x", "c", "/dev/null"];
-  const command = [unit.compiler, ...flagsOf(unit, variant, options), "-c", ...input, "-o", output];
+  const command = [unit.compiler, ...flagsOf(unit, variant, options), ...extraFlags, "-c", ...input, "-o", output];
   await mustRun("Compiling again", command, { cwd: unit.folder, env: options.env });
   return readObjectFile(readFileSync(output), unit.source);
 }

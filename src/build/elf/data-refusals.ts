@@ -9,9 +9,11 @@ export interface DataCheck {
   readonly name: string;
   readonly assembler: boolean;
   readonly image: BinaryImage;
+  /** Why new thread-local variables cannot be had. */
+  readonly noThreadVariables: string | undefined;
 }
 
-export function dataRefusals({ comparison, name, assembler, image }: DataCheck): Refusal[] {
+export function dataRefusals({ comparison, name, assembler, image, noThreadVariables }: DataCheck): Refusal[] {
   const refusals: Refusal[] = [];
   for (const section of comparison.changedVariables) {
     const variable = nameOf(section);
@@ -29,7 +31,7 @@ export function dataRefusals({ comparison, name, assembler, image }: DataCheck):
   for (const section of comparison.newThreadVariables)
     refusals.push({
       code: "build/new-thread-variable",
-      message: `The fix adds the thread-local variable ${nameOf(section)} in ${name}; threads that run have no room for it.`,
+      message: `The fix adds the thread-local variable ${nameOf(section)} in ${name}; threads that run have no room for it, and it cannot be kept beside them: ${noThreadVariables ?? "assembly reaches it as it stands"}.`,
       details: { variable: nameOf(section), source: name },
     });
   for (const section of comparison.changedConstants) {

@@ -179,6 +179,13 @@ function reportOf(patched: readonly BuiltBinary[], built: BuiltVersions): ElfBui
   };
 }
 
+/** Hooks of the author run once, with the first binary that the fix reaches; what runtimes hold is given back for each. */
+function hooksOf([first, ...rest]: readonly BuiltBinary[]): ElfChange["hooks"] {
+  const hooks = first?.hooks ?? {};
+  const releases = rest.flatMap((one) => one.releases);
+  return releases.length === 0 ? hooks : { ...hooks, release: [...(hooks.release ?? []), ...releases] };
+}
+
 interface Assembly {
   readonly built: BuiltVersions;
   readonly options: ElfBuildOptions;
@@ -189,8 +196,7 @@ function assemble(patched: readonly BuiltBinary[], { built, options, notices }: 
   const payloads = new Map(patched.map(({ binary, object }) => [binary.object, object]));
   const elf: ElfChange = {
     binaries: patched.map(({ binary }) => binary),
-    // Hooks run once, with the first binary that the fix reaches.
-    hooks: patched[0]?.hooks ?? {},
+    hooks: hooksOf(patched),
     afterApply: [...options.afterApply],
     notices: [...new Set(notices)].slice(0, 1000),
   };

@@ -23,9 +23,11 @@ const moments: Readonly<Record<string, Moment>> = {
   ".rebootless.release": "release",
 };
 const handlesSection = ".rebootless.handles";
-/** What rebootless-shadow.h defines. */
-const shadowTable = "rebootless_shadow_table";
-const shadowRelease = "rebootless_shadow_release";
+/** What our own runtimes define: a variable that all of a runtime uses, and the function that gives its memory back. */
+const runtimes = [
+  { state: "rebootless_shadow_table", release: "rebootless_shadow_release" },
+  { state: "rebootless_thread_keys", release: "rebootless_thread_release" },
+];
 
 /** A hook file as the build would have compiled it: with the compiler and flags of a source that the fix touches, one of its language where there is one. */
 export function hookUnit(file: string, touched: readonly CompileUnit[]): CompileUnit {
@@ -76,15 +78,16 @@ export function hookSections(objects: readonly ObjectFile[]): ObjectSection[] {
   return objects.flatMap((object) => markedHooks(object).map(({ section }) => section));
 }
 
-/** The function that gives the memory of shadow variables back, where the carried code uses them. */
-export function shadowReleaseOf(code: readonly CarriedCode[]): ObjectSection | undefined {
-  for (const { section, source } of code) {
-    const { after } = source.comparison;
-    const uses = section.references.some(({ symbol }) => symbol.name === shadowTable);
-    const release = after.sections.find((one) => leadingSymbol(one)?.name === shadowRelease);
-    if (uses && release !== undefined) return release;
-  }
-  return undefined;
+/** The functions that give back what shadow variables and new thread-local variables hold, where the carried code uses them. */
+export function releasesOf(code: readonly CarriedCode[]): ObjectSection[] {
+  return runtimes.flatMap(({ state, release }) => {
+    for (const { section, source } of code) {
+      const uses = section.references.some(({ symbol }) => symbol.name === state);
+      const found = source.comparison.after.sections.find((one) => leadingSymbol(one)?.name === release);
+      if (uses && found !== undefined) return [found];
+    }
+    return [];
+  });
 }
 
 /** The manifest's hooks: what is marked, by the names that the carried code got. */
@@ -92,11 +95,11 @@ export function manifestHooks(
   binary: string,
   objects: readonly ObjectFile[],
   code: readonly CarriedCode[],
-  release: ObjectSection | undefined,
+  releases: readonly ObjectSection[],
 ): ElfChange["hooks"] {
   const found: Partial<Record<Moment, ElfHook[]>> = {};
   const marks: MarkedHook[] = objects.flatMap(markedHooks);
-  if (release !== undefined) marks.push({ moment: "release", section: release });
+  for (const section of releases) marks.push({ moment: "release", section });
   for (const { moment, section } of marks) {
     const symbol = code.find((one) => one.section === section)?.symbol;
     if (symbol === undefined) continue;

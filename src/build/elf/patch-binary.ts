@@ -1,14 +1,14 @@
 /** What a fix changes in one binary: match its sources, refuse what cannot be, make the object, resolve what it refers to. */
 import { type Refusal, RefusalError, refuse } from "../../base/refusal.ts";
 import { sectionIndex } from "../../elf/constants.ts";
-import type { ElfBinary, ElfChange, ElfFunction } from "../../hotpatch/elf-manifest.ts";
+import type { ElfBinary, ElfChange, ElfFunction, ElfHook } from "../../hotpatch/elf-manifest.ts";
 import type { BinaryImage } from "./binary-image.ts";
 import type { BuiltVersions, TouchedUnit } from "./build-versions.ts";
 import { type Comparison, compareObjects } from "./compare-objects.ts";
 import { compileAgain } from "./compile-again.ts";
 import { type CompileUnit, isAssembler } from "./compile-command.ts";
 import { dataRefusals } from "./data-refusals.ts";
-import { handledBy, hookSections, manifestHooks, shadowReleaseOf, splitHandled } from "./hooks.ts";
+import { handledBy, hookSections, manifestHooks, releasesOf, splitHandled } from "./hooks.ts";
 import { compareLayouts } from "./layouts.ts";
 import { inlinedElsewhere } from "./link-time-callers.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
@@ -32,6 +32,8 @@ export interface BuiltBinary {
   readonly object: Uint8Array;
   readonly notices: readonly string[];
   readonly hooks: ElfChange["hooks"];
+  /** Those of its hooks that give back what our own runtimes hold: each binary's object has runtimes of its own. */
+  readonly releases: readonly ElfHook[];
   readonly code: readonly CodeReport[];
   readonly newVariables: readonly { readonly name: string; readonly size: number }[];
 }
@@ -71,7 +73,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     input.shortLived,
   );
   const handled = checkChanges(sources, layouts.refusals, input, hookObjects);
-  const { object, release } = carryChanges(sources, hookObjects);
+  const { object, releases } = carryChanges(sources, hookObjects);
   const { functions, missing } = replacedFunctions(object.code, sources, image);
   missing.push(...watchHolders(knowing, layouts.watched, image, functions));
   const inlined = await inlinedElsewhere(own, input.built, image);
@@ -106,7 +108,8 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
       ...object.escaping.map(escapingNotice),
       ...handled,
     ],
-    hooks: manifestHooks(image.soname ?? image.name, hookObjects, object.code, release),
+    hooks: manifestHooks(image.soname ?? image.name, hookObjects, object.code, releases),
+    releases: manifestHooks(image.soname ?? image.name, [], object.code, releases).release ?? [],
     code: object.code.map(({ symbol, source, reason, before }) => ({
       name: symbol,
       source: source.name,
@@ -156,7 +159,13 @@ function checkChanges(
   hookObjects: readonly ObjectFile[],
 ): readonly string[] {
   const refusals = sources.flatMap(({ comparison, unit }) =>
-    dataRefusals({ comparison, name: unit.name, assembler: isAssembler(unit.unit), image }),
+    dataRefusals({
+      comparison,
+      name: unit.name,
+      assembler: isAssembler(unit.unit),
+      image,
+      noThreadVariables: unit.noThreadVariables,
+    }),
   );
   const { left, notices } = splitHandled(
     [...refusals, ...layoutRefusals],
@@ -170,13 +179,13 @@ function checkChanges(
 function carryChanges(
   sources: readonly BinarySource[],
   hookObjects: readonly ObjectFile[],
-): { object: PatchObject; release: ReturnType<typeof shadowReleaseOf> } {
+): { object: PatchObject; releases: ReturnType<typeof releasesOf> } {
   const builder = new PatchObjectBuilder(sources);
   for (const { comparison } of sources) for (const { after } of replacedSections(comparison)) builder.carry(after);
   for (const section of hookSections(hookObjects)) builder.carry(section);
-  const release = shadowReleaseOf(builder.code);
-  if (release !== undefined) builder.carry(release);
-  return { object: builder.finish(), release };
+  const releases = releasesOf(builder.code);
+  for (const release of releases) builder.carry(release);
+  return { object: builder.finish(), releases };
 }
 
 function openSource(unit: TouchedUnit, image: BinaryImage, changedNames: ReadonlySet<string>): BinarySource {

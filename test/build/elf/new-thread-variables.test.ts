@@ -1,0 +1,152 @@
+/** A fix that adds thread-local variables: each thread has its own, threads that run as well as threads that begin later. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { apply, revert, stateOf } from "../../engine/linux/support/patching.ts";
+import { run, Target } from "../../engine/linux/support/target.ts";
+import { buildProject, type Files, hasProgram, newFolder, readelfComplaints, writeFiles } from "./support/project.ts";
+
+const main = `#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+long sort_numbers(int *values, size_t count);
+enum { workers = 4 };
+static pthread_barrier_t begin, end;
+static pthread_t threads[workers];
+static long answers[workers];
+static volatile int leaving;
+static long once(void) {
+  int values[16];
+  for (int i = 0; i < 16; i++) values[i] = i * 7 % 16;
+  long answer = sort_numbers(values, 16);
+  for (int i = 0; i < 16; i++) if (values[i] != i) abort();
+  return answer;
+}
+static void *work(void *given) {
+  for (long own = (long)given;;) {
+    pthread_barrier_wait(&begin);
+    if (leaving) return NULL;
+    for (long i = 0; i <= own; i++) answers[own] = once();
+    pthread_barrier_wait(&end);
+  }
+}
+static void *single(void *answer) { *(long *)answer = once(); return NULL; }
+static void start(void) { for (long i = 0; i < workers; i++) pthread_create(&threads[i], NULL, work, (void *)i); }
+int main(void) {
+  char line[100];
+  long answer = 0;
+  pthread_t other;
+  pthread_barrier_init(&begin, NULL, workers + 1);
+  pthread_barrier_init(&end, NULL, workers + 1);
+  start();
+  puts("ready");
+  fflush(stdout);
+  while (fgets(line, sizeof line, stdin) != NULL) {
+    if (line[0] == 'w') {
+      pthread_barrier_wait(&begin), pthread_barrier_wait(&end);
+      for (int i = 0; i < workers; i++) printf("%ld%c", answers[i], i < workers - 1 ? ' ' : '\\n');
+    } else if (line[0] == 'l') {
+      leaving = 1;
+      pthread_barrier_wait(&begin);
+      for (int i = 0; i < workers; i++) pthread_join(threads[i], NULL);
+      leaving = 0;
+      start();
+      puts("left");
+    } else if (line[0] == 'n') {
+      pthread_create(&other, NULL, single, &answer), pthread_join(other, NULL);
+      printf("%ld\\n", answer);
+    } else if (line[0] == 'f') {
+      if (fork() == 0) { printf("%ld\\n", once()); fflush(stdout); _exit(0); }
+      wait(NULL);
+    } else printf("%ld\\n", once());
+    fflush(stdout);
+  }
+}
+`;
+const sort = `#include <stdlib.h>
+static int compare(const void *one, const void *other) { return *(const int *)one - *(const int *)other; }
+long sort_numbers(int *values, size_t count) { qsort(values, count, sizeof *values, compare); return 0; }
+`;
+/** One variable with an initial value, one of zeros with an alignment, and a static one in a function. */
+const fixedSort = `#include <stdlib.h>
+struct state { const char *name; long calls; };
+static __thread struct state state = {"state", 1000000};
+static _Thread_local _Alignas(64) char zeros[100];
+static int compare(const void *one, const void *other) {
+  state.calls++;
+  return *(const int *)one - *(const int *)other;
+}
+static int turns(void) { static __thread int turn = 7; return turn++; }
+long sort_numbers(int *values, size_t count) {
+  if (state.name[0] != 's' || zeros[99] + 7 != turns() || (size_t)zeros % 64 != 0) abort();
+  zeros[99]++;
+  qsort(values, count, sizeof *values, compare);
+  return state.calls;
+}
+`;
+const files = { "main.c": main, "sort.c": sort };
+const initial = 1_000_000;
+
+async function counted(target: Target): Promise<void> {
+  const calls = Number(await target.ask("new")) - initial;
+  assert.ok(calls > 0 && calls < 100, `${calls} calls`);
+  assert.equal(await target.ask("new"), String(initial + calls));
+  for (const round of [1, 2]) {
+    const expected = [1, 2, 3, 4].map((own) => initial + calls * own * round);
+    assert.equal(await target.ask("workers"), expected.join(" "));
+  }
+  assert.equal(await target.ask("main"), String(initial + calls));
+  assert.equal(await target.ask("fork"), String(initial + 2 * calls));
+  assert.equal(await target.ask("main"), String(initial + 2 * calls));
+}
+
+for (const { compiler, flags, isLibrary = false } of [
+  { compiler: "gcc", flags: "-O0 -pthread" },
+  { compiler: "gcc", flags: "-O2 -pthread" },
+  { compiler: "gcc", flags: "-O2 -pthread -fno-pie -no-pie -fcf-protection=none" },
+  { compiler: "gcc", flags: "-O2 -pthread -fPIC", isLibrary: true },
+  { compiler: "gcc", flags: "-O3 -pthread -fPIC -fno-plt -mtls-dialect=gnu2", isLibrary: true },
+  { compiler: "clang", flags: "-O0 -pthread -Wl,--build-id" },
+  { compiler: "clang", flags: "-O2 -pthread -fPIC -Wl,--build-id", isLibrary: true },
+]) {
+  const skip = hasProgram(compiler) ? false : `${compiler} is not installed`;
+  const what = `${compiler} ${flags}${isLibrary ? ", a library" : ""}`;
+  test(`each thread has its own, and an end after the revert is an ordinary one: ${what}`, { skip }, async (context) => {
+    const built = await buildProject({
+      files: isLibrary ? { "sort.c": sort } : files,
+      fixed: { "sort.c": fixedSort },
+      compiler,
+      flags,
+      ...(isLibrary ? { output: "lib.so" } : {}),
+    });
+    assert.equal(readelfComplaints(built), "");
+    const target = await Target.start(context, programOf(built, isLibrary ? { "main.c": main } : undefined));
+    assert.equal(await target.ask("new"), "0");
+    const { text } = stateOf(target.pid);
+    for (let round = 0; round < 2; round++) {
+      await apply(target.pid, built.hotpatch);
+      await counted(target);
+      assert.equal(await target.ask("leave"), "left");
+      assert.match(await target.ask("workers"), /^10000\d\d( 1000\d{3}){3}$/);
+      await revert(target.pid, built.hotpatch);
+      assert.equal(stateOf(target.pid).text, text);
+      assert.equal(await target.ask("workers"), "0 0 0 0");
+      assert.equal(await target.ask("leave"), "left");
+    }
+  });
+}
+
+/** The binary that was patched, or a program that was linked with it. */
+function programOf({ report }: Awaited<ReturnType<typeof buildProject>>, own?: Files): string {
+  const path = report.binaries[0]?.path ?? "";
+  if (own === undefined) return path;
+  const folder = newFolder();
+  writeFiles(folder, own);
+  const program = join(folder, "program");
+  run("gcc", ["-O2", "-pthread", "-o", program, join(folder, "main.c"), path, `-Wl,-rpath,${join(path, "..")}`]);
+  return program;
+}
+
