@@ -144,16 +144,6 @@ describe("what is refused, by name", () => {
       code: "build/changed-data",
       names: /counter/,
     },
-    {
-      what: "a new thread-local variable",
-      fixed: edited(
-        "second.c",
-        "static int counter = 40;",
-        "static int counter = 40;\nstatic __thread int mine;\nint *where(void) { return &mine; }",
-      ),
-      code: "build/new-thread-variable",
-      names: /mine/,
-    },
   ])
     test(what, async () => {
       const found = await refusals({ files: sampleFiles, fixed });

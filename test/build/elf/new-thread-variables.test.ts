@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { RefusalError } from "../../../src/base/refusal.ts";
 import { apply, revert, stateOf } from "../../engine/linux/support/patching.ts";
 import { run, Target } from "../../engine/linux/support/target.ts";
 import { buildProject, type Files, hasProgram, newFolder, readelfComplaints, writeFiles } from "./support/project.ts";
@@ -150,3 +151,135 @@ function programOf({ report }: Awaited<ReturnType<typeof buildProject>>, own?: F
   return program;
 }
 
+
+const answering = `#include <pthread.h>
+#include <stdio.h>
+int answer(void);
+#ifdef __cplusplus
+int measured(void) { static int times; return 40 + times++; }
+#endif
+static void *work(void *given) { *(int *)given = answer(); return NULL; }
+int main(void) {
+  char line[100];
+  int other = 0;
+  pthread_t thread;
+  puts("ready"), fflush(stdout);
+  while (fgets(line, sizeof line, stdin) != NULL) {
+    pthread_create(&thread, NULL, work, &other), pthread_join(thread, NULL);
+    printf("%d %d\\n", answer(), other), fflush(stdout);
+  }
+}
+`;
+
+interface Answers {
+  readonly files: Files;
+  readonly fixed: Files;
+  readonly flags?: string;
+  readonly compiler?: string;
+  readonly old: string;
+  readonly fresh: readonly string[];
+}
+
+const mixed = {
+  files: {
+    "main.c": answering,
+    "foreign.c": "__thread int foreign = 300;\n",
+    "answer.c": `extern __thread int foreign;
+static __thread int own = 5;
+int answer(void) { return foreign + own; }
+`,
+  },
+  fixed: {
+    "answer.c": `extern __thread int foreign;
+static __thread int own = 5;
+static __thread int added = 1000;
+static int more(void) { added += 1000; return added; }
+int answer(void) { own += 10; foreign += 100; return more() + foreign + own; }
+`,
+  },
+};
+
+for (const { what, files, fixed, flags, compiler, old, fresh } of [
+  ...["-O0 -pthread", "-O2 -pthread", "-O2 -pthread -no-pie -fno-pie"].map((flags) => ({
+    what: `in functions that use existing ones as well, ${flags}`,
+    ...mixed,
+    flags,
+    old: "305 305",
+    fresh: ["2415 2415", "3525 2415"],
+  })),
+  {
+    what: "defined in one source and used in another",
+    files: {
+      "main.c": answering,
+      "shared.h": "int step(void);\n",
+      "one.c": '#include "shared.h"\nint step(void) { return 1; }\n',
+      "two.c": '#include "shared.h"\nint answer(void) { return step(); }\n',
+    },
+    fixed: {
+      "shared.h": "int step(void);\nextern __thread int steps;\n",
+      "one.c": '#include "shared.h"\n__thread int steps = 20;\nint step(void) { return steps++; }\n',
+      "two.c": '#include "shared.h"\nint answer(void) { step(); return steps; }\n',
+    },
+    flags: "-O2 -pthread",
+    old: "1 1",
+    fresh: ["21 21", "22 21"],
+  },
+  {
+    what: "of C++, in a function, with an initialiser that runs in each thread",
+    files: { "main.cc": answering, "answer.cc": "int answer() { return 3; }\n" },
+    fixed: {
+      "answer.cc":
+        "int measured();\nint answer() { static thread_local int first = measured(); return 100 * first++; }\n",
+    },
+    flags: "-O2 -pthread",
+    compiler: "g++",
+    old: "3 3",
+    // The other thread asks first.
+    fresh: ["4100 4000", "4200 4200"],
+  },
+] satisfies (Answers & { what: string })[])
+  test(`new variables ${what}`, async (context) => {
+    const built = await buildProject({ files, fixed, flags, ...(compiler === undefined ? {} : { compiler }) });
+    const target = await Target.start(context, programOf(built));
+    assert.equal(await target.ask("?"), old);
+    await apply(target.pid, built.hotpatch);
+    for (const answer of fresh) assert.equal(await target.ask("?"), answer);
+    await revert(target.pid, built.hotpatch);
+    assert.match(await target.ask("?"), old === "305 305" ? /^525 305$/ : new RegExp(`^${old}$`));
+  });
+
+describe("what cannot be had is refused with the reason", () => {
+  const plusplus = { "main.cc": answering, "answer.cc": "int answer() { return 3; }\n" };
+  for (const { what, files, fixed, compiler, reason } of [
+    {
+      what: "an initialiser outside of a function",
+      files: plusplus,
+      fixed: {
+        "answer.cc": "int measured();\nthread_local int first = measured();\nint answer() { return first++; }\n",
+      },
+      compiler: "g++",
+      reason: /first in answer\.cc.*initialiser that has to run needs a place inside a function/,
+    },
+    {
+      what: "a destructor",
+      files: plusplus,
+      fixed: {
+        "answer.cc":
+          "struct Kept { int value; ~Kept(); };\nKept::~Kept() { value = 0; }\nint answer() { static thread_local Kept kept{7}; return kept.value++; }\n",
+      },
+      compiler: "g++",
+      reason: /_Z6answerv has thread-local objects with a destructor/,
+    },
+    { what: "clang, beside existing ones", ...mixed, compiler: "clang", reason: /clang compiles for new and existing/ },
+  ]) {
+    const skip = hasProgram(compiler) ? false : `${compiler} is not installed`;
+    test(what, { skip }, async () => {
+      await assert.rejects(buildProject({ files, fixed, compiler, flags: "-O2 -pthread -Wl,--build-id" }), (error) => {
+        assert.ok(error instanceof RefusalError);
+        const refusal = error.refusals.find(({ code }) => code === "build/new-thread-variable");
+        assert.match(refusal?.message ?? "", reason);
+        return true;
+      });
+    });
+  }
+});
