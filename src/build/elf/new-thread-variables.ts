@@ -20,6 +20,7 @@ const controlBytes = 32;
 const addressGetter = "__tls_get_addr";
 const emulatedGetter = "__emutls_get_address";
 const emulatedPrefix = "__emutls_v.";
+const initialPrefix = "__emutls_t.";
 
 /** Names of new variables that sources beside the one that defines them may use. */
 export function newThreadNames({ newThreadVariables }: Comparison): string[] {
@@ -72,7 +73,7 @@ export function provideThreadVariables(before: ObjectFile, after: ObjectFile, na
     return {
       reason: `${destroyed} has thread-local objects with a destructor, which would be called at the end of a thread when its code may be gone`,
     };
-  if (isOfClang(after)) return ofEmulated(before, after);
+  if (isOfClang(after)) return ofEmulated(before, after, names);
   return ofGeneralDynamic(after, new Set(compareObjects(before, after).newThreadVariables), names);
 }
 
@@ -85,19 +86,26 @@ function destroyedAtThreadEnd(object: ObjectFile): string | undefined {
   return found && (leadingSymbol(found)?.name ?? found.name);
 }
 
-/** clang has made the control objects; the call gets the name of our own runtime, which is not that of a runtime in the program. */
-function ofEmulated(before: ObjectFile, after: ObjectFile): Provided {
+/** clang has made the control objects; they get the names of their variables, and the call that of our own runtime, which is not that of a runtime in the program. */
+function ofEmulated(before: ObjectFile, after: ObjectFile, names: ReadonlySet<string>): Provided {
   const olds = new Set(before.symbols.map(({ name }) => name));
-  const isKnown = ({ name }: ElfSymbol): boolean => name.startsWith(emulatedPrefix) && olds.has(name);
-  const known = after.symbols.find(isKnown);
-  if (known !== undefined) {
-    const name = known.name.slice(emulatedPrefix.length);
+  const variableOf = ({ name }: ElfSymbol): string => name.replace(emulatedPrefix, "");
+  const known = after.symbols.find((symbol) => {
+    if (!symbol.name.startsWith(emulatedPrefix)) return false;
+    return olds.has(symbol.name) || (symbol.section === sectionIndex.undefined && !names.has(variableOf(symbol)));
+  });
+  if (known !== undefined)
     return {
-      reason: `the source also uses ${name}, which threads have already, and clang compiles for new and existing ones in one way only; define the new variable in a source of its own, with a function that gives its address`,
+      reason: `the source also uses ${variableOf(known)}, which threads have already, and clang compiles for new and existing ones in one way only; define the new variable in a source of its own, with a function that gives its address`,
     };
-  }
-  const renamed = (symbol: ElfSymbol): ElfSymbol =>
-    symbol.name === emulatedGetter ? { ...symbol, name: provider } : symbol;
+  const renamed = (symbol: ElfSymbol): ElfSymbol => {
+    const { name } = symbol;
+    if (name === emulatedGetter) return { ...symbol, name: provider };
+    if (name.startsWith(emulatedPrefix)) return { ...symbol, name: variableOf(symbol) };
+    return name.startsWith(initialPrefix)
+      ? { ...symbol, name: `${name.slice(initialPrefix.length)}.initial` }
+      : symbol;
+  };
   return { object: withSymbols(after, renamed) };
 }
 

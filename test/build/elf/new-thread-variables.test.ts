@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { RefusalError } from "../../../src/base/refusal.ts";
+import { buildElfHotpatch } from "../../../src/build/elf/elf-hotpatch.ts";
 import { apply, revert, stateOf } from "../../engine/linux/support/patching.ts";
 import { run, Target } from "../../engine/linux/support/target.ts";
 import { buildProject, type Files, hasProgram, newFolder, readelfComplaints, writeFiles } from "./support/project.ts";
@@ -124,6 +125,12 @@ for (const { compiler, flags, isLibrary = false } of [
       ...(isLibrary ? { output: "lib.so" } : {}),
     });
     assert.equal(readelfComplaints(built), "");
+    const names = built.report.binaries[0]?.newVariables.map(({ name }) => name) ?? [];
+    for (const name of ["state", "zeros", /^(turn\.\d|turns\.turn)$/])
+      assert.ok(
+        names.some((one) => (typeof name === "string" ? one.replace(/\.\d$/, "") === name : name.test(one))),
+        names.join(" "),
+      );
     const target = await Target.start(context, programOf(built, isLibrary ? { "main.c": main } : undefined));
     assert.equal(await target.ask("new"), "0");
     const { text } = stateOf(target.pid);
@@ -251,6 +258,46 @@ for (const { what, files, fixed, flags, compiler, old, fresh } of [
     await revert(target.pid, built.hotpatch);
     assert.match(await target.ask("?"), old === "305 305" ? /^525 305$/ : new RegExp(`^${old}$`));
   });
+
+test("two binaries that change at once have a runtime each, and both give back what they hold", async (context) => {
+  const folder = newFolder();
+  const [source, to] = [join(folder, "source"), join(folder, "fixed")];
+  const makefile = `app: main.o answer.o liblib.so
+	gcc -pthread -o $@ main.o answer.o -L. -llib '-Wl,-rpath,$$ORIGIN'
+liblib.so: step.o
+	gcc -shared -o $@ $<
+%.o: %.c
+	gcc -O2 -fPIC -pthread -c -o $@ $<
+`;
+  const step = (what: string) => `#include <unistd.h>\nstatic volatile int calls;\n${what}`;
+  const files = {
+    Makefile: makefile,
+    "main.c": answering,
+    "answer.c": "int step(void);\nint answer(void) { return 10 * step() + 1; }\n",
+    "step.c": step("int step(void) { calls += getpid() > 0; return 1; }\n"),
+  };
+  for (const place of [source, to]) writeFiles(place, files);
+  writeFiles(to, {
+    "answer.c":
+      "int step(void);\nstatic __thread int own = 4;\nint answer(void) { return 10 * step() + own++; }\n",
+    "step.c": step("static __thread int steps = 20;\nint step(void) { calls += getpid() > 0; return steps++; }\n"),
+  });
+  run("make", ["-s", "-C", source]);
+  const { hotpatch } = await buildElfHotpatch(
+    { source, fix: { to }, command: ["make"], binaries: [], shortLived: [] },
+    { cwd: folder, env: process.env, advisories: [], sequence: 1, afterApply: [], progress: () => {} },
+  );
+  const { release = [] } = hotpatch.manifest.elf?.hooks ?? {};
+  assert.deepEqual(release.map(({ binary }) => binary).sort(), ["app", "liblib.so"]);
+  const target = await Target.start(context, join(source, "app"));
+  for (let round = 0; round < 2; round++) {
+    assert.equal(await target.ask("?"), "11 11");
+    await apply(target.pid, hotpatch);
+    assert.equal(await target.ask("?"), "204 204");
+    assert.equal(await target.ask("?"), "215 204");
+    await revert(target.pid, hotpatch);
+  }
+});
 
 describe("what cannot be had is refused with the reason", () => {
   const plusplus = { "main.cc": answering, "answer.cc": "int answer() { return 3; }\n" };

@@ -1,4 +1,5 @@
 //! about: The fix brings a thread-local variable: threads that run and threads that begin later each have their own.
+//! map: varies
 #include "target.h"
 #if VERSION
 static __thread int seen = 3;
