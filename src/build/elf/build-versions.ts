@@ -9,8 +9,6 @@ import { type CompileOptions, compileAgain, includesAny, inParallel, type Varian
 import { type CompileUnit, isAssembler, type Link, readCommand } from "./compile-command.ts";
 import { watchCompilers } from "./compiler-wrapper.ts";
 import { headerFolder, hookUnit } from "./hooks.ts";
-import { isGlobal, type ObjectFile } from "./object-file.ts";
-import { mustRun } from "./run-command.ts";
 import {
   newThreadNames,
   provideThreadVariables,
@@ -18,6 +16,8 @@ import {
   threadCallFlags,
   usesNewThreadVariables,
 } from "./new-thread-variables.ts";
+import { isGlobal, type ObjectFile } from "./object-file.ts";
+import { mustRun } from "./run-command.ts";
 import { applyFix, copySource, type Fix, type SourceTrees } from "./source-trees.ts";
 
 export interface VersionsInput {
@@ -122,7 +122,10 @@ export async function buildBothVersions(
   const hooks = await compileHooks([...hookFiles, ...runtime], wanted, compile);
   trees.show("before");
   return {
-    touched: [...all.map(({ usesRuntime, ...one }, index) => ({ ...one, name: unitName(all, index, place) })), ...hooks],
+    touched: [
+      ...all.map(({ usesRuntime, ...one }, index) => ({ ...one, name: unitName(all, index, place) })),
+      ...hooks,
+    ],
     units,
     links: [...first, ...second].flatMap(({ link }) => link ?? []),
     changed: trees.changed,

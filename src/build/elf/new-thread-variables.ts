@@ -102,9 +102,7 @@ function ofEmulated(before: ObjectFile, after: ObjectFile, names: ReadonlySet<st
     const { name } = symbol;
     if (name === emulatedGetter) return { ...symbol, name: provider };
     if (name.startsWith(emulatedPrefix)) return { ...symbol, name: variableOf(symbol) };
-    return name.startsWith(initialPrefix)
-      ? { ...symbol, name: `${name.slice(initialPrefix.length)}.initial` }
-      : symbol;
+    return name.startsWith(initialPrefix) ? { ...symbol, name: `${name.slice(initialPrefix.length)}.initial` } : symbol;
   };
   return { object: withSymbols(after, renamed) };
 }

@@ -1,6 +1,5 @@
 /** A fix that adds thread-local variables: each thread has its own, threads that run as well as threads that begin later. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { RefusalError } from "../../../src/base/refusal.ts";
@@ -116,7 +115,9 @@ for (const { compiler, flags, isLibrary = false } of [
 ]) {
   const skip = hasProgram(compiler) ? false : `${compiler} is not installed`;
   const what = `${compiler} ${flags}${isLibrary ? ", a library" : ""}`;
-  test(`each thread has its own, and an end after the revert is an ordinary one: ${what}`, { skip }, async (context) => {
+  test(`each thread has its own, and an end after the revert is an ordinary one: ${what}`, {
+    skip,
+  }, async (context) => {
     const built = await buildProject({
       files: isLibrary ? { "sort.c": sort } : files,
       fixed: { "sort.c": fixedSort },
@@ -158,7 +159,6 @@ function programOf({ report }: Awaited<ReturnType<typeof buildProject>>, own?: F
   return program;
 }
 
-
 const answering = `#include <pthread.h>
 #include <stdio.h>
 int answer(void);
@@ -181,7 +181,7 @@ int main(void) {
 interface Answers {
   readonly files: Files;
   readonly fixed: Files;
-  readonly flags?: string;
+  readonly flags: string;
   readonly compiler?: string;
   readonly old: string;
   readonly fresh: readonly string[];
@@ -210,7 +210,7 @@ const summing = (result: string) => `#include "shared.h"
 int answer(void) { int sum = 0; for (int i = 0; i < 3; i++) sum += step(); return ${result}; }
 `;
 
-for (const { what, files, fixed, flags, compiler, old, fresh } of [
+const beside: readonly (Answers & { readonly what: string })[] = [
   ...["-O0 -pthread", "-O2 -pthread", "-O2 -pthread -no-pie -fno-pie"].map((flags) => ({
     what: `in functions that use existing ones as well, ${flags}`,
     ...mixed,
@@ -248,7 +248,8 @@ for (const { what, files, fixed, flags, compiler, old, fresh } of [
     // The other thread asks first.
     fresh: ["4100 4000", "4200 4200"],
   },
-] satisfies (Answers & { what: string })[])
+];
+for (const { what, files, fixed, flags, compiler, old, fresh } of beside)
   test(`new variables ${what}`, async (context) => {
     const built = await buildProject({ files, fixed, flags, ...(compiler === undefined ? {} : { compiler }) });
     const target = await Target.start(context, programOf(built));
@@ -278,8 +279,7 @@ liblib.so: step.o
   };
   for (const place of [source, to]) writeFiles(place, files);
   writeFiles(to, {
-    "answer.c":
-      "int step(void);\nstatic __thread int own = 4;\nint answer(void) { return 10 * step() + own++; }\n",
+    "answer.c": "int step(void);\nstatic __thread int own = 4;\nint answer(void) { return 10 * step() + own++; }\n",
     "step.c": step("static __thread int steps = 20;\nint step(void) { calls += getpid() > 0; return steps++; }\n"),
   });
   run("make", ["-s", "-C", source]);
