@@ -1,11 +1,11 @@
 /** apply, verify, ps and revert with a hotpatch for a native program, as a person types them. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { encodeHotpatch } from "../../src/hotpatch/container.ts";
 import { buildNativeHotpatch } from "../engine/linux/support/native-hotpatch.ts";
-import { compile, Target, temporaryFolder } from "../engine/linux/support/target.ts";
+import { compile, run, Target, temporaryFolder } from "../engine/linux/support/target.ts";
 import { launcher, runProgram } from "./run-program.ts";
 
 const program = `#include <stdio.h>
@@ -163,4 +163,48 @@ test("--force-immediate switches a function that never ends, warns, and leaves w
     native: { pid: number; hotpatches: { forced?: boolean }[] }[];
   };
   assert.equal(listed.native.find(({ pid }) => pid === target.pid)?.hotpatches[0]?.forced, true);
+});
+
+test("build elf --supersedes FILE makes a hotpatch that takes the older one's place in one apply", async (context) => {
+  const folder = temporaryFolder(context);
+  const source = join(folder, "source");
+  const tree = (place: string, added: number): void => {
+    mkdirSync(place, { recursive: true });
+    writeFileSync(join(place, "main.c"), program.replace("x + one", `x + one + ${added}`));
+    writeFileSync(join(place, "Makefile"), "main: main.c\n\tgcc -O2 -Wl,--build-id -o $@ $<\n");
+  };
+  tree(source, 0);
+  run("make", ["-s", "-C", source]);
+  const built = async (name: string, added: number, ...words: string[]) => {
+    const to = join(folder, name);
+    tree(to, added);
+    const file = `${to}.hotpatch`;
+    const rest = ["--unsigned", "--json", "-o", file, ...words, "--", "make"];
+    const { code, out, error } = await runProgram([launcher, "build", "elf", "--source", source, "--to", to, ...rest]);
+    assert.equal(code, 0, error);
+    return { file, id: (JSON.parse(out) as { id: string }).id };
+  };
+  const older = await built("older", 10);
+  const stranger = await built("stranger", 20);
+  const newer = await built("newer", 30, "--supersedes", older.file);
+  const target = await Target.start(context, join(source, "main"));
+  const pid = ["--pid", String(target.pid), "--allow-unsigned", "--json"];
+  const ids = async (): Promise<string[]> => {
+    const { out } = await runProgram([launcher, "ps", "--json"]);
+    const { native } = JSON.parse(out) as { native: { pid: number; hotpatches: { id: string }[] }[] };
+    return native.find((found) => found.pid === target.pid)?.hotpatches.map(({ id }) => id) ?? [];
+  };
+  assert.equal((await runProgram([launcher, "apply", older.file, ...pid])).code, 0);
+  assert.equal(await target.ask("older"), "12");
+  const refused = await runProgram([launcher, "apply", stranger.file, ...pid]);
+  assert.equal(refused.code, 3, refused.error);
+  assert.match(refused.out, /target\/conflicting-hotpatch/);
+  assert.deepEqual(await ids(), [older.id]);
+  const applied = await runProgram([launcher, "apply", newer.file, ...pid]);
+  assert.equal(applied.code, 0, applied.error);
+  assert.equal(await target.ask("newer"), "32");
+  assert.deepEqual(await ids(), [newer.id]);
+  assert.equal((await runProgram([launcher, "revert", newer.file, ...pid])).code, 0);
+  assert.equal(await target.ask("old"), "2");
+  assert.deepEqual(await ids(), []);
 });

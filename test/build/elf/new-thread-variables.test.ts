@@ -19,6 +19,8 @@ static pthread_barrier_t begin, end;
 static pthread_t threads[workers];
 static long answers[workers];
 static volatile int leaving;
+static long storm_answers[2];
+static int storms;
 static long once(void) {
   int values[16];
   for (int i = 0; i < 16; i++) values[i] = i * 7 % 16;
@@ -35,6 +37,9 @@ static void *work(void *given) {
   }
 }
 static void *single(void *answer) { *(long *)answer = once(); return NULL; }
+static void *storm(void *given) {
+  for (;;) { pthread_t one; pthread_create(&one, NULL, single, given), pthread_join(one, NULL); }
+}
 static void start(void) { for (long i = 0; i < workers; i++) pthread_create(&threads[i], NULL, work, (void *)i); }
 int main(void) {
   char line[100];
@@ -56,6 +61,10 @@ int main(void) {
       leaving = 0;
       start();
       puts("left");
+    } else if (line[0] == 's') {
+      for (storms = 0; storms < 2; storms++)
+        pthread_create(&other, NULL, storm, &storm_answers[storms]);
+      puts("storm");
     } else if (line[0] == 'n') {
       pthread_create(&other, NULL, single, &answer), pthread_join(other, NULL);
       printf("%ld\\n", answer);
@@ -147,6 +156,19 @@ for (const { compiler, flags, isLibrary = false } of [
     }
   });
 }
+
+test("threads that begin and end all the time, while the hotpatch comes and goes, call nothing that is gone", async (context) => {
+  const built = await buildProject({ files, fixed: { "sort.c": fixedSort }, flags: "-O2 -pthread" });
+  const target = await Target.start(context, programOf(built));
+  assert.equal(await target.ask("storm"), "storm");
+  for (let round = 0; round < 15; round++) {
+    await apply(target.pid, built.hotpatch, 20_000);
+    assert.match(await target.ask("main"), /^10000\d\d$/);
+    await revert(target.pid, built.hotpatch, 20_000);
+    assert.equal(await target.ask("main"), "0");
+  }
+  assert.equal(target.ending, undefined);
+});
 
 /** The binary that was patched, or a program that was linked with it. */
 function programOf({ report }: Awaited<ReturnType<typeof buildProject>>, own?: Files): string {
