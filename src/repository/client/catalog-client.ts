@@ -166,11 +166,14 @@ export class CatalogClient {
     await createFolder(this.#trusted, 0o700);
     return await withLock(path.join(stateFolder, "lock"), { waitMs: 60_000 }, async () => {
       await removeWorkFolders(stateFolder);
-      const workFolder = await mkdtemp(path.join(stateFolder, "work-"));
+      let workFolder: string | undefined;
       try {
+        workFolder = await mkdtemp(path.join(stateFolder, "work-"));
         return await this.#visitIn(workFolder, work);
+      } catch (error) {
+        throw writeTrouble(error, stateFolder) ?? error;
       } finally {
-        await rm(workFolder, { recursive: true, force: true });
+        if (workFolder !== undefined) await rm(workFolder, { recursive: true, force: true });
       }
     });
   }
@@ -262,6 +265,13 @@ export class CatalogClient {
   }
 }
 
+/** A disk that is full or may not be written says nothing of the catalog. */
+function writeTrouble(error: unknown, folder: string): RebootlessError | undefined {
+  const errno = errnoOf(error) ?? "";
+  if (!["ENOSPC", "EDQUOT", "EROFS", "EACCES"].includes(errno)) return undefined;
+  return new RebootlessError("failure/file-write", `${quoted(folder)} cannot be written: ${errno}.`, { cause: error });
+}
+
 /** Runs a part of the TUF client's work, and finds words for its refusal. */
 async function asking<Result>({ fetcher, folder }: Visit, work: () => Promise<Result>): Promise<Result> {
   const now = new Date();
@@ -269,10 +279,7 @@ async function asking<Result>({ fetcher, folder }: Visit, work: () => Promise<Re
     return await work();
   } catch (error) {
     if (fetcher.stopped !== undefined) throw fetcher.stopped;
-    if (errnoOf(error) === "ENOSPC" || errnoOf(error) === "EACCES") {
-      throw new RebootlessError("failure/file-write", `${quoted(folder)} cannot be written.`, { cause: error });
-    }
-    throw await explain({ error, last: fetcher.last, trustedFolder: folder, now });
+    throw writeTrouble(error, folder) ?? (await explain({ error, last: fetcher.last, trustedFolder: folder, now }));
   }
 }
 
@@ -286,6 +293,8 @@ async function fetchTarget({ updater, fetcher, folder }: Visit, target: TargetFi
     await updater.downloadTarget(target, file);
   } catch (error) {
     if (fetcher.stopped !== undefined) throw fetcher.stopped;
+    const trouble = writeTrouble(error, folder);
+    if (trouble !== undefined) throw trouble;
     const there = error instanceof Error && !("statusCode" in error);
     const refusal = there
       ? altered(target.path, "its bytes are not those that its publisher signed")
