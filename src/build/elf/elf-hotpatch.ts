@@ -97,17 +97,16 @@ async function patchBinaries(
     try {
       const { shortLived, handled = [] } = input;
       const answer = await patchBinary({ image, path, built, shortLived, handled });
-      if (!("miss" in answer)) answers.push(answer);
-      else {
+      if ("miss" in answer) {
         misses.push(answer.miss);
-        if (holds.length > 0) answers.push({ notice: leftOut(path, holds, answer.miss) });
-      }
+        if (holds.length > 0) answers.push({ notice: leftOut(path, namesOf(holds), answer.miss) });
+      } else answers.push(answer, ...unfoundSources(path, holds, answer));
     } catch (error) {
       const unmatched =
         error instanceof RefusalError && error.refusals.every(({ code }) => code === "build/not-matched");
       if (!unmatched || given.length > 0 || paths.length === 1) throw error;
       misses.push(error.message);
-      answers.push({ notice: leftOut(path, holds, error.message) });
+      answers.push({ notice: leftOut(path, namesOf(holds), error.message) });
     }
   }
   if (!answers.some((one) => "binary" in one))
@@ -115,15 +114,46 @@ async function patchBinaries(
   return answers;
 }
 
-/** Sources that the fix changes and that the build linked into a binary of this name. */
-function changedSourcesOf(image: BinaryImage, path: string, built: BuiltVersions): string[] {
+interface HeldSource {
+  readonly name: string;
+  /** Rather than by a static library, of which the linker may have taken nothing. */
+  readonly isObject: boolean;
+}
+
+/** Sources whose old code the fix changes and that the build linked into a binary of this name. */
+function changedSourcesOf(image: BinaryImage, path: string, built: BuiltVersions): HeldSource[] {
   const names = new Set([basename(path), image.name, ...(image.soname === undefined ? [] : [image.soname])]);
   const sources = linkedSources(names, built);
   const changed = built.touched.filter(({ unit, before, after }) => {
-    const { changedCode } = compareObjects(before, after);
-    return changedCode.size > 0 && sources?.has(unit.source);
+    const { changedCode, pairs } = compareObjects(before, after);
+    return sources?.all.has(unit.source) && [...changedCode.keys()].some((section) => pairs.beforeOf(section));
   });
-  return [...new Set(changed.map(({ unit }) => relative(built.options.place, unit.source)))];
+  const found = new Map(changed.map(({ unit }) => [unit.source, sources?.asObjects.has(unit.source) === true]));
+  const { place } = built.options;
+  const nameOf = (source: string): string => (source.startsWith(`${place}/`) ? relative(place, source) : source);
+  return [...found].map(([source, isObject]) => ({ name: nameOf(source), isObject }));
+}
+
+function namesOf(sources: readonly HeldSource[]): string[] {
+  return sources.map(({ name }) => name);
+}
+
+/** A source that was linked in and of which nothing stands there would make half a fix: told, and refused where it must be in the binary. */
+function unfoundSources(path: string, holds: readonly HeldSource[], { sources }: BuiltBinary): LeftOut[] {
+  const unfound = holds.filter(({ name }) => !sources.some((one) => one === name || one.startsWith(`${name} (`)));
+  const must = unfound.filter(({ isObject }) => isObject);
+  if (must.length > 0)
+    refuse(
+      "build/not-matched",
+      `The fix changes code of ${namesOf(must).join(", ")} that was not found in ${path}, although the build links it there; what was found would be half a fix.`,
+      { sources: namesOf(must) },
+    );
+  if (unfound.length === 0) return [];
+  return [
+    {
+      notice: `${path} may hold code of ${namesOf(unfound).join(", ")}, from a static library: none was found in it, and this part of the fix is not in the hotpatch.`,
+    },
+  ];
 }
 
 function leftOut(path: string, sources: readonly string[], why: string): string {

@@ -8,11 +8,15 @@ export interface BuildRecord {
   readonly links: readonly Link[];
 }
 
-/** Absolute paths of sources; undefined where the build linked nothing of any of these names. */
-export function linkedSources(
-  names: ReadonlySet<string>,
-  { units, links }: BuildRecord,
-): ReadonlySet<string> | undefined {
+/** Absolute paths of sources. */
+export interface LinkedSources {
+  readonly all: ReadonlySet<string>;
+  /** Not by a static library, of which a linker takes what it needs. */
+  readonly asObjects: ReadonlySet<string>;
+}
+
+/** Undefined where the build linked nothing of any of these names. */
+export function linkedSources(names: ReadonlySet<string>, { units, links }: BuildRecord): LinkedSources | undefined {
   const own = links.filter(({ output }) => names.has(basename(output)));
   if (own.length === 0) return undefined;
   const objects = new Set<string>();
@@ -23,12 +27,13 @@ export function linkedSources(
       else objects.add(input);
     }
   const outputs = new Set(own.map(({ output }) => output));
-  const taken = units.filter(
+  const direct = units.filter(
     ({ object, linked }) =>
-      (object !== undefined && (objects.has(object) || members.has(basename(object)))) ||
-      (linked !== undefined && outputs.has(linked)),
+      (object !== undefined && objects.has(object)) || (linked !== undefined && outputs.has(linked)),
   );
-  return new Set(taken.map(({ source }) => source));
+  const byLibrary = units.filter(({ object }) => object !== undefined && members.has(basename(object)));
+  const asObjects = new Set(direct.map(({ source }) => source));
+  return { asObjects, all: new Set([...asObjects, ...byLibrary.map(({ source }) => source)]) };
 }
 
 /**

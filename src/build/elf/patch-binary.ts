@@ -30,6 +30,8 @@ export interface BuiltBinary {
   readonly binary: ElfBinary;
   readonly path: string;
   readonly object: Uint8Array;
+  /** Names of the sources whose code it changes. */
+  readonly sources: readonly string[];
   readonly notices: readonly string[];
   readonly hooks: ElfChange["hooks"];
   /** Those of its hooks that give back what our own runtimes hold: each binary's object has runtimes of its own. */
@@ -103,6 +105,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     },
     path,
     object: object.bytes,
+    sources: own.map(({ name }) => name),
     notices: [
       ...processNotices({ image, path, built, sources: own, functions, symbols: resolved.symbols }),
       ...object.escaping.map(escapingNotice),

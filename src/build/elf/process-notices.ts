@@ -164,7 +164,7 @@ function itselfExecuted(image: BinaryImage, path: string, built: BuiltVersions):
   ]);
   const linked = linkedSources(names, built);
   for (const { source } of built.units) {
-    if ((linked !== undefined && !linked.has(source)) || !existsSync(source)) continue;
+    if ((linked !== undefined && !linked.all.has(source)) || !existsSync(source)) continue;
     const text = readFileSync(source, "latin1");
     const match = ownName.exec(text);
     if (match !== null)

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { RefusalError } from "../../../src/base/refusal.ts";
 import { type Built, buildProject, hasProgram, replaced } from "./support/project.ts";
 
 function assertPlaces(built: Built): void {
@@ -45,6 +46,24 @@ describe("functions are found one by one where the object as a whole is not", ()
       assertPlaces(built);
     });
   }
+});
+
+test("a changed source that the build links in and that the binary has otherwise is no half a fix, but a refusal", async () => {
+  const other = "int middle(int x) { return x * 11 - 4; }\nint first(int x) { return x ^ 90; }\n";
+  const fixed = {
+    "lib.c": neighbours.replace("total--;", "total -= 2;"),
+    "main.c": main.replace("return 0", "return argc > 9"),
+  };
+  const found = await buildProject({
+    files: { "main.c": main, "lib.c": neighbours },
+    fixed,
+    target: { "lib.c": other },
+  })
+    .then(() => undefined)
+    .catch((error: unknown) => error);
+  assert.ok(found instanceof RefusalError);
+  assert.equal(found.refusals[0]?.code, "build/not-matched");
+  assert.match(found.message, /lib\.c.*half a fix/);
 });
 
 describe("functions with the very same code are told apart", () => {
