@@ -16,7 +16,9 @@ export interface StockProcess {
 
 export function startStock(one: StockCase, folder: string): StockProcess {
   const [program = "", ...parameters] = one.argv;
-  const child = spawn(program, parameters, { cwd: folder, env: { ...process.env, LC_ALL: "C" }, stdio: "pipe" });
+  // A PATH of the caller's may name folders that this user cannot enter, of which programs tell.
+  const env = { ...process.env, PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C" };
+  const child = spawn(program, parameters, { cwd: folder, env, stdio: "pipe" });
   let text = "";
   let look: () => void = () => {};
   for (const stream of [child.stdout, child.stderr])

@@ -1,5 +1,5 @@
 //! about: A seccomp filter that answers munmap with an error: refused before anything is mapped.
-//! refuses: apply target/seccomp munmap
+//! refuses: apply target/seccomp munmap|CAP_SYS_ADMIN
 #include "target.h"
 #include <stddef.h>
 #include <linux/filter.h>
