@@ -28,8 +28,6 @@ export interface Scenario {
   /** A shell command that starts the target; `$APP` is its path, `$DIR` its folder. */
   readonly run: string;
   readonly refuses: Refused | undefined;
-  /** Why it cannot hold yet; when it does all the same, that is a failure of the scenario, which has to be turned on. */
-  readonly pending: string | undefined;
   readonly waitSeconds: string;
   readonly timeoutMs: number;
   /** Whether threads or processes come and go, so that the memory map does as well. */
@@ -45,7 +43,9 @@ export interface Scenario {
 }
 
 const known = new Set(
-  "about compiler flags link library-link needs run refuses pending wait timeout map commands build variant".split(" "),
+  "about compiler flags link library-link needs run refuses unprivileged wait timeout map commands build variant".split(
+    " ",
+  ),
 );
 
 /** All scenarios, variants by `name@variant`, in the order of their names. */
@@ -78,8 +78,9 @@ function readScenarios(file: string): Scenario[] {
     libraryLink: one("library-link", ""),
     needs: one("needs", "").split(/[ ,]+/).filter(Boolean),
     run: one("run", 'exec "$APP"'),
-    refuses: readRefusal(said.get("refuses")?.[0]),
-    pending: said.get("pending")?.join(" "),
+    refuses:
+      (process.getuid?.() === 0 ? undefined : readRefusal(said.get("unprivileged")?.[0])) ??
+      readRefusal(said.get("refuses")?.[0]),
     waitSeconds: one("wait", "20"),
     timeoutMs: Number(one("timeout", "300")) * 1000,
     mapVaries: one("map", "stays") === "varies",

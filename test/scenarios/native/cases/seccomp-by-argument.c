@@ -1,5 +1,6 @@
 //! about: A seccomp filter that looks at arguments: executable memory by mmap is forbidden, so it is refused.
-//! refuses: apply target/seccomp mmap|CAP_SYS_ADMIN
+//! refuses: apply target/seccomp mmap
+//! unprivileged: apply target/seccomp CAP_SYS_ADMIN
 #include "target.h"
 #include <stddef.h>
 #include <linux/filter.h>

@@ -1,5 +1,6 @@
 //! about: A seccomp filter that answers munmap with an error: refused before anything is mapped.
-//! refuses: apply target/seccomp munmap|CAP_SYS_ADMIN
+//! refuses: apply target/seccomp munmap
+//! unprivileged: apply target/seccomp CAP_SYS_ADMIN
 #include "target.h"
 #include <stddef.h>
 #include <linux/filter.h>

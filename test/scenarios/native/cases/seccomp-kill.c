@@ -1,5 +1,6 @@
 //! about: A seccomp filter that kills the process for mmap: refused with a reason, and alive.
-//! refuses: apply target/seccomp mmap|CAP_SYS_ADMIN
+//! refuses: apply target/seccomp mmap
+//! unprivileged: apply target/seccomp CAP_SYS_ADMIN
 #include "target.h"
 #include <stddef.h>
 #include <linux/filter.h>
