@@ -4,7 +4,7 @@
  * Deterministic: the same two versions give the same bytes, wherever and whenever they are built.
  */
 import { createHash } from "node:crypto";
-import { readFileSync, rmSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { RebootlessError } from "../base/errors.ts";
 import { type Refusal, RefusalError, refuse } from "../base/refusal.ts";
@@ -12,9 +12,10 @@ import type { Hotpatch } from "../hotpatch/hotpatch.ts";
 import type { Advisory, Manifest, Target } from "../hotpatch/manifest.ts";
 import { newDependencies } from "./new-dependencies.ts";
 import { type BuiltChange, buildNodeChange, type Recomputed } from "./node-change.ts";
-import { fetchPackage, makeWorkFolder, parseSpecifier } from "./npm-package.ts";
+import { fetchPackage, parseSpecifier } from "./npm-package.ts";
 import { buildUntilCurrent } from "./rehearse-hotpatch.ts";
 import { readSourceTree, type SourceTree } from "./source-tree.ts";
+import { inWorkFolder } from "./work-folder.ts";
 
 export interface BuildOptions {
   readonly cwd: string;
@@ -34,10 +35,7 @@ export interface NpmFix {
 
 /** From two versions of a package. Refuses with `build/*` where a process that has loaded the package could not be fixed. */
 export async function buildNpmHotpatch(fix: NpmFix, options: BuildOptions): Promise<Hotpatch> {
-  const workFolder = makeWorkFolder();
-  const end = (): void => rmSync(workFolder, { recursive: true, force: true });
-  process.once("exit", end);
-  try {
+  return await inWorkFolder(async (workFolder) => {
     const before = await fetchPackage(fix.vulnerable, { ...options, workFolder });
     const after = await fetchPackage(fixedSpecifier(fix), { ...options, workFolder });
     if (before.name !== after.name) {
@@ -69,10 +67,7 @@ export async function buildNpmHotpatch(fix: NpmFix, options: BuildOptions): Prom
       version: before.version,
       fixed: after,
     });
-  } finally {
-    end();
-    process.off("exit", end);
-  }
+  });
 }
 
 /** From two files or two folders of a program of one's own, which is not loaded for a rehearsal, since loading it would start it. */

@@ -15,7 +15,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { RebootlessError } from "../base/errors.ts";
 
@@ -128,9 +127,4 @@ function npm(parameters: readonly string[], cwd: string, specifier: string): Pro
       );
     });
   });
-}
-
-/** A fresh private folder for one build. */
-export function makeWorkFolder(): string {
-  return mkdtempSync(join(tmpdir(), "rebootless-build-"));
 }

@@ -7,7 +7,7 @@ import { cpSync, existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { refuse } from "../../base/refusal.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
-import { makeWorkFolder } from "../npm-package.ts";
+import { inWorkFolder } from "../work-folder.ts";
 import { SourceArchive } from "./debian-apt.ts";
 import { buildDependencies, debianBuildCommand, debianEnvironment } from "./debian-build.ts";
 import {
@@ -41,10 +41,7 @@ export async function buildDebianHotpatch(
   input: DebianBuildInput,
   options: ElfBuildOptions,
 ): Promise<{ hotpatch: Hotpatch; report: ElfBuildReport }> {
-  const work = makeWorkFolder();
-  const end = (): void => rmSync(work, { recursive: true, force: true });
-  process.once("exit", end);
-  try {
+  return await inWorkFolder(async (work) => {
     await needTools(options.env);
     const source = await installedSource(parsePackage(input.package), options.env);
     options.progress(`Fetching the source of ${source.name} ${source.version}`);
@@ -75,10 +72,7 @@ export async function buildDebianHotpatch(
         notices: [...(options.notices ?? []), ...socketsThatStartAnew(files).map(startsAnew)],
       },
     );
-  } finally {
-    end();
-    process.off("exit", end);
-  }
+  });
 }
 
 async function needTools(env: NodeJS.ProcessEnv): Promise<void> {

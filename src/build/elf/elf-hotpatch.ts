@@ -4,14 +4,14 @@
  * Deterministic: the same sources, compiler and binaries give the same bytes.
  */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
 import { RefusalError, refuse } from "../../base/refusal.ts";
 import type { ElfAction, ElfChange } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import type { Advisory, Manifest } from "../../hotpatch/manifest.ts";
-import { makeWorkFolder } from "../npm-package.ts";
+import { inWorkFolder } from "../work-folder.ts";
 import { type BinaryImage, readBinary } from "./binary-image.ts";
 import { type BuiltVersions, buildBothVersions, type VersionsInput, type VersionsOptions } from "./build-versions.ts";
 import { compareObjects } from "./compare-objects.ts";
@@ -57,10 +57,7 @@ export async function buildElfHotpatch(
   input: ElfBuildInput,
   options: ElfBuildOptions,
 ): Promise<{ hotpatch: Hotpatch; report: ElfBuildReport }> {
-  const work = makeWorkFolder();
-  const end = (): void => rmSync(work, { recursive: true, force: true });
-  process.once("exit", end);
-  try {
+  return await inWorkFolder(async (work) => {
     const built = await buildBothVersions(input, work, options);
     const patched = await patchBinaries(input, built, options);
     const notices = [
@@ -69,10 +66,7 @@ export async function buildElfHotpatch(
     ];
     const binaries = patched.filter((one) => "binary" in one);
     return { hotpatch: assemble(binaries, { built, options, notices }), report: reportOf(binaries, built) };
-  } finally {
-    end();
-    process.off("exit", end);
-  }
+  });
 }
 
 /** A binary that holds what the fix changes, and stays as it is. */

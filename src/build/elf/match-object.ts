@@ -48,6 +48,8 @@ export interface ObjectMatch {
   sizeOf(section: ObjectSection): number | undefined;
   /** Why a function was not found, as a clause. */
   whyNot(name: string): string;
+  /** Whether a function's code stands in several places of the binary, and nothing tells which is the one. */
+  isAmbiguous(name: string): boolean;
 }
 
 export function matchObject(object: ObjectFile, binary: BinaryImage): ObjectMatch {
@@ -60,6 +62,7 @@ class Matcher implements ObjectMatch {
   readonly #known = new Map<string, Resolution>();
   readonly #pieces: Piece[] = [];
   readonly #problems = new Map<string, string>();
+  readonly #ambiguous = new Set<string>();
   readonly #relaxedSections = new Map<ObjectSection, RelaxedPlace>();
 
   constructor(object: ObjectFile, binary: BinaryImage) {
@@ -160,12 +163,15 @@ class Matcher implements ObjectMatch {
     if (agreeing.length !== 1) {
       const before = piece.candidates.length;
       if (before > 0) this.#problems.set(piece.name, this.#disagreement(piece, agreeing.length, expected));
+      if (agreeing.length > 1) this.#ambiguous.add(piece.name);
+      else this.#ambiguous.delete(piece.name);
       if (agreeing.length > 0 && agreeing.length < before) piece.candidates = agreeing.map(({ address }) => address);
       return false;
     }
     const [{ address, equations } = { address: 0, equations: undefined }] = agreeing;
     piece.found = address;
     this.#problems.delete(piece.name);
+    this.#ambiguous.delete(piece.name);
     for (const { key, value } of equations ?? []) this.#known.set(key, value);
     this.#learnPiece(piece, address);
     return true;
@@ -364,6 +370,10 @@ class Matcher implements ObjectMatch {
     if (base?.kind === "tls") return { kind: "tls", offset: base.offset + symbol.value };
     if (symbol.type === symbolType.section) return undefined;
     return this.#known.get(`name ${plainName(symbol.name)}`);
+  }
+
+  isAmbiguous(name: string): boolean {
+    return this.#ambiguous.has(name);
   }
 
   whyNot(name: string): string {

@@ -222,8 +222,7 @@ function stands(source: BinarySource): boolean {
   const replaced = replacedSections(source.comparison);
   if (replaced.some(({ before }) => ofSection(source.match, before) !== undefined)) return true;
   // Code that stands in several places may well be this source's: to leave it out without a word could be half a fix.
-  if (replaced.some(({ before }) => /^its code stands in \d/.test(plain.whyNot(leadingSymbol(before)?.name ?? ""))))
-    return true;
+  if (replaced.some(({ before }) => plain.isAmbiguous(leadingSymbol(before)?.name ?? ""))) return true;
   return Math.max(plain.foundBytes, sections.foundBytes) * 2 > plain.codeBytes && plain.codeBytes > 0;
 }
 

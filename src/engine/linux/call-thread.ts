@@ -75,7 +75,7 @@ export class CallThreads {
   }
 
   /** Whether a thread in an event stop, its registers read, holds none of the locks. */
-  holdsNoLock({ registers, tid: _tid }: Tracee): boolean {
+  holdsNoLock({ registers }: Tracee): boolean {
     const call = readSigned(registers, "originalRax");
     const { frames, ended } = this.#walk(registers);
     const places = frames.map((address) => this.#imageOf(address));
