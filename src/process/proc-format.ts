@@ -14,6 +14,8 @@ export interface ProcessStat {
   readonly threads: number;
   /** Clock ticks since boot (proc(5), stat field 22). */
   readonly startTicks: bigint;
+  /** Where the first thread's stack began when the program was executed (field 28); above are its arguments and environment. 0 where this user may not see it. */
+  readonly startStack: number;
   /** Another one once the process executes another program (fields 26 and 28: where its code and its stack begin); `0:0` where this user may not see it. */
   readonly addressSpace: string;
 }
@@ -41,6 +43,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     parentPid: Number(parent),
     threads: Number(threads),
     startTicks: BigInt(start as string),
+    startStack: Number(fields[28 - 3] ?? 0),
     addressSpace: `${fields[26 - 3] ?? 0}:${fields[28 - 3] ?? 0}`,
   };
 }

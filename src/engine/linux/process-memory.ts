@@ -8,7 +8,7 @@ import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { readProcText } from "../../process/proc-file.ts";
 import { type Mapping, parseMaps } from "./memory-map.ts";
-import { beforeCall, type FixedBytes, lastErrno, writeAt } from "./system-calls.ts";
+import { beforeCall, type FixedBytes, lastErrno, readAt, writeAt } from "./system-calls.ts";
 
 /** Maps of the largest processes have some hundred thousand lines. */
 const mapsBytes = 64 * 1024 * 1024;
@@ -78,6 +78,11 @@ export class ProcessMemory {
       this.#fail(`writing ${bytes.length} bytes at 0x${address.toString(16)}`, error);
     }
     if (total < bytes.length) this.#fail(`writing ${bytes.length} bytes at 0x${address.toString(16)}`);
+  }
+
+  /** As `readInto`, into the beginning of bytes that were prepared for it; answers how many were there. */
+  readFixed(address: number, { address: target }: FixedBytes, sizeBytes: number): number {
+    return Math.max(0, readAt(this.#descriptor, target, sizeBytes, address));
   }
 
   /** As `write`, with bytes that were prepared for it. */

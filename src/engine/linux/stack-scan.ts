@@ -6,7 +6,9 @@
 import { type FrameRow, registerCount, registerNames } from "../../elf/eh-frame/frame-rows.ts";
 import type { Memory } from "../../elf/eh-frame/memory.ts";
 import { innermostFrame, lookUpAddress, unwindStep } from "../../elf/eh-frame/unwind-step.ts";
+import { readStat } from "../../process/process.ts";
 import { type Mapping, mappingAt } from "./memory-map.ts";
+import type { ProcessMemory } from "./process-memory.ts";
 import { readAddress } from "./registers.ts";
 import { FixedBytes, readVectors } from "./system-calls.ts";
 import type { Tracee } from "./tracee.ts";
@@ -51,7 +53,9 @@ const vectorBytes = 16;
 const maxVectors = 256;
 
 export class StackScan {
-  readonly #pid: number;
+  readonly #memory: ProcessMemory;
+  /** Where the stack of the first thread ends. */
+  readonly #startStack: number;
   readonly #ranges: readonly GuardedRange[];
   readonly #lowest: number;
   readonly #highest: number;
@@ -69,7 +73,7 @@ export class StackScan {
   readonly #remote = new FixedBytes(vectorBytes * maxVectors);
 
   constructor(
-    pid: number,
+    memory: ProcessMemory,
     ranges: readonly GuardedRange[],
     mappings: readonly Mapping[],
     rows: { row(address: number): FrameRow | undefined },
@@ -78,7 +82,8 @@ export class StackScan {
     this.#signalReturns = signalReturns;
     this.#firstReturn = Math.min(...signalReturns);
     this.#lastReturn = Math.max(...signalReturns);
-    this.#pid = pid;
+    this.#memory = memory;
+    this.#startStack = readStat(memory.pid)?.startStack ?? 0;
     this.#ranges = ranges;
     this.#lowest = Math.min(...ranges.map(({ start }) => start));
     this.#highest = Math.max(...ranges.map(({ end }) => end));
@@ -165,7 +170,7 @@ export class StackScan {
       const stackPointer = thread.stackPointer;
       const aligned = stackPointer - (stackPointer % 8);
       const mapping = mappingAt(this.#mappings, aligned);
-      const sizeBytes = mapping === undefined ? maxStackBytes + 1 : stackEnd(thread, mapping) - aligned;
+      const sizeBytes = mapping === undefined ? maxStackBytes + 1 : this.#stackEnd(thread, mapping) - aligned;
       if (sizeBytes > maxStackBytes || (count > 0 && total + sizeBytes > this.#words.view.byteLength)) break;
       remote.writeUInt32LE(aligned % two32, at);
       remote.writeUInt32LE(Math.floor(aligned / two32), at + 4);
@@ -177,13 +182,29 @@ export class StackScan {
       this.#words = stackWords(total);
       this.#local.buffer.writeBigUInt64LE(BigInt(this.#words.bytes.address), 0);
     }
+    return this.#read(threads[first] as Tracee, count, total) === total ? count : 0;
+  }
+
+  #read({ stackPointer }: Tracee, count: number, total: number): number {
+    // One stack alone takes a shorter way through the kernel.
+    if (count === 1) return this.#memory.readFixed(stackPointer - (stackPointer % 8), this.#words.bytes, total);
     this.#local.buffer.writeUInt32LE(total, 8);
-    return readVectors(this.#pid, this.#local.address, 1, this.#remote.address, count) === total ? count : 0;
+    return readVectors(this.#memory.pid, this.#local.address, 1, this.#remote.address, count);
+  }
+
+  /**
+   * The C library puts a thread's control block, which fs points to, on top of its stack: no frame lies above it.
+   * The first thread's is elsewhere; above its frames are the arguments and the environment of the program.
+   */
+  #stackEnd(thread: Tracee, { end, name }: Mapping): number {
+    const { stackPointer } = thread;
+    const top = name === "[stack]" ? this.#startStack : name === "" ? thread.controlBlock : 0;
+    return top > stackPointer && top < end ? top - (top % 8) : end;
   }
 
   #walk({ registers }: Tracee): { readonly ended: boolean; readonly stack: number[]; readonly active?: GuardedRange } {
     const frame = innermostFrame(psabiRegisters(registers));
-    const memory = new RemoteWords(this.#pid);
+    const memory = new RemoteWords(this.#memory.pid);
     const stack: number[] = [frame.registers[16] as number];
     while (stack.length < 10_000) {
       const result = unwindStep(frame, memory, this.#rows);
@@ -194,14 +215,6 @@ export class StackScan {
     }
     return { ended: false, stack };
   }
-}
-
-/** The C library puts a thread's control block, which fs points to, on top of its stack: no frame lies above it. The first thread's is elsewhere. */
-function stackEnd(thread: Tracee, { end, name }: Mapping): number {
-  const controlBlock = thread.controlBlock;
-  return name === "" && controlBlock > thread.stackPointer && controlBlock < end
-    ? controlBlock - (controlBlock % 8)
-    : end;
 }
 
 export function psabiRegisters(registers: Buffer): Float64Array {

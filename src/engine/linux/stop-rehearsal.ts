@@ -33,7 +33,6 @@ export class StopRehearsal {
   readonly #writes: TextWrites;
 
   private constructor(child: ChildProcess, exited: Promise<unknown>, memory: ProcessMemory) {
-    const { pid } = memory;
     const mappings = memory.maps();
     const ranges = outermost(mappings);
     const ends = ranges.map(({ start }) => start);
@@ -42,7 +41,7 @@ export class StopRehearsal {
     this.#child = child;
     this.#exited = exited;
     this.#memory = memory;
-    this.#scan = new StackScan(pid, ranges, mappings, { row: () => undefined }, ends);
+    this.#scan = new StackScan(memory, ranges, mappings, { row: () => undefined }, ends);
     this.#writes = new TextWrites(memory, [{ name: "nothing", address, expected: bytes, bytes }]);
   }
 

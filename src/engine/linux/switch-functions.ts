@@ -90,7 +90,7 @@ function tryOnce(
   rows: UnwindSpace,
   rehearsal: StopRehearsal | undefined,
 ): Attempt {
-  const scan = new StackScan(memory.pid, guarded, memory.maps(), rows, signalReturns);
+  const scan = new StackScan(memory, guarded, memory.maps(), rows, signalReturns);
   prepare();
   rehearsal?.warmUp();
   return attemptStop(memory.pid, scan, act);

@@ -16,6 +16,7 @@ const prctl = c.func("prctl", "int", ["int", "ulong", "ulong", "ulong", "ulong"]
 const sleepMicroseconds = c.func("usleep", "int", ["uint"]);
 const waitpidCall = c.func("waitpid", "int", ["int", "uintptr_t", "int"]);
 const processVmReadv = c.func("process_vm_readv", "long", ["int", "uintptr_t", "ulong", "uintptr_t", "ulong", "ulong"]);
+const pread = c.func("pread64", "long", ["int", "uintptr_t", "ulong", "long"]);
 const pwrite = c.func("pwrite64", "long", ["int", "uintptr_t", "ulong", "long"]);
 /** glibc has `fstat` as a function only since 2.33. */
 const systemCall = c.func("syscall", "long", ["long", "long", "uintptr_t"]);
@@ -195,6 +196,12 @@ export function pauseBetweenLooks(looks: number): void {
 export function readVectors(pid: number, local: number, localCount: number, remote: number, count: number): number {
   observer?.("process_vm_readv");
   return processVmReadv(pid, local, localCount, remote, count, 0) as number;
+}
+
+/** Reads from a file at a place; answers the number of bytes, -1 on an error. */
+export function readAt(descriptor: number, target: number, sizeBytes: number, position: number): number {
+  observer?.("read");
+  return pread(descriptor, target, sizeBytes, position) as number;
 }
 
 /** Writes to a file at a place; answers the number of bytes, -1 on an error. */

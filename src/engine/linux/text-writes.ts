@@ -37,6 +37,11 @@ class Span {
     this.bytes = new FixedBytes(Math.max(...writes.map(({ address, bytes }) => address + bytes.length)) - this.address);
   }
 
+  read(memory: ProcessMemory): void {
+    const { length } = this.bytes.buffer;
+    this.isThere = memory.readFixed(this.address, this.bytes, length) === length;
+  }
+
   /** Puts the new bytes in, where the expected ones stand. */
   fill(): void {
     this.matching = 0;
@@ -111,6 +116,13 @@ export class TextWrites {
   }
 
   #read(): void {
+    const [single] = this.#spans;
+    // The shorter way through the kernel.
+    if (this.#spans.length === 1) single?.read(this.#memory);
+    else this.#readAtOnce();
+  }
+
+  #readAtOnce(): void {
     const { pid } = this.#memory;
     for (let first = 0; first < this.#spans.length; first += maxVectors) {
       const count = Math.min(maxVectors, this.#spans.length - first);
@@ -121,7 +133,7 @@ export class TextWrites {
         continue;
       }
       // Code that may only be executed is not read that way.
-      for (let index = first; index < first + count; index++) this.#readSlowly(this.#spans[index] as Span);
+      for (let index = first; index < first + count; index++) this.#spans[index]?.read(this.#memory);
     }
   }
 
@@ -129,10 +141,5 @@ export class TextWrites {
     let total = 0;
     for (let index = first; index < first + count; index++) total += (this.#spans[index] as Span).bytes.buffer.length;
     return total;
-  }
-
-  #readSlowly(span: Span): void {
-    const { buffer } = span.bytes;
-    span.isThere = this.#memory.readInto(buffer, span.address) === buffer.length;
   }
 }

@@ -9,13 +9,16 @@ import { refuse } from "../../base/refusal.ts";
 import { readProcText } from "../../process/proc-file.ts";
 import { parseStatus } from "../../process/proc-format.ts";
 import { readStat } from "../../process/process.ts";
+import { leaveOutStops } from "./child-signals.ts";
 import { interruptionOf, putBackOntoCall } from "./registers.ts";
 import { linkCount, pauseBetweenLooks } from "./system-calls.ts";
 import { Tracee } from "./tracee.ts";
-import { clearWaitAlarm, setWaitAlarm } from "./wait-alarm.ts";
+import { clearWaitAlarm, prepareWaitAlarm, setWaitAlarm } from "./wait-alarm.ts";
 
 /** A thread in the kernel that does not come out (a vfork, a dead file server) is given so long before the others run again. */
 const patienceMs = 100;
+/** A thread on another processor stops within microseconds; to fall asleep and be woken takes longer. */
+const eagerLooks = 8;
 /** Threads that did not stop are waited for once more before they are left to the kernel, which lets them go when this program ends. */
 const lastPatienceMs = 3000;
 
@@ -41,6 +44,8 @@ export class ThreadStop {
   readonly #caught: bigint;
   /** Of /proc/PID/task. */
   readonly #folder: number;
+  /** Undefined until a wait has needed it. */
+  #hasAlarm: boolean | undefined;
   #stoppedAtMs = 0;
   #releasedAtMs = 0;
 
@@ -82,15 +87,16 @@ export class ThreadStop {
 
   /** Whether every thread stands still, with its registers read; false when one did not stop in time, and then `release` is due. */
   stopAll(): boolean {
-    const hasAlarm = setWaitAlarm();
+    leaveOutStops();
+    prepareWaitAlarm();
     try {
-      return this.#stopAll(hasAlarm);
+      return this.#stopAll();
     } finally {
-      clearWaitAlarm();
+      if (this.#hasAlarm === true) clearWaitAlarm();
     }
   }
 
-  #stopAll(hasAlarm: boolean): boolean {
+  #stopAll(): boolean {
     const threads = this.#threads;
     this.#stoppedAtMs = performance.now();
     const deadlineMs = this.#stoppedAtMs + patienceMs;
@@ -101,12 +107,29 @@ export class ThreadStop {
         if (thread.state === "running") thread.interrupt();
       }
       for (let index = first; index < count; index++)
-        if (!waitFor(threads[index] as Tracee, deadlineMs, hasAlarm)) return false;
+        if (!this.#waitFor(threads[index] as Tracee, deadlineMs)) return false;
       first = count;
       if (!this.#isComplete()) this.#seizeNew();
     }
     for (const thread of threads) if (thread.state === "stopped") thread.readRegisters();
     return true;
+  }
+
+  /** One after the other, since while one is waited for the others stop as well. */
+  #waitFor(thread: Tracee, deadlineMs: number): boolean {
+    for (let looks = 0; thread.state === "running"; looks++) {
+      if (looks < eagerLooks ? thread.poll() : this.#waitLonger(thread, looks)) return true;
+      if (performance.now() > deadlineMs) return false;
+    }
+    return true;
+  }
+
+  /** Asleep, since the thread may need this very processor. */
+  #waitLonger(thread: Tracee, looks: number): boolean {
+    this.#hasAlarm ??= setWaitAlarm();
+    if (this.#hasAlarm) return thread.wait();
+    pauseBetweenLooks(looks);
+    return thread.poll();
   }
 
   /** Lets all threads go; those whose system call the stop would end with EINTR make it again. */
@@ -179,16 +202,6 @@ function openTaskFolder(pid: number): number {
 
 function isHeld({ state }: Tracee): boolean {
   return state === "running" || state === "stopped";
-}
-
-/** One after the other, since while one is waited for the others stop as well. */
-function waitFor(thread: Tracee, deadlineMs: number, hasAlarm: boolean): boolean {
-  for (let looks = 0; thread.state === "running"; looks++) {
-    if (hasAlarm ? thread.wait() : thread.poll()) return true;
-    if (performance.now() > deadlineMs) return false;
-    if (!hasAlarm) pauseBetweenLooks(looks);
-  }
-  return true;
 }
 
 /** Puts a call that the kernel would not restart back, unless a signal with a handler waits: then EINTR is what the program expects. */

@@ -24,14 +24,24 @@ let alarm: Alarm | undefined;
 const never = new FixedBytes(32);
 const often = new FixedBytes(32);
 
+/** Makes the timer, so that setting it is one system call. */
+export function prepareWaitAlarm(): void {
+  alarm ??= createAlarm();
+}
+
 /** Whether it could be set; `clearWaitAlarm` is due then. */
 export function setWaitAlarm(): boolean {
-  alarm ??= createAlarm();
-  return alarm !== "none" && systemCall(call.timerSetTime, alarm.timer, 0, often.address, 0) === 0;
+  prepareWaitAlarm();
+  return setTimer(often);
 }
 
 export function clearWaitAlarm(): void {
-  if (alarm !== undefined && alarm !== "none") systemCall(call.timerSetTime, alarm.timer, 0, never.address, 0);
+  setTimer(never);
+}
+
+function setTimer({ address }: FixedBytes): boolean {
+  if (alarm === undefined || alarm === "none") return false;
+  return systemCall(call.timerSetTime, alarm.timer, 0, address, 0) === 0;
 }
 
 function createAlarm(): Alarm {
