@@ -4,7 +4,8 @@
  * The words of the administrator are commands as he would type them; the server is asked by its routes how far it is.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import type { Action, ActionState, Event } from "../../src/api/schemas.ts";
+import type { Action, ActionState } from "../../src/api/schemas/actions.ts";
+import type { Event } from "../../src/api/schemas/events.ts";
 import { ask } from "../../src/cli/server-client.ts";
 import { attack, holeState } from "../attack.ts";
 import { hold, type Stage, StoryError } from "./stage.ts";

@@ -5,7 +5,8 @@
  * Nothing here decides what is done on the machine: that is in the journal, and the worker's.
  */
 import { apiLimits } from "../api/api-limits.ts";
-import type { Assignment, Facts } from "../api/schemas.ts";
+import type { Assignment } from "../api/schemas/actions.ts";
+import type { Facts } from "../api/schemas/devices.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { RefusalError } from "../base/refusal.ts";
 import { backOffLimits, backOffMs } from "./back-off.ts";

@@ -5,7 +5,7 @@
  * A stage either has an effect, which is tried again after the agent's death, or is settled.
  * `advance` and `reconcile` are pure: they say what the journal is to hold, and change nothing.
  */
-import type { Action, ActionState, AgentEvent, Assignment, ProcessOutcome } from "../api/schemas.ts";
+import type { Action, ActionState, AgentEvent, Assignment, ProcessOutcome } from "../api/schemas/actions.ts";
 
 /** A process by its start, which tells it from a later one of the same id. */
 export interface KnownProcess {

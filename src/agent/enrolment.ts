@@ -8,7 +8,7 @@ import { createHash, createPublicKey, X509Certificate } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Enrolment } from "../api/schemas.ts";
+import type { Enrolment } from "../api/schemas/enrolment.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { quoted } from "../base/printable.ts";
 import { refuse } from "../base/refusal.ts";

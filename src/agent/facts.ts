@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { hostname, machine, release } from "node:os";
 import { apiLimits } from "../api/api-limits.ts";
-import type { Facts, FactValue } from "../api/schemas.ts";
+import type { Facts, FactValue } from "../api/schemas/devices.ts";
 import { printable } from "../base/printable.ts";
 
 /** So many that the facts of all of them stay below the contract's limit. */

@@ -6,7 +6,7 @@
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { type Static, Type } from "typebox";
-import { Instant, record, Uuid } from "../api/schemas.ts";
+import { Instant, record, Uuid } from "../api/schemas/basics.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { quoted } from "../base/printable.ts";
 import { checkSchema } from "../base/schema-check.ts";

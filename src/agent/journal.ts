@@ -19,7 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import path from "node:path";
-import type { Report } from "../api/schemas.ts";
+import type { Report } from "../api/schemas/actions.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { quoted } from "../base/printable.ts";
 import { errnoOf } from "../base/stored-file.ts";

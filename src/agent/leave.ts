@@ -1,6 +1,6 @@
 /** How a machine stops being a device: in one command, with the agent ended. */
 import { rm } from "node:fs/promises";
-import type { ActionState } from "../api/schemas.ts";
+import type { ActionState } from "../api/schemas/actions.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { RefusalError } from "../base/refusal.ts";
 import { BinaryLooks } from "../engine/linux/process-binaries.ts";

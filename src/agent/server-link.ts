@@ -8,7 +8,8 @@
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
 import { errorOfProblem } from "../api/problem.ts";
-import { type Answered, type Asked, type RouteName, type RouteSpec, routes } from "../api/routes.ts";
+import type { RouteSpec } from "../api/routes/route-spec.ts";
+import { type Answered, type Asked, type RouteName, routes } from "../api/routes.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { quoted } from "../base/printable.ts";
 import { checkSchema } from "../base/schema-check.ts";

@@ -4,7 +4,7 @@
  * Each process is entirely on the old code or entirely on the new; the rule for several of them is in `judge`.
  */
 import { apiLimits } from "../api/api-limits.ts";
-import type { ProcessOutcome } from "../api/schemas.ts";
+import type { ProcessOutcome } from "../api/schemas/actions.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { printable } from "../base/printable.ts";
 import { type RefusalCode, RefusalError } from "../base/refusal.ts";

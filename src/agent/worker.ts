@@ -6,7 +6,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { apiLimits } from "../api/api-limits.ts";
-import type { ActionState, ProcessOutcome, Report } from "../api/schemas.ts";
+import type { ActionState, ProcessOutcome, Report } from "../api/schemas/actions.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { RefusalError } from "../base/refusal.ts";
 import { backOffMs } from "./back-off.ts";

@@ -5,7 +5,8 @@
  */
 import type { TSchema } from "typebox";
 import { Problem, problemMediaType } from "./problem.ts";
-import { type RouteName, type RouteSpec, routes } from "./routes.ts";
+import type { RouteSpec } from "./routes/route-spec.ts";
+import { type RouteName, routes } from "./routes.ts";
 
 type Json = Record<string, unknown>;
 

@@ -5,7 +5,7 @@ import type { Static } from "typebox";
 import { Type } from "typebox";
 import { type ErrorCode, errorCodes, RebootlessError } from "../base/errors.ts";
 import { type RefusalCode, RefusalError, refusalCodes } from "../base/refusal.ts";
-import { record } from "./schemas.ts";
+import { record } from "./schemas/basics.ts";
 
 export const problemMediaType = "application/problem+json";
 

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Event } from "../api/schemas.ts";
+import type { Event } from "../api/schemas/events.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { declined, send, textOf } from "./server-request.ts";
 import type { ServerTarget } from "./server-target.ts";

@@ -1,6 +1,7 @@
 /** The way of commands to a server: its routes, by their names in the contract. */
 import { apiLimits } from "../api/api-limits.ts";
-import { type Answered, type Asked, type RouteName, type RouteSpec, routes } from "../api/routes.ts";
+import type { RouteSpec } from "../api/routes/route-spec.ts";
+import { type Answered, type Asked, type RouteName, routes } from "../api/routes.ts";
 import { declined, parsed, send, textOf } from "./server-request.ts";
 import type { ServerTarget } from "./server-target.ts";
 

@@ -1,7 +1,7 @@
 /** The actions: each hotpatch on each device, how far it is, and what a person may ask of it. */
 import { Body1, Button, Caption1, makeStyles, Subtitle2, tokens } from "@fluentui/react-components";
 import { useState } from "react";
-import type { Action, AdministratorEvent } from "../api/schemas.ts";
+import type { Action, AdministratorEvent } from "../api/schemas/actions.ts";
 import { hotpatchName, possibleRequests } from "./action-words.ts";
 import { ChangeDialog } from "./dialogs.tsx";
 import type { Fleet } from "./fleet-data.ts";

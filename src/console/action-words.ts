@@ -1,5 +1,6 @@
 /** What the states of an action are called on the page, and how much they ask of a person. */
-import type { Action, ActionState, Hotpatch } from "../api/schemas.ts";
+import type { Action, ActionState } from "../api/schemas/actions.ts";
+import type { Hotpatch } from "../api/schemas/hotpatches.ts";
 
 /** `protected`: in place and proven. `waiting`: on its way. `person`: stays as it is until somebody decides. `off`: not in place, as wanted. */
 export type Standing = "protected" | "waiting" | "person" | "off";

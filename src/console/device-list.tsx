@@ -1,7 +1,7 @@
 /** The devices: who they are, when they were heard of, what they told of themselves. */
 import { Badge, Button, Caption1, makeStyles, Subtitle2, tokens } from "@fluentui/react-components";
 import { useState } from "react";
-import type { Device } from "../api/schemas.ts";
+import type { Device } from "../api/schemas/devices.ts";
 import { type Standing, standings } from "./action-words.ts";
 import { factLines } from "./fact-lines.ts";
 import { type Fleet, useFacts } from "./fleet-data.ts";

@@ -11,7 +11,9 @@ import {
   Select,
 } from "@fluentui/react-components";
 import { type ReactNode, useState } from "react";
-import type { Approval, Group, Hotpatch } from "../api/schemas.ts";
+import type { Approval } from "../api/schemas/actions.ts";
+import type { Group } from "../api/schemas/groups.ts";
+import type { Hotpatch } from "../api/schemas/hotpatches.ts";
 import { hotpatchName } from "./action-words.ts";
 import { type Change, useChange } from "./fleet-data.ts";
 import { ProblemNote } from "./panels.tsx";

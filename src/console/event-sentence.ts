@@ -1,5 +1,6 @@
 /** Events as sentences that a person reads. Pure; whatever a name holds stays text. */
-import type { ActionState, Event } from "../api/schemas.ts";
+import type { ActionState } from "../api/schemas/actions.ts";
+import type { Event } from "../api/schemas/events.ts";
 import { type Standing, stateWords } from "./action-words.ts";
 
 /** What ids stand for; the id itself where nothing better is known. */

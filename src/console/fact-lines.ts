@@ -1,5 +1,5 @@
 /** The facts of a device that are worth a line on the page. Pure; every value stays text. */
-import type { Facts } from "../api/schemas.ts";
+import type { Facts } from "../api/schemas/devices.ts";
 
 const machineFacts = ["os.name", "kernel.release", "cpu.architecture"];
 const shownProcesses = 4;

@@ -1,7 +1,10 @@
 /** The lists that the page shows, kept by TanStack Query; the stream of events says when to look again. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { Answered } from "../api/routes.ts";
-import type { Action, AdministratorEvent, Approval, Device, Group, Hotpatch } from "../api/schemas.ts";
+import type { Action, AdministratorEvent, Approval } from "../api/schemas/actions.ts";
+import type { Device } from "../api/schemas/devices.ts";
+import type { Group } from "../api/schemas/groups.ts";
+import type { Hotpatch } from "../api/schemas/hotpatches.ts";
 import { ask, askAll, ProblemError } from "./api-client.ts";
 
 export interface Fleet {

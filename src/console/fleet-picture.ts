@@ -1,5 +1,6 @@
 /** What the lists of the server come to: who is protected, what waits, what needs a person. Pure. */
-import type { Action, Approval, Device } from "../api/schemas.ts";
+import type { Action, Approval } from "../api/schemas/actions.ts";
+import type { Device } from "../api/schemas/devices.ts";
 import { type Standing, stateWords } from "./action-words.ts";
 
 export interface FleetPicture {

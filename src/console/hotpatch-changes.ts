@@ -1,5 +1,5 @@
 /** What a native hotpatch changes, function by function, as lines. Pure; every name stays text. */
-import type { Hotpatch } from "../api/schemas.ts";
+import type { Hotpatch } from "../api/schemas/hotpatches.ts";
 
 /** A line for each binary: its build-id, and the functions that are exchanged in it; nothing for a hotpatch of another kind. */
 export function changeLines({ binaries = [] }: Pick<Hotpatch, "binaries">): readonly string[] {

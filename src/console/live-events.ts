@@ -6,7 +6,7 @@
  */
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
-import type { Event } from "../api/schemas.ts";
+import type { Event } from "../api/schemas/events.ts";
 import { ask, ProblemError } from "./api-client.ts";
 
 export type Connection = "connecting" | "live" | "broken" | "signed-out";

@@ -1,5 +1,5 @@
 /** How it stands with an action in each process, as lines. Pure. */
-import type { NativeEvidence } from "../api/schemas.ts";
+import type { NativeEvidence } from "../api/schemas/actions.ts";
 
 /** What an agent tells of one process. */
 export interface ToldOutcome {

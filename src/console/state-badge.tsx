@@ -1,6 +1,6 @@
 /** The state of an action as a badge: the word says it, the colour helps. */
 import { Badge } from "@fluentui/react-components";
-import type { ActionState } from "../api/schemas.ts";
+import type { ActionState } from "../api/schemas/actions.ts";
 import { type Standing, stateWords } from "./action-words.ts";
 
 const looks = {

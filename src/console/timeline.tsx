@@ -1,7 +1,7 @@
 /** What happened, newest first, in sentences. */
 import { Body1, Caption1, makeStyles, mergeClasses, Switch, tokens } from "@fluentui/react-components";
 import { useState } from "react";
-import type { Event } from "../api/schemas.ts";
+import type { Event } from "../api/schemas/events.ts";
 import { hotpatchName } from "./action-words.ts";
 import { eventSentence, type Names, type Sentence } from "./event-sentence.ts";
 import type { Fleet } from "./fleet-data.ts";

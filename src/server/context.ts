@@ -1,6 +1,6 @@
 /** What every part of the server works with, and the one way to change the database. */
 import { randomBytes } from "node:crypto";
-import type { EventKind } from "../api/schemas.ts";
+import type { EventKind } from "../api/schemas/events.ts";
 import type { Authority } from "./authority/authority.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import type { Database } from "./database/tables.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { courseTable } from "../../src/agent/course.ts";
-import type { ActionState } from "../../src/api/schemas.ts";
+import type { ActionState } from "../../src/api/schemas/actions.ts";
 import { errorCodes } from "../../src/base/errors.ts";
 import { refusalCodes } from "../../src/base/refusal.ts";
 

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { backOffMs } from "../../src/agent/back-off.ts";
 import { advance, type Course, type CourseOutcome, courseTable, reconcile } from "../../src/agent/course.ts";
 import { difference, parseOsRelease } from "../../src/agent/facts.ts";
-import { type ActionState, actionStates } from "../../src/api/schemas.ts";
+import { type ActionState, actionStates } from "../../src/api/schemas/actions.ts";
 import { actionTable, next } from "../../src/server/actions/state-machine.ts";
 import { actionAt, courseAt, early, idOf } from "./support/courses.ts";
 

@@ -1,14 +1,9 @@
 /** What the page makes of the server's lists and events. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  type Action,
-  type ActionState,
-  actionStates,
-  type Device,
-  type Event,
-  eventKinds,
-} from "../../src/api/schemas.ts";
+import { type Action, type ActionState, actionStates } from "../../src/api/schemas/actions.ts";
+import type { Device } from "../../src/api/schemas/devices.ts";
+import { type Event, eventKinds } from "../../src/api/schemas/events.ts";
 import { possibleRequests, stateWords } from "../../src/console/action-words.ts";
 import { eventSentence } from "../../src/console/event-sentence.ts";
 import { factLines } from "../../src/console/fact-lines.ts";

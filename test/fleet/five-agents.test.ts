@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
-import type { Action, Event } from "../../src/api/schemas.ts";
+import type { Action } from "../../src/api/schemas/actions.ts";
+import type { Event } from "../../src/api/schemas/events.ts";
 import { ask } from "../../src/cli/server-client.ts";
 import { confine, isConfined } from "../agent/support/confined.ts";
 import { type Listening, openScene, type Running, type Scene, type Service, until } from "../agent/support/scene.ts";

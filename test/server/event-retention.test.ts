@@ -1,7 +1,7 @@
 /** How long a server keeps its events, and what it says of those that it dropped. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Event } from "../../src/api/schemas.ts";
+import type { Event } from "../../src/api/schemas/events.ts";
 import type { Database } from "../../src/server/database/tables.ts";
 import { eventsAfter } from "../../src/server/events/events.ts";
 import { openServer } from "./support/running-server.ts";

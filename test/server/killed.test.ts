@@ -8,7 +8,7 @@ import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Event } from "../../src/api/schemas.ts";
+import type { Event } from "../../src/api/schemas/events.ts";
 import { RebootlessError } from "../../src/base/errors.ts";
 import { ask, askAll } from "../../src/cli/server-client.ts";
 import { openShop, type Shop } from "../repository/support/shop.ts";

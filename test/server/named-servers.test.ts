@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
-import type { Event } from "../../src/api/schemas.ts";
+import type { Event } from "../../src/api/schemas/events.ts";
 import { ask } from "../../src/cli/server-client.ts";
 import { runProgram } from "../cli/run-program.ts";
 import { ServerProcess } from "../console/support/server-process.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { type ActionState, actionStates, administratorEvents, agentEvents } from "../../src/api/schemas.ts";
+import { type ActionState, actionStates, administratorEvents, agentEvents } from "../../src/api/schemas/actions.ts";
 import {
   type ActionEvent,
   actionEvents,

@@ -1,5 +1,5 @@
 /** `rebootless device|group …`: the machines that a server looks after. */
-import type { Device } from "../../api/schemas.ts";
+import type { Device } from "../../api/schemas/devices.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";

@@ -1,5 +1,6 @@
 /** `rebootless hotpatch|approval|action|events …`: what a server does on its devices. */
-import type { Action, Event } from "../../api/schemas.ts";
+import type { Action } from "../../api/schemas/actions.ts";
+import type { Event } from "../../api/schemas/events.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandIo, CommandResult, CommandSpec } from "../command.ts";

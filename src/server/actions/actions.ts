@@ -14,7 +14,7 @@ import {
   actionStates,
   type ProcessOutcome,
   type Report,
-} from "../../api/schemas.ts";
+} from "../../api/schemas/actions.ts";
 import { canonicalJson } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { RefusalError, refuse } from "../../base/refusal.ts";

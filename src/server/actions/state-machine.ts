@@ -13,7 +13,7 @@ import {
   actionStates,
   administratorEvents,
   agentEvents,
-} from "../../api/schemas.ts";
+} from "../../api/schemas/actions.ts";
 import type { Refusal } from "../../base/refusal.ts";
 
 export type ActionEvent = AgentEvent | AdministratorEvent;

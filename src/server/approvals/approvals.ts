@@ -1,6 +1,6 @@
 /** Approvals: that a hotpatch of the catalog is wanted on the devices of a group. */
 import type { Static } from "typebox";
-import type { Approval, NewApproval } from "../../api/schemas.ts";
+import type { Approval, NewApproval } from "../../api/schemas/actions.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { offerApproved, withdrawUnapproved } from "../actions/actions.ts";

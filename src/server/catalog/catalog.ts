@@ -1,5 +1,6 @@
 /** The hotpatches that can be approved: those that the catalog lists, verified as any client verifies them. */
-import type { Hotpatch, Trust } from "../../api/schemas.ts";
+import type { Trust } from "../../api/schemas/enrolment.ts";
+import type { Hotpatch } from "../../api/schemas/hotpatches.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { refuse } from "../../base/refusal.ts";

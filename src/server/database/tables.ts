@@ -1,6 +1,7 @@
 /** The tables as Kysely sees them. Instants are milliseconds since 1970 UTC; `*_json` columns hold JSON. */
 import type { Generated, Kysely } from "kysely";
-import type { ActionState, EventKind } from "../../api/schemas.ts";
+import type { ActionState } from "../../api/schemas/actions.ts";
+import type { EventKind } from "../../api/schemas/events.ts";
 
 export interface Tables {
   devices: {

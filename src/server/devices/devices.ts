@@ -1,7 +1,7 @@
 /** Devices and what they tell of themselves. */
 import type { Static } from "typebox";
 import { apiLimits } from "../../api/api-limits.ts";
-import type { Device, DeviceFacts, FactsChange, FactValue } from "../../api/schemas.ts";
+import type { Device, DeviceFacts, FactsChange, FactValue } from "../../api/schemas/devices.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { change, instant, type ServerContext } from "../context.ts";

@@ -2,7 +2,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Static } from "typebox";
 import { apiLimits } from "../../api/api-limits.ts";
-import type { Enrolment, EnrolmentRequest, EnrolmentToken, TokenRequest } from "../../api/schemas.ts";
+import type { Enrolment, EnrolmentRequest, EnrolmentToken, TokenRequest } from "../../api/schemas/enrolment.ts";
 import { offerApproved } from "../actions/actions.ts";
 import { keyOfRequest } from "../authority/authority.ts";
 import { change, instant, newId, type ServerContext } from "../context.ts";

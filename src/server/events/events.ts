@@ -2,7 +2,7 @@
 
 import type { Selectable } from "kysely";
 import { apiLimits } from "../../api/api-limits.ts";
-import type { Event } from "../../api/schemas.ts";
+import type { Event } from "../../api/schemas/events.ts";
 import { change, instant, type ServerContext } from "../context.ts";
 import type { Database, Tables } from "../database/tables.ts";
 

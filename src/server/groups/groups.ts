@@ -1,6 +1,6 @@
 /** Groups of devices, which hotpatches are approved for. Every device is in the group `all`, which stays. */
 import type { Static } from "typebox";
-import type { Group, NewGroup } from "../../api/schemas.ts";
+import type { Group, NewGroup } from "../../api/schemas/groups.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { offerApproved, withdrawUnapproved } from "../actions/actions.ts";

@@ -10,8 +10,9 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import type { TSchema } from "typebox";
 import { apiLimits } from "../../api/api-limits.ts";
 import { type Problem, problemMediaType, problemOf } from "../../api/problem.ts";
-import { type Asked, type RouteName, type RouteSpec, routes } from "../../api/routes.ts";
-import type { Event } from "../../api/schemas.ts";
+import type { RouteSpec } from "../../api/routes/route-spec.ts";
+import { type Asked, type RouteName, routes } from "../../api/routes.ts";
+import type { Event } from "../../api/schemas/events.ts";
 import { checkJsonBounds } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";

@@ -7,7 +7,7 @@
 
 import type { TLSSocket } from "node:tls";
 import type { FastifyRequest } from "fastify";
-import type { RouteSpec } from "../../api/routes.ts";
+import type { RouteSpec } from "../../api/routes/route-spec.ts";
 import { refuse } from "../../base/refusal.ts";
 import { deviceUriPrefix } from "../authority/authority.ts";
 import type { Principal, ServerContext } from "../context.ts";

@@ -1,7 +1,7 @@
 /** How a person gets a session: by a link that works once. */
 import type { Static } from "typebox";
 import { apiLimits } from "../../api/api-limits.ts";
-import type { SignInLink } from "../../api/schemas.ts";
+import type { SignInLink } from "../../api/schemas/enrolment.ts";
 import { change, instant, type Principal, type ServerContext } from "../context.ts";
 import { digestOf, findWord, forgetOldWords, mintWord, refuseWord } from "../credentials/one-time-words.ts";
 

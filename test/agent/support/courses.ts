@@ -1,6 +1,6 @@
 /** Courses, reports and actions of tests, by short names. */
 import type { Course } from "../../../src/agent/course.ts";
-import type { Action, ActionState, AgentEvent, Report } from "../../../src/api/schemas.ts";
+import type { Action, ActionState, AgentEvent, Report } from "../../../src/api/schemas/actions.ts";
 
 export function idOf(name: string): string {
   return `00000000-0000-4000-8000-${Buffer.from(name).toString("hex").padStart(12, "0")}`;

@@ -9,7 +9,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { attack, holeState } from "../../../sample/attack.ts";
 import type { SettingsAnswer } from "../../../sample/settings-service.ts";
-import type { Action } from "../../../src/api/schemas.ts";
+import type { Action } from "../../../src/api/schemas/actions.ts";
 import { ask, askAll } from "../../../src/cli/server-client.ts";
 import { openHotpatch } from "../../../src/hotpatch/open-hotpatch.ts";
 import { addTrustedKey, loadTrustStore } from "../../../src/hotpatch/trust-store.ts";

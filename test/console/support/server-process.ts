@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { TestContext } from "node:test";
-import type { Action, Assignment } from "../../../src/api/schemas.ts";
+import type { Action, Assignment } from "../../../src/api/schemas/actions.ts";
 import { ask } from "../../../src/cli/server-client.ts";
 import { encodeHotpatch } from "../../../src/hotpatch/container.ts";
 import { openHotpatch } from "../../../src/hotpatch/open-hotpatch.ts";

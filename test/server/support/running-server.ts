@@ -8,7 +8,7 @@ import type { TestContext } from "node:test";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
-import type { Action, Assignment } from "../../../src/api/schemas.ts";
+import type { Action, Assignment } from "../../../src/api/schemas/actions.ts";
 import { type RunningServer, type RunOptions, runServer } from "../../../src/server/run-server.ts";
 
 export interface Answer {

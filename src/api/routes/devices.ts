@@ -1,0 +1,46 @@
+/** Devices, as administrators see them. */
+import { PageQuery, pageOf, record, Uuid } from "../schemas/basics.ts";
+import { Device, DeviceFacts } from "../schemas/devices.ts";
+import { route } from "./route-spec.ts";
+
+const deviceParams = record({ deviceId: Uuid });
+const pageQuery = record(PageQuery);
+
+export const deviceRoutes = {
+  listDevices: route({
+    method: "GET",
+    path: "/v1/devices",
+    caller: "administrator",
+    summary: "devices by id",
+    query: pageQuery,
+    status: 200,
+    response: pageOf(Device),
+  }),
+  getDevice: route({
+    method: "GET",
+    path: "/v1/devices/{deviceId}",
+    caller: "administrator",
+    summary: "one device",
+    params: deviceParams,
+    status: 200,
+    response: Device,
+  }),
+  getFacts: route({
+    method: "GET",
+    path: "/v1/devices/{deviceId}/facts",
+    caller: "administrator",
+    summary: "what a device told of itself",
+    params: deviceParams,
+    status: 200,
+    response: DeviceFacts,
+  }),
+  revokeDevice: route({
+    method: "POST",
+    path: "/v1/devices/{deviceId}/revocation",
+    caller: "administrator",
+    summary: "cut a device off for good",
+    params: deviceParams,
+    status: 200,
+    response: Device,
+  }),
+};

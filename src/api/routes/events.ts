@@ -1,0 +1,30 @@
+/** What has happened. */
+import { Type } from "typebox";
+import { PageQuery, record } from "../schemas/basics.ts";
+import { Event } from "../schemas/events.ts";
+import { route, Sequence } from "./route-spec.ts";
+
+export const eventRoutes = {
+  listEvents: route({
+    method: "GET",
+    path: "/v1/events",
+    caller: "administrator",
+    summary: "events, oldest first: the first ones behind a sequence number, or the last ones `before` one",
+    query: record({
+      after: Type.Optional(Sequence),
+      before: Type.Optional(Sequence),
+      limit: PageQuery.limit,
+    }),
+    status: 200,
+    response: record({ items: Type.Array(Event) }),
+  }),
+  streamEvents: route({
+    method: "GET",
+    path: "/v1/events/stream",
+    caller: "administrator",
+    summary: "events as they happen, as server-sent events whose id is the sequence number",
+    query: record({ after: Type.Optional(Sequence) }),
+    status: 200,
+    mediaType: "text/event-stream",
+  }),
+};

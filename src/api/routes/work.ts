@@ -1,0 +1,79 @@
+/** Hotpatches, approvals and actions. */
+import { Type } from "typebox";
+import { Action, ActionRequest, Approval, NewApproval } from "../schemas/actions.ts";
+import { HotpatchId, PageQuery, pageOf, record, Uuid } from "../schemas/basics.ts";
+import { Hotpatch } from "../schemas/hotpatches.ts";
+import { route } from "./route-spec.ts";
+
+const pageQuery = record(PageQuery);
+
+export const workRoutes = {
+  listHotpatches: route({
+    method: "GET",
+    path: "/v1/hotpatches",
+    caller: "administrator",
+    summary: "the hotpatches of the catalog, verified, by id",
+    query: pageQuery,
+    status: 200,
+    response: pageOf(Hotpatch),
+  }),
+  listApprovals: route({
+    method: "GET",
+    path: "/v1/approvals",
+    caller: "administrator",
+    summary: "approvals by id",
+    query: pageQuery,
+    status: 200,
+    response: pageOf(Approval),
+  }),
+  approve: route({
+    method: "POST",
+    path: "/v1/approvals",
+    caller: "administrator",
+    summary: "approve a hotpatch for a group, which offers it to every device in it",
+    body: NewApproval,
+    status: 201,
+    response: Approval,
+  }),
+  removeApproval: route({
+    method: "DELETE",
+    path: "/v1/approvals/{approvalId}",
+    caller: "administrator",
+    summary: "take an approval back; what has not begun is withdrawn, what is in place stays",
+    params: record({ approvalId: Uuid }),
+    status: 204,
+  }),
+  listActions: route({
+    method: "GET",
+    path: "/v1/actions",
+    caller: "administrator",
+    summary: "actions by id",
+    query: record({
+      ...PageQuery,
+      deviceId: Type.Optional(Uuid),
+      hotpatchId: Type.Optional(HotpatchId),
+      state: Type.Optional(Action.properties.state),
+    }),
+    status: 200,
+    response: pageOf(Action),
+  }),
+  getAction: route({
+    method: "GET",
+    path: "/v1/actions/{actionId}",
+    caller: "administrator",
+    summary: "one action",
+    params: record({ actionId: Uuid }),
+    status: 200,
+    response: Action,
+  }),
+  requestAction: route({
+    method: "POST",
+    path: "/v1/actions/{actionId}/requests",
+    caller: "administrator",
+    summary: "offer an action again, withdraw it, or have it reverted",
+    params: record({ actionId: Uuid }),
+    body: ActionRequest,
+    status: 200,
+    response: Action,
+  }),
+};

@@ -1,0 +1,39 @@
+/** Events: what has happened, in order. */
+import { type Static, Type } from "typebox";
+import { Instant, record, words } from "./basics.ts";
+
+export const eventKinds = [
+  "server-started",
+  "events-dropped",
+  "token-made",
+  "device-enrolled",
+  "device-renewed",
+  "device-revoked",
+  "facts-changed",
+  "group-made",
+  "group-removed",
+  "device-joined",
+  "device-left",
+  "approval-made",
+  "approval-removed",
+  "action-offered",
+  "action-changed",
+  "sign-in-link-made",
+  "signed-in",
+  "signed-out",
+] as const;
+export type EventKind = (typeof eventKinds)[number];
+
+export const Event = record(
+  {
+    /** Rises by one with each event and is never used twice, so that a gap shows; what was dropped for its age is told by `events-dropped`. */
+    sequence: Type.Integer({ minimum: 1 }),
+    at: Instant,
+    kind: words(eventKinds),
+    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID` or `server`. */
+    subject: Type.String(),
+    data: Type.Record(Type.String(), Type.Unknown()),
+  },
+  { $id: "Event" },
+);
+export type Event = Static<typeof Event>;

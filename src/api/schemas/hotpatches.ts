@@ -1,0 +1,37 @@
+/** Hotpatches as the catalog tells of them. */
+import { type Static, Type } from "typebox";
+import { HotpatchId, record } from "./basics.ts";
+
+/** A build-id (NT_GNU_BUILD_ID), in hexadecimal. */
+export const BuildId = Type.String({ pattern: "^([0-9a-f]{2}){4,64}$" });
+
+export const Hotpatch = record(
+  {
+    id: HotpatchId,
+    title: Type.String(),
+    sequence: Type.Integer(),
+    advisories: Type.Array(record({ id: Type.String(), severity: Type.Optional(Type.String()) })),
+    target: record({
+      kind: Type.String(),
+      name: Type.String(),
+      version: Type.Optional(Type.String()),
+      fixedVersion: Type.Optional(Type.String()),
+    }),
+    /** For native programs: which binaries it changes, and their functions; of more than 24, the first ones. */
+    binaries: Type.Optional(
+      Type.Array(
+        record({
+          name: Type.String(),
+          buildId: BuildId,
+          functions: Type.Array(record({ name: Type.String(), sizeBytes: Type.Integer() })),
+          functionCount: Type.Integer(),
+        }),
+      ),
+    ),
+    supersedes: Type.Array(Type.String()),
+    digest: Type.String(),
+    sizeBytes: Type.Integer({ minimum: 0 }),
+  },
+  { $id: "Hotpatch" },
+);
+export type Hotpatch = Static<typeof Hotpatch>;
