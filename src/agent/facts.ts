@@ -1,17 +1,15 @@
-/** What a machine tells of itself: flat names and values, and what changed between two tellings. */
-import { readFileSync } from "node:fs";
-import { hostname, machine, release } from "node:os";
+/** What a machine tells of itself: flat names and values (src/api/fact-catalog.ts), and what changed between two tellings. */
 import { apiLimits } from "../api/api-limits.ts";
 import type { Facts, FactValue } from "../api/schemas/devices.ts";
-import { printable } from "../base/printable.ts";
+import { list, map, text } from "./fact-values.ts";
 
 /** So many that the facts of all of them stay below the contract's limit. */
 export const toldProcesses = 80;
 export const toldBinaries = 600;
-const commandCharacters = 200;
-const listed = 64;
+/** Programs that are told of by path. */
+const toldPrograms = 500;
 /** All facts together, as JSON: what a request may hold, with room to spare for what stands around them. */
-const factsBytes = apiLimits.bodyBytes - 32 * 1024;
+const factsBytes = apiLimits.factsBodyBytes - 32 * 1024;
 /** A longer one does not fit into the name of a fact; linkers make 16 or 20 bytes, and 32 at most. */
 const buildIdCharacters = 120;
 
@@ -20,6 +18,13 @@ export interface ToldBinary {
   readonly buildId: string;
   readonly path: string;
   readonly owner?: { readonly name: string; readonly version: string };
+}
+
+/** A program that runs. */
+export interface ToldProgram {
+  readonly path: string;
+  /** Empty where it has none, or may not be looked into. */
+  readonly buildId: string;
 }
 
 /** A process as the facts tell of it. */
@@ -31,7 +36,18 @@ export interface ToldProcess {
   readonly packages: readonly { readonly name: string; readonly version: string }[];
   readonly hotpatches: readonly { readonly id: string }[];
   readonly binaries: readonly ToldBinary[];
+  /** The file that it runs, as the process sees it. */
+  readonly program?: string;
+  /** Files that it has mapped and that are no longer on the disk as they were. */
+  readonly outdated: readonly string[];
+  readonly container?: ProcessContainer;
   readonly startedAt: string;
+}
+
+export interface ProcessContainer {
+  /** The first 12 digits, as people know it. */
+  readonly id: string;
+  readonly runtime: string;
 }
 
 export interface FactsOptions {
@@ -39,14 +55,16 @@ export interface FactsOptions {
   /** What the catalog has hotpatches for: packages as `name@version`, binaries as `build-id:HEX`. */
   readonly targets: ReadonlySet<string>;
   readonly binaries: readonly ToldBinary[];
+  readonly programs: readonly ToldProgram[];
+  /** Of the machine itself. */
+  readonly machine: Facts;
 }
 
-export function factsOf(processes: readonly ToldProcess[], { version, targets, binaries }: FactsOptions): Facts {
+export function factsOf(processes: readonly ToldProcess[], options: FactsOptions): Facts {
+  const { version, targets, binaries, programs, machine } = options;
   const facts: Facts = {
-    ...osFacts(),
-    "host.name": text(hostname()),
-    "kernel.release": text(release()),
-    "cpu.architecture": text(machine()),
+    ...machine,
+    ...softwareFacts(processes, programs, binaries),
     "agent.version": version,
     "agent.node": process.versions.node,
     "agent.uid": process.geteuid?.() ?? 0,
@@ -59,6 +77,27 @@ export function factsOf(processes: readonly ToldProcess[], { version, targets, b
   const sorted = worthTelling.toSorted((a, b) => Number(concerned(b)) - Number(concerned(a)) || a.pid - b.pid);
   for (const process of sorted.slice(0, toldProcesses)) Object.assign(facts, processFacts(process, targets));
   return { ...facts, ...binaryFacts(binaries, targets, factsBytes - sizeOf(facts)) };
+}
+
+/** What runs, as maps and lists, so that expressions can ask for it by name. */
+function softwareFacts(
+  processes: readonly ToldProcess[],
+  programs: readonly ToldProgram[],
+  binaries: readonly ToldBinary[],
+): Facts {
+  const owners = binaries.flatMap(({ owner }) => (owner === undefined ? [] : [[owner.name, owner.version] as const]));
+  const containers = processes.flatMap(({ container }) =>
+    container === undefined ? [] : [[container.id, container.runtime] as const],
+  );
+  const running = programs.map(({ path, buildId }) => [path, buildId] as const);
+  const sorted = (values: readonly string[]) => list([...new Set(values)].toSorted());
+  return {
+    "programs.running": map(running.slice(0, toldPrograms)),
+    "programs.packages": map(owners),
+    "programs.outdated": sorted(processes.flatMap(({ outdated }) => outdated)),
+    containers: map(containers),
+    hotpatches: sorted(processes.flatMap(({ hotpatches }) => hotpatches.map(({ id }) => id))),
+  };
 }
 
 function packagesIn({ packages }: ToldProcess, targets: ReadonlySet<string>): string[] {
@@ -103,40 +142,6 @@ function binaryFacts(binaries: readonly ToldBinary[], targets: ReadonlySet<strin
 
 function sizeOf(facts: Facts): number {
   return Buffer.byteLength(JSON.stringify(facts));
-}
-
-function text(value: string): string {
-  return printable(value.slice(0, commandCharacters)).slice(0, 4096);
-}
-
-function list(values: readonly string[]): string[] {
-  return values.slice(0, listed).map((value) => text(value).slice(0, 512));
-}
-
-/** os-release(5): the file of /etc, or that of /usr/lib. */
-function osFacts(): Facts {
-  for (const file of ["/etc/os-release", "/usr/lib/os-release"]) {
-    try {
-      return parseOsRelease(readFileSync(file, "utf8"));
-    } catch {
-      // Absent or unreadable: the next one, or a machine that does not say what it is.
-    }
-  }
-  return {};
-}
-
-const osNames: Readonly<Record<string, string>> = { ID: "os.id", VERSION_ID: "os.version", PRETTY_NAME: "os.name" };
-
-export function parseOsRelease(source: string): Facts {
-  const facts: Facts = {};
-  for (const line of source.slice(0, 64 * 1024).split("\n")) {
-    const [, name = "", value = ""] = /^([A-Z_]+)=(.*)$/.exec(line.trim()) ?? [];
-    const fact = osNames[name];
-    // Quoted as a shell would read it.
-    const plain = value.replace(/^(["'])(.*)\1$/, "$2").replaceAll(/\\(.)/g, "$1");
-    if (fact !== undefined && plain !== "") facts[fact] = text(plain);
-  }
-  return facts;
 }
 
 /** What is new, other or (as null) gone. */

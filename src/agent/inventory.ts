@@ -7,20 +7,36 @@ import { type DebianPackage, DebianPackages } from "../engine/linux/debian-packa
 import { hotpatchesIn } from "../engine/linux/native-processes.ts";
 import type { BinaryLooks, MappedBinary } from "../engine/linux/process-binaries.ts";
 import { describeProcess } from "../engine/process-inventory.ts";
-import type { ToldBinary, ToldProcess } from "./facts.ts";
+import { readProcText } from "../process/proc-file.ts";
+import { containerOf } from "./container.ts";
+import type { ToldBinary, ToldProcess, ToldProgram } from "./facts.ts";
 import type { SeenProcess } from "./process-scanner.ts";
 
 const againMs = 300_000;
-/** A binary is told of for so long after its last process, so that programs that come and go are no news each time. */
-const binaryMs = 600_000;
+/** What runs is told of for so long after its last process, so that programs that come and go are no news each time. */
+const recentMs = 600_000;
+const cgroupBytes = 64 * 1024;
 /** USER_HZ, in which proc(5) counts, is 100 on every architecture that Node runs on. */
 const msPerTick = 10;
+
+/** What was there not long ago, by key; the newest value of a key counts. */
+class Recent<Value> {
+  readonly #values = new Map<string, { value: Value; atMs: number }>();
+
+  note(entries: readonly (readonly [key: string, value: Value])[]): Value[] {
+    const now = performance.now();
+    for (const [key, value] of entries) this.#values.set(key, { value, atMs: now });
+    for (const [key, { atMs }] of this.#values) if (now - atMs > recentMs) this.#values.delete(key);
+    return [...this.#values.values()].map(({ value }) => value);
+  }
+}
 
 export class Inventory {
   readonly #looks: BinaryLooks;
   readonly #packages = new DebianPackages();
   #described = new Map<string, { told: ToldProcess; atMs: number }>();
-  readonly #binaries = new Map<string, { binary: ToldBinary; atMs: number }>();
+  readonly #binaries = new Recent<ToldBinary>();
+  readonly #programs = new Recent<ToldProgram>();
   #changes = 0;
 
   constructor(looks: BinaryLooks) {
@@ -50,11 +66,20 @@ export class Inventory {
 
   /** The binaries that these processes have mapped, or had a while ago, by build-id. */
   binaries(processes: readonly ToldProcess[]): ToldBinary[] {
-    const now = performance.now();
-    for (const { binaries } of processes)
-      for (const binary of binaries) this.#binaries.set(binary.buildId, { binary, atMs: now });
-    for (const [buildId, { atMs }] of this.#binaries) if (now - atMs > binaryMs) this.#binaries.delete(buildId);
-    return [...this.#binaries.values()].map(({ binary }) => binary);
+    return this.#binaries.note(
+      processes.flatMap(({ binaries }) => binaries.map((binary) => [binary.buildId, binary] as const)),
+    );
+  }
+
+  /** The programs that these processes run, or that ran a while ago, by path. */
+  programs(processes: readonly ToldProcess[]): ToldProgram[] {
+    return this.#programs.note(
+      processes.flatMap(({ program, binaries }) => {
+        if (program === undefined) return [];
+        const buildId = binaries.find(({ path }) => path === program)?.buildId ?? "";
+        return [[program, { path: program, buildId }] as const];
+      }),
+    );
   }
 
   async #describe(process: SeenProcess, atMs: number) {
@@ -75,6 +100,10 @@ export class Inventory {
           ...hotpatchesIn(info.pid).filter(({ state }) => state === "applied"),
         ],
         binaries: mapped.map((binary) => toldBinary(binary, packages.get(binary.path))),
+        ...(info.executable === undefined ? {} : { program: info.executable.path }),
+        // What was made in memory (memfd_create(2)) was never on the disk.
+        outdated: mapped.filter(({ deleted, path }) => deleted && !path.startsWith("/memfd:")).map(({ path }) => path),
+        ...containerOf(readProcText(`/proc/${info.pid}/cgroup`, cgroupBytes) ?? ""),
         startedAt: startOf(info.startTicks),
       };
       return { told, atMs };

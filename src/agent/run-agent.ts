@@ -15,6 +15,7 @@ import { HotpatchStore } from "./hotpatch-store.ts";
 import { type Identity, readIdentity } from "./identity.ts";
 import { Inventory } from "./inventory.ts";
 import { Journal } from "./journal.ts";
+import { MachineFacts } from "./machine-facts.ts";
 import { ProcessScanner } from "./process-scanner.ts";
 import { ServerLink } from "./server-link.ts";
 import { writeStatus } from "./status-file.ts";
@@ -60,6 +61,7 @@ class RunningAgent {
   readonly #worker: Worker;
   readonly #binaryLooks = new BinaryLooks();
   readonly #inventory = new Inventory(this.#binaryLooks);
+  readonly #machine = new MachineFacts();
   readonly #work = new Wake();
   readonly #startedAt = new Date().toISOString();
   #identity: Identity;
@@ -133,8 +135,10 @@ class RunningAgent {
       const targets = await this.#hotpatchTargets();
       const settled = processes.filter((told) => isSettled(told, this.#context.clock()));
       const binaries = this.#inventory.binaries(settled);
+      const programs = this.#inventory.programs(settled);
+      const machine = this.#machine.read();
       const { version } = this.#options;
-      await this.#conversation.tellFacts(factsOf(settled, { version, targets, binaries }), signal);
+      await this.#conversation.tellFacts(factsOf(settled, { version, targets, binaries, programs, machine }), signal);
       await tell.wait(scanMs, signal);
     }
     await this.#show(await this.#inventory.of(this.#context.scanner.scan()));

@@ -14,8 +14,12 @@ export const apiLimits = {
   jsonElements: 20_000,
   /** One string of a body, in bytes as it is written. */
   jsonStringBytes: 16 * KiB,
+  /** The body that tells facts: a machine with 5,000 packages and 600 binaries tells some 300 KiB the first time, and only devices send it. */
+  factsBodyBytes: 512 * KiB,
   /** Facts of one device. */
   factsPerDevice: 1_200,
+  /** Entries of one fact that is a map, such as the packages of a machine. */
+  factEntries: 6_000,
   /** Items of one page, at most. */
   pageItems: 200,
   /** Items of one page, unless told. */

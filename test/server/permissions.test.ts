@@ -23,7 +23,7 @@ const allowed: Readonly<Record<string, readonly RouteName[]>> = {
   agent: ["renewCertificate", "changeFacts", "poll", "report", "leave", "trust", "catalogMetadata", "catalogHotpatch"],
   administrator: [
     ...(["session", "signOut", "makeSignInLink", "makeToken"] as const),
-    ...(["listDevices", "getDevice", "getFacts", "revokeDevice"] as const),
+    ...(["listDevices", "getDevice", "getFacts", "listKnownFacts", "revokeDevice"] as const),
     ...(["listGroups", "makeGroup", "removeGroup", "listMembers", "addMember", "removeMember"] as const),
     ...(["listHotpatches", "listApprovals", "approve", "removeApproval"] as const),
     ...(["listActions", "getAction", "requestAction", "listEvents", "streamEvents"] as const),

@@ -23,6 +23,7 @@ export const agentRoutes = {
     caller: "agent",
     summary: "what changed among the facts of this device",
     body: FactsChange,
+    bodyBytes: apiLimits.factsBodyBytes,
     status: 200,
     response: record({ revision: Type.Integer({ minimum: 0 }) }),
   }),

@@ -1,6 +1,7 @@
 /** Devices, as administrators see them. */
+import { Type } from "typebox";
 import { PageQuery, pageOf, record, Uuid } from "../schemas/basics.ts";
-import { Device, DeviceFacts } from "../schemas/devices.ts";
+import { Device, DeviceFacts, KnownFact } from "../schemas/devices.ts";
 import { route } from "./route-spec.ts";
 
 const deviceParams = record({ deviceId: Uuid });
@@ -33,6 +34,14 @@ export const deviceRoutes = {
     params: deviceParams,
     status: 200,
     response: DeviceFacts,
+  }),
+  listKnownFacts: route({
+    method: "GET",
+    path: "/v1/facts",
+    caller: "administrator",
+    summary: "the catalog of facts: what devices may tell, and expressions may ask for",
+    status: 200,
+    response: record({ items: Type.Array(KnownFact) }),
   }),
   revokeDevice: route({
     method: "POST",

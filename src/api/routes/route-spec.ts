@@ -13,6 +13,8 @@ export interface RouteSpec {
   readonly params?: TObject;
   readonly query?: TObject;
   readonly body?: TSchema;
+  /** What the body may hold where it is not `bodyBytes` of the limits. */
+  readonly bodyBytes?: number;
   readonly status: 200 | 201 | 204 | 303;
   /** Absent where the answer has no JSON body. */
   readonly response?: TSchema;

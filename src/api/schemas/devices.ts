@@ -1,6 +1,7 @@
 /** Devices and what they tell of themselves. */
 import { type Static, Type } from "typebox";
 import { apiLimits } from "../api-limits.ts";
+import { factTypes } from "../fact-catalog.ts";
 import { closed, GroupId, Instant, Nullable, record, Title, Uuid, words } from "./basics.ts";
 
 export const FactName = Type.String({ pattern: "^[a-z][0-9a-zA-Z_.-]{0,127}$" });
@@ -9,6 +10,11 @@ export const FactValue = Type.Union([
   Type.Number(),
   Type.Boolean(),
   Type.Array(Type.String({ maxLength: 512 }), { maxItems: 256 }),
+  // Packages and programs by name: one fact each, since a row for every package of every device would be hundreds of millions.
+  Type.Record(Type.String({ pattern: "^[^\\u0000-\\u001f]{1,256}$" }), Type.String({ maxLength: 512 }), {
+    ...closed,
+    maxProperties: apiLimits.factEntries,
+  }),
 ]);
 export type FactValue = Static<typeof FactValue>;
 
@@ -47,3 +53,16 @@ export const Device = record(
 export type Device = Static<typeof Device>;
 
 export const DeviceFacts = record({ revision: Type.Integer({ minimum: 0 }), facts: Facts }, { $id: "DeviceFacts" });
+
+/** A row of the catalog of facts; a word in capitals in a name stands for many facts. */
+export const KnownFact = record(
+  {
+    name: Type.String(),
+    type: words(factTypes),
+    unit: Type.Optional(Type.String()),
+    meaning: Type.String(),
+    source: Type.String(),
+  },
+  { $id: "KnownFact" },
+);
+export type KnownFact = Static<typeof KnownFact>;

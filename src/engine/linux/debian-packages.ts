@@ -7,6 +7,7 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import path from "node:path";
 import type { ProcessInfo } from "../../process/process.ts";
+import { dpkgPackages } from "./dpkg-status.ts";
 import type { MappedBinary } from "./process-binaries.ts";
 
 export interface DebianPackage {
@@ -104,15 +105,12 @@ function listsIn(folder: string): string[] {
 
 /** By name, and by `name:architecture` as the lists of packages that may be there twice are called. */
 function versionsIn(status: string): Map<string, string> {
-  const versions = new Map<string, string>();
-  for (const paragraph of status.split("\n\n")) {
-    const field = (name: string) => new RegExp(`^${name}: (\\S+)$`, "m").exec(paragraph)?.[1];
-    const [name, version] = [field("Package"), field("Version")];
-    if (name === undefined || version === undefined) continue;
-    versions.set(name, version);
-    versions.set(`${name}:${field("Architecture")}`, version);
-  }
-  return versions;
+  return new Map(
+    [...dpkgPackages(status)].flatMap(({ name, version, architecture }) => [
+      [name, version] as const,
+      [`${name}:${architecture}`, version] as const,
+    ]),
+  );
 }
 
 function openFile(file: string): number | undefined {

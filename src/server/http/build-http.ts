@@ -104,6 +104,7 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
         }
         principals.set(request, principal);
       },
+      ...(spec.bodyBytes === undefined ? {} : { bodyLimit: spec.bodyBytes }),
       handler: (request, reply) => serve(context, name, spec, request, reply),
     });
   }

@@ -1,5 +1,6 @@
 /** What each route does: the request's checked parts and who asks go in, the answer's value comes out. No HTTP here. */
 import { apiLimits } from "../../api/api-limits.ts";
+import { factRows } from "../../api/fact-catalog.ts";
 import { openApiDocument } from "../../api/openapi.ts";
 import type { Answered, Asked, RouteName } from "../../api/routes.ts";
 import { RebootlessError } from "../../base/errors.ts";
@@ -71,6 +72,7 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   listDevices: ({ database }, { query }) => devices.listDevices(database, query),
   getDevice: ({ database }, { params }) => devices.getDevice(database, params.deviceId),
   getFacts: ({ database }, { params }) => devices.getFacts(database, params.deviceId),
+  listKnownFacts: async () => ({ items: [...factRows] }),
   revokeDevice: (context, { params }) => devices.revokeDevice(context, params.deviceId, "administrator"),
 
   listGroups: ({ database }, { query }) => groups.listGroups(database, query),
