@@ -40,7 +40,8 @@ const efi = (value: number) => Buffer.from([6, 0, 0, 0, value]);
 const guid = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
 const server = {
-  "etc/os-release": 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n',
+  "etc/os-release":
+    'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n',
   "etc/debian_version": "12.11\n",
   "proc/stat": "cpu 1 2\nbtime 1750000000\n",
   "proc/cpuinfo": "processor\t: 0\nmodel name\t: Made Up 9000\nflags\t\t: fpu hypervisor\n\nprocessor\t: 1\n",
