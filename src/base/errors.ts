@@ -38,6 +38,8 @@ export const errorCodes = {
   "server/state-newer": "failure",
   "server/state-damaged": "failure",
   "server/storage": "failure",
+  "server/database-away": "failure",
+  "server/database-refused": "failure",
   "server/answer": "failure",
   "server/listen": "failure",
   "agent/not-enrolled": "input",

@@ -3,11 +3,15 @@ import { randomBytes } from "node:crypto";
 import type { EventKind } from "../api/schemas/events.ts";
 import type { Authority } from "./authority/authority.ts";
 import type { Catalog } from "./catalog/catalog.ts";
+import type { ChangeScope, Store } from "./database/store.ts";
 import type { Database } from "./database/tables.ts";
+import { appendEvents, type NewEvent } from "./events/append-events.ts";
 import type { Signals } from "./signals.ts";
 
 export interface ServerContext {
+  /** For reading; what is written goes through `change`. */
   readonly database: Database;
+  readonly store: Store;
   readonly authority: Authority;
   /** Absent where the server was told of no catalog. */
   readonly catalog: Catalog | undefined;
@@ -36,43 +40,64 @@ export type Principal =
 export interface Change {
   readonly db: Database;
   readonly now: number;
-  /** Records an event in the same transaction. */
+  /** Records an event in the same transaction; it is numbered and written at its end. */
   note(kind: EventKind, subject: string, data?: Record<string, unknown>): Promise<void>;
   /** Tells the agent of a device, once the change has come to stay, that it has something else to do. */
   reassign(deviceId: string): Promise<void>;
 }
 
-/** Runs `work` in one transaction; what it notes is there if and only if its change is, and those who wait for it wake afterwards. */
+/**
+ * Runs `work` in one transaction; what it notes is there if and only if its change is, and those who wait for it wake afterwards, on every server.
+ *
+ * By itself a change is alone in the fleet: it may read and write anything.
+ * What many devices do at one time says with `scope` that it writes rows of one device only, and runs beside those of other devices.
+ * `work` may run again where the database undid it, so it must do nothing that is not undone with its transaction.
+ */
 export async function change<Result>(
-  context: Pick<ServerContext, "database" | "clock" | "signals">,
+  context: Pick<ServerContext, "store" | "clock" | "signals">,
   work: (change: Change) => Promise<Result>,
+  scope: ChangeScope = "fleet",
 ): Promise<Result> {
+  const { store, signals } = context;
   const now = context.clock().getTime();
-  const awake = new Set<string>();
-  const result = await context.database.transaction().execute(async (db) => {
-    return await work({
-      db,
-      now,
-      async note(kind, subject, data = {}) {
-        await db
-          .insertInto("events")
-          .values({ at: now, kind, subject, data_json: JSON.stringify(data) })
-          .execute();
-        awake.add("events");
-      },
-      async reassign(deviceId) {
-        if (awake.has(deviceId)) return;
-        await db
-          .updateTable("devices")
-          .set((column) => ({ assignment_revision: column("assignment_revision", "+", 1) }))
-          .where("id", "=", deviceId)
-          .execute();
-        awake.add(deviceId);
-      },
-    });
+  const { result, awake } = await store.transaction(scope, async (db) => {
+    const under = new ChangeUnderWay(db, now);
+    const result = await work(under);
+    // Last, since events are numbered one transaction after the other.
+    await appendEvents(db, now, under.events);
+    await store.announce(db, [...under.awake]);
+    return { result, awake: under.awake };
   });
-  for (const name of awake) context.signals.send(name);
+  for (const name of awake) signals.send(name);
   return result;
+}
+
+class ChangeUnderWay implements Change {
+  readonly db: Database;
+  readonly now: number;
+  readonly events: NewEvent[] = [];
+  /** The names of the signals to send. */
+  readonly awake = new Set<string>();
+
+  constructor(db: Database, now: number) {
+    this.db = db;
+    this.now = now;
+  }
+
+  readonly note: Change["note"] = async (kind, subject, data = {}) => {
+    this.events.push({ kind, subject, data });
+    this.awake.add("events");
+  };
+
+  readonly reassign: Change["reassign"] = async (deviceId) => {
+    if (this.awake.has(deviceId)) return;
+    await this.db
+      .updateTable("devices")
+      .set((column) => ({ assignment_revision: column("assignment_revision", "+", 1) }))
+      .where("id", "=", deviceId)
+      .execute();
+    this.awake.add(deviceId);
+  };
 }
 
 /** A version 4 UUID (RFC 9562 section 5.4). */

@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly port: number;
   /** Names and addresses that the server has besides those of loopback. */
   readonly names: readonly string[];
+  /** The address of a PostgreSQL, postgres://…; without it the database is a file in the state folder. */
+  readonly database?: string;
   readonly catalog?: { readonly address: URL; readonly firstRoot?: string };
   /** Public key files of authors whose hotpatches agents are to trust; kept from then on. */
   readonly trust?: readonly string[];
@@ -64,8 +66,8 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
   const { stateFolder, clock = systemClock, random = systemRandom } = options;
   await createFolder(stateFolder, 0o700);
   await chmod(stateFolder, 0o700);
-  const database = openDatabase(path.join(stateFolder, "server.sqlite"));
-  const closing: (() => Promise<unknown>)[] = [() => database.destroy()];
+  const store = await openDatabase({ file: path.join(stateFolder, "server.sqlite"), address: options.database });
+  const closing: (() => Promise<unknown>)[] = [() => store.close()];
   const close = async () => {
     for (const step of closing.splice(0).reverse()) await step();
   };
@@ -77,7 +79,8 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
     const trustFolder = path.join(stateFolder, "trusted");
     for (const file of options.trust ?? []) await addTrustedKey(trustFolder, file);
     const context: ServerContext = {
-      database,
+      database: store.database,
+      store,
       authority,
       catalog,
       trustFolder,

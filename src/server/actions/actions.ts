@@ -128,7 +128,7 @@ export async function requestAction(
 export async function takeReport(context: ServerContext, deviceId: string, report: Report): Promise<Action> {
   const { key, actionId, event, reason, processes, at } = report;
   const digest = createHash("sha256").update(canonicalJson(report)).digest();
-  return await change(context, async (under) => {
+  const take = async (under: Change) => {
     const { db } = under;
     const row = await requireAction(db, actionId, deviceId);
     const known = await db
@@ -147,7 +147,8 @@ export async function takeReport(context: ServerContext, deviceId: string, repor
     // What the agent did may be more work for it, as when it applied what had been withdrawn.
     if (settledStates.has(row.state) && !settledStates.has(changed.state)) await under.reassign(deviceId);
     return shown(changed);
-  });
+  };
+  return await change(context, take, { deviceId });
 }
 
 async function remember(db: Database, deviceId: string, report: { key: string; digest: Buffer }): Promise<void> {

@@ -1,100 +1,11 @@
-/**
- * The server's database: one SQLite file, held by one process.
- *
- * Invariant: a transaction that has ended is on the disk (WAL with synchronous=FULL), so what was acknowledged survives the death of the process and of the machine.
- */
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { Kysely, SqliteDialect } from "kysely";
-import { RebootlessError } from "../../base/errors.ts";
-import { quoted } from "../../base/printable.ts";
-import { applicationId, migrations } from "./migrations.ts";
-import type { Database, Tables } from "./tables.ts";
+/** The server's database: a SQLite file of its own unless it is told of a PostgreSQL. */
+import { postgresAddress } from "./postgres-address.ts";
+import { openPostgresStore } from "./postgres-store.ts";
+import { openSqliteStore } from "./sqlite-store.ts";
+import type { Store } from "./store.ts";
 
-/** SQLITE_BUSY: another process holds the file. SQLITE_NOTADB and SQLITE_CORRUPT: it is no database, or a broken one. */
-const sqlite = { busy: 5, corrupt: 11, notDatabase: 26 } as const;
-
-/**
- * Opens the file, makes it when it is missing, and brings it to the newest shape.
- * Throws `server/state-busy`, `server/state-newer` or `server/state-damaged`.
- */
-export function openDatabase(file: string): Database {
-  const raw = openRaw(file);
-  return new Kysely<Tables>({
-    dialect: new SqliteDialect({
-      database: {
-        close: () => raw.close(),
-        prepare: (text) => {
-          const statement = raw.prepare(text);
-          return {
-            reader: statement.columns().length > 0,
-            all: (values) => statement.all(...(values as SQLInputValue[])),
-            run: (values) => {
-              // A full disk makes SQLite roll back by itself; saying it again would hide the reason behind another error.
-              if (text === "rollback" && !raw.isTransaction) return { changes: 0, lastInsertRowid: 0 };
-              return statement.run(...(values as SQLInputValue[]));
-            },
-            iterate: (values) => statement.iterate(...(values as SQLInputValue[])),
-          };
-        },
-      },
-    }),
-  });
-}
-
-function openRaw(file: string): DatabaseSync {
-  let raw: DatabaseSync | undefined;
-  try {
-    raw = new DatabaseSync(file, { enableForeignKeyConstraints: true });
-    // One process alone: a second server on the same state would answer polls that the first one should wake.
-    raw.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-    migrate(raw, file);
-    return raw;
-  } catch (error) {
-    raw?.close();
-    throw opened(error, file);
-  }
-}
-
-function opened(error: unknown, file: string): unknown {
-  if (error instanceof RebootlessError) return error;
-  const code = error instanceof Error && "errcode" in error ? error.errcode : undefined;
-  if (code === sqlite.busy) {
-    return new RebootlessError(
-      "server/state-busy",
-      `Another server runs on ${quoted(file)}; stop it, or choose another state folder.`,
-      { cause: error },
-    );
-  }
-  const why =
-    code === sqlite.notDatabase || code === sqlite.corrupt ? "it is not a whole database" : "it cannot be opened";
-  return new RebootlessError(
-    "server/state-damaged",
-    `The database ${quoted(file)} cannot be used: ${why}; check the disk, or put a backup in its place.`,
-    { cause: error },
-  );
-}
-
-function numberOf(raw: DatabaseSync, pragma: string): number {
-  return Number(Object.values(raw.prepare(`PRAGMA ${pragma}`).get() ?? {})[0]);
-}
-
-function migrate(raw: DatabaseSync, file: string): void {
-  const version = numberOf(raw, "user_version");
-  const owner = numberOf(raw, "application_id");
-  if (owner !== applicationId && (owner !== 0 || version !== 0)) {
-    throw new RebootlessError("server/state-damaged", `The database ${quoted(file)} belongs to another program.`);
-  }
-  if (version > migrations.length) {
-    throw new RebootlessError(
-      "server/state-newer",
-      `The database ${quoted(file)} was written by a newer version of rebootless (schema ${version}; this one knows ${migrations.length}). Use that version, or a backup from before.`,
-      { details: { version, known: migrations.length } },
-    );
-  }
-  for (const [index, migration] of migrations.entries()) {
-    if (index < version) continue;
-    raw.exec(
-      `BEGIN EXCLUSIVE; ${migration}; PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${index + 1}; COMMIT`,
-    );
-  }
+/** `file` is used where there is no `address`. Throws as `openSqliteStore` or `openPostgresStore` does. */
+export async function openDatabase({ file, address }: { file: string; address?: string | undefined }): Promise<Store> {
+  if (address === undefined) return openSqliteStore(file);
+  return await openPostgresStore(postgresAddress(address));
 }

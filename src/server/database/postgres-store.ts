@@ -1,0 +1,194 @@
+/**
+ * The database on PostgreSQL, for any number of servers.
+ *
+ * Invariant: a transaction that has ended is on the disk of the database's machine, whatever that cluster does for others.
+ * Invariant: changes are under way side by side only where their scopes allow it (docs/decisions/0011-many-servers-on-postgresql.md).
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { HandleEmptyInListsPlugin, Kysely, PostgresDialect, replaceWithNoncontingentExpression, sql } from "kysely";
+import pg from "pg";
+import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../base/printable.ts";
+import { applicationId, migrations } from "./migrations.ts";
+import type { PostgresAddress } from "./postgres-address.ts";
+import { isDatabaseAway, isUndone } from "./postgres-errors.ts";
+import { postgresWords } from "./sql-words.ts";
+import type { ChangeScope, Store } from "./store.ts";
+import type { Database, Tables } from "./tables.ts";
+
+/** Connections of one server; with those of all servers they must fit into max_connections of the cluster. */
+const poolSize = 10;
+const connectMs = 5_000;
+/** Whoever holds a lock for longer is dead or hangs; the cluster ends his session. */
+const idleInTransactionMs = 30_000;
+const lockMs = 20_000;
+/** Times that a transaction is tried when the database undoes it for another one. */
+const tries = 6;
+
+/** The first of the two numbers of our advisory locks; the second one says which. */
+const locks = { space: applicationId, migration: 1, fleet: 2 } as const;
+
+/** int8 and numeric: counts and sums, all of which are far below 2^53. */
+const numberTypes: readonly number[] = [20, 1700];
+
+/**
+ * Opens the database of that address and brings it to the newest shape.
+ * Throws `server/database-away`, `server/database-refused`, `server/state-newer` or `server/state-damaged`.
+ */
+export async function openPostgresStore(address: PostgresAddress): Promise<Store> {
+  const pool = openPool(address);
+  const database = new Kysely<Tables>({
+    dialect: new PostgresDialect({ pool }),
+    plugins: [new HandleEmptyInListsPlugin({ strategy: replaceWithNoncontingentExpression })],
+  });
+  try {
+    await migrate(pool, address);
+  } catch (error) {
+    await pool.end();
+    throw opened(error, address);
+  }
+  return {
+    kind: "postgres",
+    database,
+    transaction: (scope, work) => transaction(database, scope, work),
+    announce: async () => undefined,
+    listen: async () => undefined,
+    close: () => database.destroy(),
+  };
+}
+
+function openPool({ config }: PostgresAddress): pg.Pool {
+  const pool = new pg.Pool({
+    ...config,
+    max: poolSize,
+    connectionTimeoutMillis: connectMs,
+    keepAlive: true,
+    application_name: "rebootless",
+    lock_timeout: lockMs,
+    idle_in_transaction_session_timeout: idleInTransactionMs,
+    types: { getTypeParser },
+    onConnect: (client) => keepsWhatItCommits(client),
+  });
+  // A connection that breaks while nobody uses it, or between two queries, is replaced; what was asked on it is told by its query.
+  pool.on("error", () => undefined);
+  pool.on("connect", (client) => client.on("error", () => undefined));
+  return pool;
+}
+
+const getTypeParser = ((type: number, format?: "text" | "binary") =>
+  numberTypes.includes(type) && format !== "binary"
+    ? wholeNumber
+    : pg.types.getTypeParser(type, format as "text")) as typeof pg.types.getTypeParser;
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (Math.abs(value) > Number.MAX_SAFE_INTEGER) {
+    throw new RebootlessError("bug/invariant", `The database holds ${text}, which is beyond what a number can hold.`);
+  }
+  return value;
+}
+
+/** A cluster may be told to acknowledge before it writes; what a server acknowledges has to be written. */
+async function keepsWhatItCommits(client: pg.ClientBase): Promise<void> {
+  await client.query(
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+  );
+}
+
+/** Each migration in a transaction with its version; of several servers that start at once, one does it and the others wait. */
+async function migrate(pool: pg.Pool, address: PostgresAddress): Promise<void> {
+  const client = await pool.connect();
+  try {
+    for (;;) {
+      await client.query("BEGIN");
+      await client.query("SET LOCAL lock_timeout = 0");
+      await client.query("SELECT pg_advisory_xact_lock($1, $2)", [locks.space, locks.migration]);
+      const version = await versionOf(client, address);
+      const migration = migrations[version];
+      if (migration !== undefined) {
+        await client.query(migration(postgresWords));
+        await client.query("UPDATE rebootless_schema SET version = $1", [version + 1]);
+      }
+      await client.query("COMMIT");
+      if (migration === undefined) return;
+    }
+  } finally {
+    // Ended rather than kept: after an error there may be a transaction open.
+    client.release(true);
+  }
+}
+
+async function versionOf(client: pg.PoolClient, { shown }: PostgresAddress): Promise<number> {
+  const { rows: found } = await client.query<{ ours: string | null; devices: string | null }>(
+    "SELECT to_regclass('rebootless_schema') AS ours, to_regclass('devices') AS devices",
+  );
+  if (found[0]?.ours === null) {
+    if (found[0].devices !== null) {
+      throw new RebootlessError("server/state-damaged", `The database ${quoted(shown)} belongs to another program.`);
+    }
+    await client.query("CREATE TABLE rebootless_schema (version BIGINT NOT NULL)");
+    await client.query("INSERT INTO rebootless_schema (version) VALUES (0)");
+  }
+  const { rows } = await client.query<{ version: number }>("SELECT version FROM rebootless_schema");
+  const version = rows[0]?.version;
+  if (rows.length !== 1 || version === undefined) {
+    throw new RebootlessError("server/state-damaged", `The database ${quoted(shown)} has lost its version.`);
+  }
+  if (version > migrations.length) {
+    throw new RebootlessError(
+      "server/state-newer",
+      `The database ${quoted(shown)} was written by a newer version of rebootless (schema ${version}; this one knows ${migrations.length}). Use that version, or a backup from before.`,
+      { details: { version, known: migrations.length } },
+    );
+  }
+  return version;
+}
+
+function opened(error: unknown, { shown }: PostgresAddress): unknown {
+  if (error instanceof RebootlessError) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  if (isDatabaseAway(error)) {
+    return new RebootlessError(
+      "server/database-away",
+      `The database ${quoted(shown)} does not answer (${why}); start it, or check its address.`,
+      { cause: error },
+    );
+  }
+  return new RebootlessError(
+    "server/database-refused",
+    `The database ${quoted(shown)} cannot be used: ${why}. It needs a role that may log in and own tables there, and a certificate that the address trusts.`,
+    { cause: error },
+  );
+}
+
+async function transaction<Result>(
+  database: Database,
+  scope: ChangeScope,
+  work: (db: Database) => Promise<Result>,
+): Promise<Result> {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await database
+        .transaction()
+        // Each statement sees what was there when the locks were got, and not what was there before.
+        .setIsolationLevel("read committed")
+        .execute(async (db) => {
+          await lock(db, scope);
+          return await work(db);
+        });
+    } catch (error) {
+      if (!isUndone(error) || tried === tries) throw error;
+      await delay(Math.random() * 20 * 2 ** tried);
+    }
+  }
+}
+
+/** Always in this order, the fleet before the device, and both before anything else; so nobody waits in a circle. */
+async function lock(db: Database, scope: ChangeScope): Promise<void> {
+  if (scope === "fleet") {
+    await sql`SELECT pg_advisory_xact_lock(${locks.space}::int, ${locks.fleet}::int)`.execute(db);
+    return;
+  }
+  await sql`SELECT pg_advisory_xact_lock_shared(${locks.space}::int, ${locks.fleet}::int)`.execute(db);
+  await sql`SELECT 1 FROM devices WHERE id = ${scope.deviceId} FOR NO KEY UPDATE`.execute(db);
+}

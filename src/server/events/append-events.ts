@@ -1,0 +1,41 @@
+/**
+ * How events get their numbers.
+ *
+ * Invariant: numbers have no gaps, and who sees a number sees all lower ones; the row of the counter is locked from the numbering to the end of the transaction, so that numbers are in the order of commit.
+ */
+import type { EventKind } from "../../api/schemas/events.ts";
+import { RebootlessError } from "../../base/errors.ts";
+import type { Database } from "../database/tables.ts";
+
+export interface NewEvent {
+  readonly kind: EventKind;
+  readonly subject: string;
+  readonly data: Record<string, unknown>;
+}
+
+/** Rows of one statement; both databases bound how many values one may have. */
+const rowsAtOnce = 500;
+
+/** To be called last in a transaction: from here on, every other one that has events waits. */
+export async function appendEvents(db: Database, at: number, events: readonly NewEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const { value: newest } = await db
+    .updateTable("counters")
+    .set((column) => ({ value: column("value", "+", events.length) }))
+    .where("name", "=", "events")
+    .returning("value")
+    .executeTakeFirstOrThrow(
+      () => new RebootlessError("server/state-damaged", "The database has lost the counter of its events."),
+    );
+  const first = newest - events.length + 1;
+  const rows = events.map(({ kind, subject, data }, index) => ({
+    ...{ sequence: first + index, at, kind, subject },
+    data_json: JSON.stringify(data),
+  }));
+  for (let from = 0; from < rows.length; from += rowsAtOnce) {
+    await db
+      .insertInto("events")
+      .values(rows.slice(from, from + rowsAtOnce))
+      .execute();
+  }
+}
