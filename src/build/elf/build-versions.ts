@@ -5,7 +5,7 @@ import { refuse } from "../../base/refusal.ts";
 import { sectionIndex } from "../../elf/constants.ts";
 import { runAgain, watchTools } from "./build-tools.ts";
 import { type Comparison, compareObjects } from "./compare-objects.ts";
-import { type CompileOptions, compileAgain, includesAny, inParallel, type Variant } from "./compile-again.ts";
+import { type CompileOptions, compileAgain, inParallel, type Variant } from "./compile-again.ts";
 import { type CompileUnit, isAssembler, type Link, readCommand } from "./compile-command.ts";
 import { watchCompilers } from "./compiler-wrapper.ts";
 import { headerFolder, hookUnit } from "./hooks.ts";
@@ -19,6 +19,7 @@ import {
 import { isGlobal, type ObjectFile } from "./object-file.ts";
 import { mustRun } from "./run-command.ts";
 import { applyFix, copySource, type Fix, type SourceTrees } from "./source-trees.ts";
+import { distinct, touchedUnits } from "./touched-units.ts";
 
 export interface VersionsInput {
   readonly source: string;
@@ -106,7 +107,7 @@ export async function buildBothVersions(
     );
   }
   const changed = trees.changed.map((path) => join(place, path));
-  const wanted = await touchedUnits({ units, rebuilt, changed, compile });
+  const wanted = await touchedUnits({ units, rebuilt, changed, trees, compile });
   options.progress(
     `Compiling ${wanted.length} touched source${wanted.length === 1 ? "" : "s"} again, function by function`,
   );
@@ -220,11 +221,14 @@ function changedConstantNames(compiled: readonly CompiledUnit[]): Set<string> {
   );
 }
 
+interface Reading {
+  readonly units: readonly CompileUnit[];
+  readonly touched: readonly CompileUnit[];
+  readonly compile: CompileOptions;
+}
+
 /** Untouched sources that refer to one of the names. */
-async function readersOf(
-  names: ReadonlySet<string>,
-  { units, touched, compile }: Pick<Touching, "units" | "compile"> & { readonly touched: readonly CompileUnit[] },
-): Promise<CompileUnit[]> {
+async function readersOf(names: ReadonlySet<string>, { units, touched, compile }: Reading): Promise<CompileUnit[]> {
   if (names.size === 0) return [];
   const rest = units.filter((unit) => !touched.includes(unit) && !isAssembler(unit));
   const objects = await inParallel(rest, (unit, index) => compileAgain(unit, "plain", compile, `reader-${index}`));
@@ -245,30 +249,4 @@ function unitName(all: readonly CompiledUnit[], index: number, place: string): s
   const path = source.startsWith(`${place}/`) ? source.slice(place.length + 1) : source;
   const same = all.slice(0, index).filter(({ unit }) => unit.source === source).length;
   return same === 0 ? path : `${path} (compiled in way ${same + 1})`;
-}
-
-function unitKey({ compiler, folder, source, flags }: CompileUnit): string {
-  return JSON.stringify([source, folder, compiler, flags]);
-}
-
-/** In the order of their sources, each way of compiling once. */
-function distinct(units: readonly CompileUnit[]): CompileUnit[] {
-  const found = new Map(units.map((unit) => [unitKey(unit), unit]));
-  return [...found].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, unit]) => unit);
-}
-
-interface Touching {
-  readonly units: readonly CompileUnit[];
-  readonly rebuilt: readonly CompileUnit[];
-  readonly changed: readonly string[];
-  readonly compile: CompileOptions;
-}
-
-/** What the build compiled again, and what it should have: makefiles do not always know which headers a source includes. */
-async function touchedUnits({ units, rebuilt, changed, compile }: Touching): Promise<CompileUnit[]> {
-  const done = new Set(rebuilt.map(unitKey));
-  const left = units.filter((unit) => !done.has(unitKey(unit)));
-  const files = new Set(changed);
-  const missed = await inParallel(left, (unit) => includesAny(unit, files, compile));
-  return distinct([...rebuilt, ...left.filter((_, index) => missed[index])]);
 }

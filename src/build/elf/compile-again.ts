@@ -56,6 +56,13 @@ export async function compileAgain(
   return readObjectFile(readFileSync(output), unit.source);
 }
 
+/** Writes the preprocessed text to a file, without the definitions of macros that debug information may ask for; answers whether the compiler could. */
+export async function preprocess(unit: CompileUnit, options: CompileOptions, output: string): Promise<boolean> {
+  const command = [unit.compiler, ...flagsOf(unit, "plain", options), "-g0", "-E", unit.given, "-o", output];
+  const { code } = await runCommand(command, { cwd: unit.folder, env: options.env });
+  return code === 0;
+}
+
 /** Whether the source, as it is now, includes one of these files. */
 export async function includesAny(
   unit: CompileUnit,
