@@ -49,7 +49,7 @@ export async function touchedUnits({ units, rebuilt, changed, trees, compile }: 
 const readsMore =
   /^-(fprofile-use|fauto-profile|fprofile-sample-use|fbranch-probabilities|fplugin|fpass-plugin|load|include-pch|fmodule|fprebuilt-module|fsanitize-\w*list|fsanitize-coverage-\w*list|frandomize-layout|Wa,.*@)/;
 /** Text that has the compiler or the assembler read another file. */
-const namesMore = /\.incbin|\.include|^[ \t]*#[ \t]*embed\b|^[ \t]*(export[ \t]+)?(__)?(import|module)\b/m;
+const namesMore = /\.incbin\b|\.include\b|^[ \t]*#[ \t]*embed\b/m;
 /** As the preprocessor writes where the text comes from (GCC's "The C Preprocessor", 9). */
 const lineMarker = /^#[ \t]*(line[ \t]+)?\d/;
 

@@ -25,6 +25,8 @@ export interface Project {
   readonly shortLived?: readonly string[];
   /** Files that the binary which runs was built from instead, where its source is to be another one. */
   readonly target?: Files;
+  /** Words of a command that builds instead of make, in the source's folder. */
+  readonly command?: readonly string[];
 }
 
 export interface Built {
@@ -37,6 +39,8 @@ export interface Built {
   /** A file with the object. */
   readonly object: string;
   readonly bytes: Buffer;
+  /** What the build said of its steps. */
+  readonly steps: readonly string[];
 }
 
 const makefile = `SOURCES := $(sort $(wildcard *.c) $(wildcard *.cc))
@@ -87,27 +91,34 @@ export async function buildProject(project: Project): Promise<Built> {
   writeFiles(target, project.target ?? {});
   const make = (flags: string): string[] => [output, `FLAGS=${flags}`, `CC=${project.compiler ?? "gcc"}`];
   const flags = project.flags ?? "-O2";
-  execFileSync("make", ["-s", ...make(project.targetFlags ?? flags)], {
-    cwd: target,
-    stdio: ["ignore", "ignore", "inherit"],
-  });
+  const quiet = { cwd: target, stdio: ["ignore", "ignore", "inherit"] } as const;
+  const [program, ...words] = project.command ?? ["make", "-s", ...make(project.targetFlags ?? flags)];
+  execFileSync(program as string, words, quiet);
   const addresses = symbolAddresses(join(target, output));
   execFileSync("strip", [join(target, output)]);
+  const steps: string[] = [];
   const { hotpatch, report } = await buildElfHotpatch(
     {
       source,
       fix: { to },
-      command: ["make", ...make(flags)],
+      command: project.command ?? ["make", ...make(flags)],
       binaries: [join(target, output)],
       shortLived: project.shortLived ?? [],
     },
-    { cwd: folder, env: process.env, advisories: [], sequence: 1, afterApply: [], progress: () => {} },
+    {
+      cwd: folder,
+      env: process.env,
+      advisories: [],
+      sequence: 1,
+      afterApply: [],
+      progress: (step) => void steps.push(step),
+    },
   );
   const change = elfChangeOf(hotpatch.manifest);
   const binary = change.binaries[0] as ElfBinary;
   const object = join(folder, "patch.o");
   writeFileSync(object, hotpatch.payloads.get(binary.object) as Uint8Array);
-  return { hotpatch, change, binary, report, addresses, object, bytes: encodeHotpatch(hotpatch, []) };
+  return { hotpatch, change, binary, report, addresses, object, bytes: encodeHotpatch(hotpatch, []), steps };
 }
 
 function symbolAddresses(file: string): Map<string, number> {
