@@ -1,5 +1,5 @@
 /** Small C and C++ projects: built as their users have them, stripped, and given a fix. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { type ExecFileSyncOptions, execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -91,7 +91,7 @@ export async function buildProject(project: Project): Promise<Built> {
   writeFiles(target, project.target ?? {});
   const make = (flags: string): string[] => [output, `FLAGS=${flags}`, `CC=${project.compiler ?? "gcc"}`];
   const flags = project.flags ?? "-O2";
-  const quiet = { cwd: target, stdio: ["ignore", "ignore", "inherit"] } as const;
+  const quiet = { cwd: target, stdio: ["ignore", "ignore", "inherit"] } satisfies ExecFileSyncOptions;
   const [program, ...words] = project.command ?? ["make", "-s", ...make(project.targetFlags ?? flags)];
   execFileSync(program as string, words, quiet);
   const addresses = symbolAddresses(join(target, output));
