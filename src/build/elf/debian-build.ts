@@ -37,14 +37,14 @@ export interface DependencyOptions {
   progress(message: string): void;
 }
 
-/** Refuses with `build/dependencies-missing` and the command that would install them. */
+/** Answers what was missing and is there now. Refuses with `build/dependencies-missing` and the command that would install them. */
 export async function buildDependencies(
   source: UnpackedSource,
   { env, install, progress }: DependencyOptions,
-): Promise<void> {
-  const inTree = { cwd: source.tree, env: { ...env, LC_ALL: "C" } };
+): Promise<readonly string[]> {
+  const inTree = { cwd: source.tree, env: { ...env, LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" } };
   const missing = await missingDependencies(inTree);
-  if (missing.length === 0) return;
+  if (missing.length === 0) return [];
   const command = `apt-get install ${missing.map(installable).join(" ")}`;
   if (!install || process.getuid?.() !== 0)
     refuse(
@@ -53,14 +53,18 @@ export async function buildDependencies(
       { missing, command },
     );
   progress(`Installing what the build needs: ${missing.join(", ")}`);
-  const words = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "build-dep", "-y", "--no-install-recommends"];
-  await mustRun(
-    "apt-get build-dep",
-    [...words, "--build-profiles", profiles.replaceAll(" ", ","), "--arch-only", source.description],
-    inTree,
-  );
+  const patience = ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2"];
+  const choice = ["--no-install-recommends", "--build-profiles", profiles.replaceAll(" ", ","), "--arch-only"];
+  const words = ["apt-get", ...patience, "build-dep", "-y", ...choice, source.description];
+  const first = await runCommand(words, inTree);
+  if (first.code !== 0) {
+    // Lists of packages that are old, or not there yet, are the usual reason.
+    await mustRun("apt-get update", ["apt-get", ...patience, "update"], inTree);
+    await mustRun("apt-get build-dep", words, inTree);
+  }
   const left = await missingDependencies(inTree);
   if (left.length > 0) throw new RebootlessError("failure/command", `${left.join(", ")} could not be installed.`);
+  return missing;
 }
 
 async function missingDependencies(inTree: { cwd: string; env: NodeJS.ProcessEnv }): Promise<string[]> {

@@ -1,5 +1,5 @@
 /** `npm run corpus:native`: progress on standard error, a table on standard output, the verdict as exit code. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { openDesk } from "../npm/command.ts";
@@ -27,6 +27,17 @@ Exit code 0 when at least 95 % of the cases are closed and all others refused at
 const say = (line: string): void => console.error(`corpus: ${line}`);
 const cache = resolve(import.meta.dirname, "..", "..", "..", ".cache", "corpus-native");
 const kept = join(cache, "results.json");
+/** Of what lies in the cache: to be raised where an earlier run's would be read wrongly. */
+const layout = "2\n";
+
+/** The cache of this layout; one of another layout is taken away. */
+function openCache(): void {
+  const note = join(cache, "layout");
+  if (existsSync(note) && readFileSync(note, "utf8") === layout) return;
+  rmSync(cache, { recursive: true, force: true });
+  mkdirSync(cache, { recursive: true });
+  writeFileSync(note, layout);
+}
 
 function readKept(): CaseResult[] {
   return existsSync(kept) ? (JSON.parse(readFileSync(kept, "utf8")) as CaseResult[]) : [];
@@ -59,7 +70,7 @@ async function run(): Promise<number> {
     console.log(cases.map(({ id, package: name, version }) => `${id}  ${name} ${version}`).join("\n"));
     return 0;
   }
-  mkdirSync(cache, { recursive: true });
+  openCache();
   const done = new Map(values.fresh ? [] : readKept().map((result) => [result.id, result]));
   await installBuildTools(say);
   const desk = await openDesk();

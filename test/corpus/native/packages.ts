@@ -27,12 +27,8 @@ const here = { cwd: "/", env: environment };
 /** Another apt may be at work: wait for its lock rather than fail. */
 const patience = ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2"];
 
-let updated = false;
-
-/** Package lists of the machine, once a run; a failure counts only where they are needed. */
+/** A failure counts only where the lists are needed. */
 async function updateLists(say: Say): Promise<void> {
-  if (updated) return;
-  updated = true;
   say("apt-get update");
   const { code } = await runCommand(["apt-get", ...patience, "update"], here);
   if (code !== 0) say("apt-get update failed; going on with the package lists that are there");
@@ -66,37 +62,4 @@ export async function installBuildTools(say: Say): Promise<void> {
   say(`installing ${missing.join(", ")}`);
   const words = ["apt-get", ...patience, "install", "-y", "--no-install-recommends", ...missing];
   await mustRun("Installing what builds the sources", words, here);
-}
-
-/** The alternatives of Build-Depends that are for building alone: nothing for tests or documentation, no restrictions left. */
-export function plainDependencies(fields: readonly string[]): string[] {
-  return fields
-    .flatMap((field) => field.split(","))
-    .map((one) => one.trim())
-    .filter((one) => one !== "" && !/<[^>]*!(nocheck|nodoc)\b[^>]*>/.test(one))
-    .map((one) =>
-      one
-        .replace(/<[^>]*>/g, "")
-        .replace(/\s+/g, " ")
-        .trim(),
-    );
-}
-
-/** Answers false where only root may, or where they cannot be had. */
-export async function installBuildDependencies(
-  name: string,
-  dependencies: readonly string[],
-  say: Say,
-): Promise<boolean> {
-  if (dependencies.length === 0) return false;
-  if (process.getuid?.() !== 0) {
-    say(`${name} may need its build dependencies: sudo apt-get build-dep ${name}`);
-    return false;
-  }
-  await updateLists(say);
-  say(`installing the build dependencies of ${name}: ${dependencies.join(", ")}`);
-  const words = ["apt-get", ...patience, "satisfy", "-y", "--no-install-recommends", dependencies.join(", ")];
-  const { code, output } = await runCommand(words, here);
-  if (code !== 0) say(`they could not be installed: ${output.trim().split("\n").slice(-3).join("; ")}`);
-  return code === 0;
 }

@@ -1,11 +1,11 @@
 /** One case: the target, the hotpatch, and what both show in live processes. */
 import { cpSync, globSync, mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
+import { buildDependencies } from "../../../src/build/elf/debian-build.ts";
 import { mustRun } from "../../../src/build/elf/run-command.ts";
 import type { Desk } from "../npm/command.ts";
 import type { NativeCase } from "./cases.ts";
-import { installBuildDependencies } from "./packages.ts";
-import { buildDependencies, type CaseSource, prepareSource } from "./sources.ts";
+import { type CaseSource, prepareSource } from "./sources.ts";
 import { startTarget, type Target } from "./target.ts";
 
 export interface CaseResult {
@@ -55,6 +55,17 @@ function buildEnvironment(one: NativeCase): NodeJS.ProcessEnv {
   return { ...process.env, CFLAGS: one.build.cflags };
 }
 
+/** Answers whether something was missing and is there now; what only root may install is told. */
+async function installDependencies({ debian }: CaseSource, { say }: RunOptions): Promise<boolean> {
+  try {
+    const installed = await buildDependencies(debian, { env: process.env, install: true, progress: say });
+    return installed.length > 0;
+  } catch (error) {
+    say((error as Error).message);
+    return false;
+  }
+}
+
 /** Where the build fails, it is tried again with the build dependencies that the package names. */
 async function buildWithDependencies(
   one: NativeCase,
@@ -65,8 +76,7 @@ async function buildWithDependencies(
   try {
     return await buildTarget(one, source, folder, options);
   } catch (error) {
-    const needed = await buildDependencies(one, options.cache);
-    if (!(await installBuildDependencies(one.package, needed, options.say))) throw error;
+    if (!(await installDependencies(source, options))) throw error;
     for (const name of ["target", "artifacts"]) rmSync(join(folder, name), { recursive: true, force: true });
     return await buildTarget(one, source, folder, options);
   }
