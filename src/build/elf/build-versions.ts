@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { refuse } from "../../base/refusal.ts";
-import { sectionIndex } from "../../elf/constants.ts";
 import { runAgain, watchTools } from "./build-tools.ts";
+import { BuiltNames, namesOf } from "./built-names.ts";
 import { type Comparison, compareObjects } from "./compare-objects.ts";
 import { type CompileOptions, compileAgain, inParallel, type Variant } from "./compile-again.ts";
 import { type CompileUnit, isAssembler, type Link, readCommand } from "./compile-command.ts";
@@ -64,6 +64,8 @@ export interface BuiltVersions {
   readonly changed: readonly string[];
   /** Global constants that are not as they were: who refers to them from another source changes as well. */
   readonly changedNames: ReadonlySet<string>;
+  /** What the old version's objects define and refer to. */
+  readonly names: BuiltNames;
   readonly options: CompileOptions;
 }
 
@@ -113,7 +115,8 @@ export async function buildBothVersions(
   );
   const compiled = await compileVersions(wanted, { trees, compile, first: 0 });
   const changedNames = changedConstantNames(compiled);
-  const readers = await readersOf(changedNames, { units, touched: wanted, compile });
+  const built = new BuiltNames(units);
+  const readers = await readersOf(changedNames, { units, touched: wanted, built, compile });
   const more = await compileVersions(readers, { trees, compile, first: wanted.length });
   const all = await withThreadVariables([...compiled, ...more], { trees, compile, first: 0 });
   trees.show("after");
@@ -131,6 +134,7 @@ export async function buildBothVersions(
     links: [...first, ...second].flatMap(({ link }) => link ?? []),
     changed: trees.changed,
     changedNames,
+    names: built,
     options: compile,
   };
 }
@@ -224,17 +228,22 @@ function changedConstantNames(compiled: readonly CompiledUnit[]): Set<string> {
 interface Reading {
   readonly units: readonly CompileUnit[];
   readonly touched: readonly CompileUnit[];
+  readonly built: BuiltNames;
   readonly compile: CompileOptions;
 }
 
 /** Untouched sources that refer to one of the names. */
-async function readersOf(names: ReadonlySet<string>, { units, touched, compile }: Reading): Promise<CompileUnit[]> {
+async function readersOf(
+  names: ReadonlySet<string>,
+  { units, touched, built, compile }: Reading,
+): Promise<CompileUnit[]> {
   if (names.size === 0) return [];
   const rest = units.filter((unit) => !touched.includes(unit) && !isAssembler(unit));
-  const objects = await inParallel(rest, (unit, index) => compileAgain(unit, "plain", compile, `reader-${index}`));
-  return rest.filter((_, index) =>
-    objects[index]?.symbols.some(({ name, section }) => section === sectionIndex.undefined && names.has(name)),
-  );
+  const wanted = await inParallel(rest, async (unit, index) => {
+    const known = built.of(unit) ?? namesOf(await compileAgain(unit, "plain", compile, `reader-${index}`));
+    return !known.wanted.isDisjointFrom(names);
+  });
+  return rest.filter((_, index) => wanted[index]);
 }
 
 function resolveFix({ fix }: VersionsInput, { cwd }: VersionsOptions): Fix {

@@ -7,7 +7,7 @@ import type { Refusal } from "../../base/refusal.ts";
 import { sectionIndex } from "../../elf/constants.ts";
 import type { BinaryImage } from "./binary-image.ts";
 import type { BuiltVersions } from "./build-versions.ts";
-import { compileAgain } from "./compile-again.ts";
+import { compileAgain, inParallel } from "./compile-again.ts";
 import { type CompileUnit, isAssembler } from "./compile-command.ts";
 import { matchObject } from "./match-object.ts";
 import { isGlobal, leadingSymbol, type ObjectFile, type ObjectSection } from "./object-file.ts";
@@ -39,20 +39,29 @@ export async function inlinedElsewhere(
   }
   const touched = new Set(built.touched.map(({ unit }) => unit));
   const others = built.units.filter((unit) => !touched.has(unit) && !isAssembler(unit));
-  for (const [index, unit] of others.entries()) {
+  const found = await inParallel(others, async (unit, index) => {
     const object = await compileAgain(unit, "sections", built.options, `caller-${index}`);
-    const wanted = object.symbols.filter(({ name, section }) => section === sectionIndex.undefined && names.has(name));
-    if (wanted.length === 0) continue;
-    const match = matchObject(object, image);
-    if (match.foundBytes === 0) continue;
-    for (const section of object.sections) {
-      const called = section.references.find(({ symbol }) => wanted.includes(symbol))?.symbol.name;
-      const caller = leadingSymbol(section);
-      if (section.kind !== "code" || called === undefined || caller === undefined) continue;
-      if (match.resolve(caller) === undefined) refusals.push(refusal(called, section, unit.given));
-    }
-  }
-  return refusals;
+    return callersElsewhere(object, names, image).map(({ called, section }) => refusal(called, section, unit.given));
+  });
+  return [...refusals, ...found.flat()];
+}
+
+/** Functions of another source's object that call one of the names and that were not found, though the object was. */
+function callersElsewhere(
+  object: ObjectFile,
+  names: ReadonlySet<string>,
+  image: BinaryImage,
+): { called: string; section: ObjectSection }[] {
+  const wanted = object.symbols.filter(({ name, section }) => section === sectionIndex.undefined && names.has(name));
+  if (wanted.length === 0) return [];
+  const match = matchObject(object, image);
+  if (match.foundBytes === 0) return [];
+  return object.sections.flatMap((section) => {
+    const called = section.references.find(({ symbol }) => wanted.includes(symbol))?.symbol.name;
+    const caller = leadingSymbol(section);
+    if (section.kind !== "code" || called === undefined || caller === undefined) return [];
+    return match.resolve(caller) === undefined ? [{ called, section }] : [];
+  });
 }
 
 function callers(object: ObjectFile, is: (section: ObjectSection) => boolean): ObjectSection[] {

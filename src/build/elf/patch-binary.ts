@@ -4,6 +4,7 @@ import { sectionIndex } from "../../elf/constants.ts";
 import type { ElfBinary, ElfChange, ElfFunction, ElfHook } from "../../hotpatch/elf-manifest.ts";
 import type { BinaryImage } from "./binary-image.ts";
 import type { BuiltVersions, TouchedUnit } from "./build-versions.ts";
+import { namesOf } from "./built-names.ts";
 import { type Comparison, compareObjects } from "./compare-objects.ts";
 import { compileAgain } from "./compile-again.ts";
 import { type CompileUnit, isAssembler } from "./compile-command.ts";
@@ -294,13 +295,9 @@ async function findDefinition(name: string, { image, built }: PatchBinaryInput):
   const touched = new Set(built.touched.map(({ unit }) => unit));
   const rest = built.units.filter((unit) => !touched.has(unit));
   for (const [index, unit] of rest.entries()) {
+    if (built.names.of(unit)?.defined.has(name) === false) continue;
     const object = await plainObject(unit, index, built);
-    if (
-      !object.symbols.some(
-        (symbol) => symbol.name === name && symbol.section !== sectionIndex.undefined && isGlobal(symbol),
-      )
-    )
-      continue;
+    if (!namesOf(object).defined.has(name)) continue;
     const match = matchObject(object, image);
     if (match.foundBytes > 0) return match;
   }
