@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import type { UnpackedSource } from "./debian-apt.ts";
-import { mustRun, runCommand } from "./run-command.ts";
+import { type CommandOptions, mustRun, runCommand } from "./run-command.ts";
 
 const profiles = "nocheck nodoc nobiarch";
 
@@ -37,12 +37,49 @@ export interface DependencyOptions {
   progress(message: string): void;
 }
 
+/** What unpacks, changes and builds a source package, and the packages that bring it. */
+const tools = ["dpkg-source", "dpkg-buildpackage", "patch"];
+const toolPackages = ["build-essential", "patch"];
+
+/** Refuses with `build/dependencies-missing` and the command that would install them. */
+export async function buildTools({ env, install, progress }: DependencyOptions): Promise<void> {
+  const missing: string[] = [];
+  for (const tool of tools) {
+    const { code } = await runCommand(["sh", "-c", `command -v ${tool}`], { cwd: "/", env });
+    if (code !== 0) missing.push(tool);
+  }
+  if (missing.length === 0) return;
+  const command = `apt-get install ${toolPackages.join(" ")}`;
+  if (!install || process.getuid?.() !== 0)
+    refuse(
+      "build/dependencies-missing",
+      `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} needed to unpack and build source packages. As root: ${command}${install ? "" : "; or build with --install-build-deps"}.`,
+      { missing, command },
+    );
+  progress(`Installing ${toolPackages.join(" and ")}`);
+  await aptInstall(["install", "-y", "--no-install-recommends", ...toolPackages], { cwd: "/", env: quiet(env) });
+}
+
+/** apt in English, asking nothing. */
+function quiet(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...env, LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" };
+}
+
+/** Waits for another apt; fetches the lists of packages where it does not go without: old ones, or none, are the usual reason. */
+async function aptInstall(words: readonly string[], options: CommandOptions): Promise<void> {
+  const apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2"];
+  const first = await runCommand([...apt, ...words], options);
+  if (first.code === 0) return;
+  await mustRun("apt-get update", [...apt, "update"], options);
+  await mustRun(`apt-get ${words[0]}`, [...apt, ...words], options);
+}
+
 /** Answers what was missing and is there now. Refuses with `build/dependencies-missing` and the command that would install them. */
 export async function buildDependencies(
   source: UnpackedSource,
   { env, install, progress }: DependencyOptions,
 ): Promise<readonly string[]> {
-  const inTree = { cwd: source.tree, env: { ...env, LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" } };
+  const inTree = { cwd: source.tree, env: quiet(env) };
   const missing = await missingDependencies(inTree);
   if (missing.length === 0) return [];
   const command = `apt-get install ${missing.map(installable).join(" ")}`;
@@ -53,15 +90,8 @@ export async function buildDependencies(
       { missing, command },
     );
   progress(`Installing what the build needs: ${missing.join(", ")}`);
-  const patience = ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2"];
   const choice = ["--no-install-recommends", "--build-profiles", profiles.replaceAll(" ", ","), "--arch-only"];
-  const words = ["apt-get", ...patience, "build-dep", "-y", ...choice, source.description];
-  const first = await runCommand(words, inTree);
-  if (first.code !== 0) {
-    // Lists of packages that are old, or not there yet, are the usual reason.
-    await mustRun("apt-get update", ["apt-get", ...patience, "update"], inTree);
-    await mustRun("apt-get build-dep", words, inTree);
-  }
+  await aptInstall(["build-dep", "-y", ...choice, source.description], inTree);
   const left = await missingDependencies(inTree);
   if (left.length > 0) throw new RebootlessError("failure/command", `${left.join(", ")} could not be installed.`);
   return missing;

@@ -5,11 +5,10 @@
  */
 import { cpSync, existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { refuse } from "../../base/refusal.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { inWorkFolder } from "../work-folder.ts";
 import { SourceArchive } from "./debian-apt.ts";
-import { buildDependencies, debianBuildCommand, debianEnvironment } from "./debian-build.ts";
+import { buildDependencies, buildTools, debianBuildCommand, debianEnvironment } from "./debian-build.ts";
 import {
   type InstalledSource,
   installedSource,
@@ -19,7 +18,6 @@ import {
   socketsThatStartAnew,
 } from "./debian-packages.ts";
 import { buildElfHotpatch, type ElfBuildInput, type ElfBuildOptions, type ElfBuildReport } from "./elf-hotpatch.ts";
-import { runCommand } from "./run-command.ts";
 import type { Fix } from "./source-trees.ts";
 
 export interface DebianBuildInput extends Pick<ElfBuildInput, "shortLived" | "hooks" | "handled"> {
@@ -42,13 +40,13 @@ export async function buildDebianHotpatch(
   options: ElfBuildOptions,
 ): Promise<{ hotpatch: Hotpatch; report: ElfBuildReport }> {
   return await inWorkFolder(async (work) => {
-    await needTools(options.env);
+    const { env, progress } = options;
+    await buildTools({ env, install: input.installBuildDependencies, progress });
     const source = await installedSource(parsePackage(input.package), options.env);
     options.progress(`Fetching the source of ${source.name} ${source.version}`);
     const archive = await SourceArchive.open(join(work, "apt"), options.env);
     const unpacked = await archive.unpack(source, join(work, "source"));
     const fix = await fixOf(input, { archive, source, work, tree: unpacked.tree, options });
-    const { env, progress } = options;
     await buildDependencies(unpacked, { env, install: input.installBuildDependencies, progress });
     const files = await packageFiles(source.packages, options.env);
     return await buildElfHotpatch(
@@ -73,21 +71,6 @@ export async function buildDebianHotpatch(
       },
     );
   });
-}
-
-async function needTools(env: NodeJS.ProcessEnv): Promise<void> {
-  for (const tool of ["dpkg-source", "dpkg-buildpackage", "patch"]) {
-    const answer = await runCommand(["sh", "-c", `command -v ${tool}`], { cwd: "/", env });
-    if (answer.code !== 0)
-      refuse(
-        "build/dependencies-missing",
-        `${tool} is needed to unpack and build source packages. As root: apt-get install build-essential patch.`,
-        {
-          missing: [tool],
-          command: "apt-get install build-essential patch",
-        },
-      );
-  }
 }
 
 interface FixPlace {
