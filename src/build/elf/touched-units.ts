@@ -4,11 +4,9 @@
  * That the build compiled a source again says little: some makefiles begin anew whenever they are called, and headers change in what a source does not use.
  * So the preprocessed texts of both versions are compared; what they do not tell of counts as touched.
  */
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { type CompileOptions, includesAny, inParallel, preprocess } from "./compile-again.ts";
+import { type CompileOptions, includesAny, inParallel } from "./compile-again.ts";
 import type { CompileUnit } from "./compile-command.ts";
+import { givenText } from "./given-text.ts";
 import type { SourceTrees } from "./source-trees.ts";
 
 export interface TouchedInput {
@@ -43,34 +41,6 @@ export async function touchedUnits({ units, rebuilt, changed, trees, compile }: 
   const before = await texts();
   const same = new Set(comparable.filter((_, index) => after[index] !== undefined && after[index] === before[index]));
   return candidates.filter((unit) => !same.has(unit));
-}
-
-/** Options by which a compiler reads more than the source and what it includes: profiles, plug-ins, modules, lists. */
-const readsMore =
-  /^-(fprofile-use|fauto-profile|fprofile-sample-use|fbranch-probabilities|fplugin|fpass-plugin|load|include-pch|fmodule|fprebuilt-module|fsanitize-\w*list|fsanitize-coverage-\w*list|frandomize-layout|Wa,.*@)/;
-/** Text that has the compiler or the assembler read another file. */
-const namesMore = /\.incbin\b|\.include\b|^[ \t]*#[ \t]*embed\b/m;
-/** As the preprocessor writes where the text comes from (GCC's "The C Preprocessor", 9). */
-const lineMarker = /^#[ \t]*(line[ \t]+)?\d/;
-
-/** A digest of the preprocessed text, blind to the numbers of lines; undefined where the text does not tell all that is compiled. */
-async function givenText(unit: CompileUnit, options: CompileOptions, name: string): Promise<string | undefined> {
-  if (unit.flags.some((flag) => readsMore.test(flag))) return undefined;
-  const folder = join(options.work, "preprocessed");
-  mkdirSync(folder, { recursive: true });
-  const output = join(folder, `${name}.i`);
-  const made = await preprocess(unit, options, output);
-  // Compilers pass over what they do not preprocess, such as plain assembly, and write nothing.
-  if (!made || !existsSync(output)) return undefined;
-  const text = readFileSync(output, "latin1");
-  rmSync(output);
-  if (namesMore.test(text)) return undefined;
-  const digest = createHash("sha256");
-  for (const line of text.split("\n")) {
-    if (line.trim() === "" || lineMarker.test(line)) continue;
-    digest.update(line, "latin1").update("\n");
-  }
-  return digest.digest("hex");
 }
 
 function unitKey({ compiler, folder, source, flags }: CompileUnit): string {

@@ -64,6 +64,34 @@ test("a build that begins anew: lines and comments that are new in a header touc
   assert.deepEqual(replaced(valued), ["first", "second"]);
 });
 
+test("a header that declares a new function touches the sources that use it, and no others", async () => {
+  const declared = fix(
+    "shared.h",
+    "int first",
+    "int *fresh(int[], struct item *,\n  long);\nextern int refused(void);\nint first",
+  );
+  const own = {
+    "first.c": files["first.c"]
+      .replace("return", "if (x > 50) return refused();\n\treturn")
+      .concat("int count;\n__attribute__((noinline)) int refused(void) { return ++count; }\n"),
+  };
+  const built = await buildProject({ files, fixed: { ...declared, ...own }, makefile: anew });
+  assert.deepEqual(touched(built), ["1 touched source"]);
+  assert.deepEqual(replaced(built), ["first"]);
+  assert.deepEqual(newFunctions(built), ["refused"]);
+});
+
+test("calls that look like declarations count: inside of functions, and of what is declared nowhere", async () => {
+  const old = "int helper(x) int x; { return x + 1; }\nint third(int x) { if (x > 3) return 4; return x; }\n";
+  const before = { ...files, "third.c": old, "fourth.c": "int unseen(int x) { return x * 3; }\n" };
+  const makefile = anew.replace("SOURCES :=", "SOURCES := fourth.c");
+  const fixed = { "third.c": old.replace("return 4;", "return unseen(4);") };
+  const flags = "-O2 -std=gnu89 -w";
+  const built = await buildProject({ files: before, fixed, makefile, flags });
+  assert.deepEqual(touched(built), ["1 touched source"]);
+  assert.deepEqual(replaced(built), ["third"]);
+});
+
 test("a build that begins anew: what is generated from a changed file counts by its content", async () => {
   const built = await buildProject({ files, fixed: { "words.in": "4\n" }, makefile: anew });
   assert.deepEqual(touched(built), ["1 touched source"]);

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import type { NativeCase } from "./cases.ts";
+import { respValues } from "./resp.ts";
 
 export interface Target {
   readonly pid: number;
@@ -128,23 +129,28 @@ async function untilListening(port: number, timeoutMs: number): Promise<void> {
   throw new Error(`nothing listens on port ${port}`);
 }
 
-/** Sends the bytes and reads until the reply matches or nothing more comes. */
+/** What a case says instead of a pattern where the reply to its last request counts. */
+const lastReply = "last RESP reply";
+
+/** Sends the bytes and reads until all requests have their replies, or nothing more comes. */
 async function askTcp(port: number, bytes: Buffer, { reply }: NativeCase, timeoutMs: number): Promise<string> {
   const socket = await tryConnect(port);
   if (socket === undefined) throw new Error(`nothing listens on port ${port}`);
-  const pattern = new RegExp(reply, "gm");
+  const requests = reply === lastReply ? respValues(bytes.toString("latin1")).length : undefined;
   return await new Promise((done) => {
     let text = "";
     let quiet: NodeJS.Timeout | undefined;
     const finish = (): void => {
       clearTimeout(quiet);
       socket.destroy();
-      const last = [...text.matchAll(pattern)].at(-1);
+      if (requests !== undefined) return done(respValues(text)[requests - 1] ?? text.trim());
+      const last = [...text.matchAll(new RegExp(reply, "gm"))].at(-1);
       done(last === undefined ? text.trim() : (last[1] ?? last[0]));
     };
     quiet = setTimeout(finish, timeoutMs);
     socket.on("data", (chunk) => {
       text += chunk.toString("latin1");
+      if (requests !== undefined && respValues(text).length >= requests) return finish();
       // The last reply counts: once nothing has come for a while, it is there.
       clearTimeout(quiet);
       quiet = setTimeout(finish, 300);
