@@ -77,8 +77,16 @@ function npmCommand(env) {
 async function install(root, reason, say) {
   say(`${reason}: running npm ci (about 790 MB on disk)`);
   const npm = npmCommand(process.env);
-  // The types and the linter are needed as well, whatever NODE_ENV says.
-  const args = [...npm.args, "ci", "--no-audit", "--no-fund", "--include=dev", "--include=optional"];
+  // The types and the linter are needed as well, whatever NODE_ENV says; what is needed ships its binaries, and runs nothing when it is installed.
+  const args = [
+    ...npm.args,
+    "ci",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--include=dev",
+    "--include=optional",
+  ];
   let result;
   try {
     result = await runLongCommand({ command: npm.command, args, cwd: root, env: process.env, what: "npm ci", say });
