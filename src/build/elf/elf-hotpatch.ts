@@ -15,7 +15,7 @@ import { inWorkFolder } from "../work-folder.ts";
 import { type BinaryImage, readBinary } from "./binary-image.ts";
 import { type BuiltVersions, buildBothVersions, type VersionsInput, type VersionsOptions } from "./build-versions.ts";
 import { compareObjects } from "./compare-objects.ts";
-import { linkedSources } from "./linked-sources.ts";
+import { sourcesOfBinary } from "./linked-sources.ts";
 import { type BuiltBinary, type CodeReport, patchBinary } from "./patch-binary.ts";
 
 export interface ElfBuildInput extends VersionsInput {
@@ -116,8 +116,7 @@ interface HeldSource {
 
 /** Sources whose old code the fix changes and that the build linked into a binary of this name. */
 function changedSourcesOf(image: BinaryImage, path: string, built: BuiltVersions): HeldSource[] {
-  const names = new Set([basename(path), image.name, ...(image.soname === undefined ? [] : [image.soname])]);
-  const sources = linkedSources(names, built);
+  const sources = sourcesOfBinary(image, path, built);
   const changed = built.touched.filter(({ unit, before, after }) => {
     const { changedCode, pairs } = compareObjects(before, after);
     return sources?.all.has(unit.source) && [...changedCode.keys()].some((section) => pairs.beforeOf(section));

@@ -1,6 +1,7 @@
 /** Which sources a binary was linked from, by the record of the build: through objects and static libraries. */
 import { existsSync, readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
+import type { BinaryImage } from "./binary-image.ts";
 import type { CompileUnit, Link } from "./compile-command.ts";
 
 export interface BuildRecord {
@@ -34,6 +35,15 @@ export function linkedSources(names: ReadonlySet<string>, { units, links }: Buil
   const byLibrary = units.filter(({ object }) => object !== undefined && members.has(basename(object)));
   const asObjects = new Set(direct.map(({ source }) => source));
   return { asObjects, all: new Set([...asObjects, ...byLibrary.map(({ source }) => source)]) };
+}
+
+/** Those of the binary that has this path and calls itself by these names. */
+export function sourcesOfBinary(
+  { name, soname }: Pick<BinaryImage, "name" | "soname">,
+  path: string,
+  record: BuildRecord,
+): LinkedSources | undefined {
+  return linkedSources(new Set([basename(path), name, ...(soname === undefined ? [] : [soname])]), record);
 }
 
 /**

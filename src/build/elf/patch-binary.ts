@@ -12,6 +12,7 @@ import { dataRefusals } from "./data-refusals.ts";
 import { handledBy, hookSections, manifestHooks, releasesOf, splitHandled } from "./hooks.ts";
 import { compareLayouts } from "./layouts.ts";
 import { inlinedElsewhere } from "./link-time-callers.ts";
+import { sourcesOfBinary } from "./linked-sources.ts";
 import { matchObject, type ObjectMatch } from "./match-object.ts";
 import { isGlobal, leadingSymbol, type ObjectFile } from "./object-file.ts";
 import { type PatchObject, PatchObjectBuilder } from "./patch-object.ts";
@@ -59,6 +60,8 @@ export interface PatchBinaryInput {
 export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary | Missed> {
   const { image, path, built } = input;
   const all = built.touched.map((unit) => openSource(unit, image, built.changedNames));
+  const linked = sourcesOfBinary(image, path, built);
+  const stands = (source: BinarySource): boolean => standsIn(source, linked?.all.has(source.unit.unit.source));
   const changing = all.filter(
     ({ comparison, unit }) => !unit.isHooks && (comparison.changedCode.size > 0 || changesData(comparison)),
   );
@@ -217,14 +220,21 @@ function changesData({ changedVariables, changedConstants, changedStart }: Compa
   return changedVariables.length + changedConstants.size + changedStart.length > 0;
 }
 
-/** Whether the source's old object is in the binary: any of its changed functions, or most of its code, was found. */
-function stands(source: BinarySource): boolean {
+/**
+ * Whether the source's old object is in the binary: any of its changed functions, or most of its code, was found.
+ *
+ * `isLinked` is what the build's record says, undefined where it has no such binary; it does not know libraries that were named by -l.
+ */
+function standsIn(source: BinarySource, isLinked: boolean | undefined): boolean {
   const { plain, sections } = source.match;
+  const foundBytes = Math.max(plain.foundBytes, sections.foundBytes);
   const replaced = replacedSections(source.comparison);
   if (replaced.some(({ before }) => ofSection(source.match, before) !== undefined)) return true;
   // Code that stands in several places may well be this source's: to leave it out without a word could be half a fix.
-  if (replaced.some(({ before }) => plain.isAmbiguous(leadingSymbol(before)?.name ?? ""))) return true;
-  return Math.max(plain.foundBytes, sections.foundBytes) * 2 > plain.codeBytes && plain.codeBytes > 0;
+  // Where it was not linked and nothing else of it is there, a small piece is the same by chance.
+  const isAmbiguous = replaced.some(({ before }) => plain.isAmbiguous(leadingSymbol(before)?.name ?? ""));
+  if (isAmbiguous && (isLinked !== false || foundBytes > 0)) return true;
+  return foundBytes * 2 > plain.codeBytes && plain.codeBytes > 0;
 }
 
 /** A source that the build compiles in two ways (for a shared and a static library) stands in the binary in one of them: the one that more is found of. */

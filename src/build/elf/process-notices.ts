@@ -11,7 +11,7 @@ import type { BinaryImage } from "./binary-image.ts";
 import type { BuiltVersions } from "./build-versions.ts";
 import { CallGraph } from "./call-graph.ts";
 import type { Comparison } from "./compare-objects.ts";
-import { linkedSources } from "./linked-sources.ts";
+import { sourcesOfBinary } from "./linked-sources.ts";
 import { leadingSymbol, type ObjectSection, referredSection } from "./object-file.ts";
 import { ofSection, type SourceMatch } from "./resolve-expectations.ts";
 
@@ -157,12 +157,7 @@ const ownName =
   /\b(?:f?exec(?:l|v|ve|vp|vpe|le|lp|veat)|posix_spawnp?)\s*\([^;{}]*?(?:\b\w*argv\w*\s*\[\s*0\s*\]|\*\s*\w*argv\w*\b|"\/proc\/self\/exe"|\bprogram_invocation_name\b)/;
 
 function itselfExecuted(image: BinaryImage, path: string, built: BuiltVersions): string | undefined {
-  const names = new Set([
-    image.name,
-    path.split("/").at(-1) ?? "",
-    ...(image.soname === undefined ? [] : [image.soname]),
-  ]);
-  const linked = linkedSources(names, built);
+  const linked = sourcesOfBinary(image, path, built);
   for (const { source } of built.units) {
     if ((linked !== undefined && !linked.all.has(source)) || !existsSync(source)) continue;
     const text = readFileSync(source, "latin1");
