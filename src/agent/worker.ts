@@ -28,6 +28,7 @@ interface Done {
 const passing: ReadonlySet<string> = new Set([
   ...["agent/server-away", "failure/catalog-unreachable", "failure/file-write", "repository/busy"],
   ...["server/answer", "server/storage", "server/busy", "server/no-catalog", "access/rate-limited"],
+  "server/database-away",
   ...["access/device-revoked", "access/credentials-missing", "access/forbidden", "catalog/too-slow"],
 ]);
 

@@ -1,7 +1,7 @@
 /**
  * The control plane as one running thing: the state folder, the database, the authority, the listeners.
  *
- * The state folder (mode 0700) holds `server.sqlite`, `authority/`, `catalog/`, `trusted/` and `local.sock`, the administrator's own way in.
+ * The state folder (mode 0700) holds `server.sqlite` (unless the database is a PostgreSQL), `authority/`, `catalog/`, `trusted/` and `local.sock`, the administrator's own way in.
  */
 import { chmod, readFile, rm } from "node:fs/promises";
 import path from "node:path";
@@ -13,15 +13,18 @@ import { createFolder, errnoOf } from "../base/stored-file.ts";
 import { addTrustedKey } from "../hotpatch/trust-store.ts";
 import { CatalogClient } from "../repository/client/catalog-client.ts";
 import { Authority } from "./authority/authority.ts";
+import { shareAuthority } from "./authority/shared-authority.ts";
 import { Catalog } from "./catalog/catalog.ts";
 import { builtConsole, PageFiles } from "./console/page-files.ts";
 import { change, type ServerContext, systemClock, systemRandom } from "./context.ts";
 import { openDatabase } from "./database/open-database.ts";
+import type { Store } from "./database/store.ts";
 import { dropOldEvents } from "./events/events.ts";
 import { buildHttp } from "./http/build-http.ts";
 import { localSocket } from "./local-socket.ts";
 import { makeSignInLink } from "./sign-in/sign-in.ts";
 import { Signals } from "./signals.ts";
+import { holdStateFolder } from "./state-lock.ts";
 
 export interface RunOptions {
   readonly stateFolder: string;
@@ -33,6 +36,10 @@ export interface RunOptions {
   readonly names: readonly string[];
   /** The address of a PostgreSQL, postgres://…; without it the database is a file in the state folder. */
   readonly database?: string;
+  /** Where the authority is, when it is not in the state folder: servers of one database have the same. */
+  readonly authorityFolder?: string;
+  /** The authority becomes that of the database even where it has another one. */
+  readonly replaceAuthority?: boolean;
   readonly catalog?: { readonly address: URL; readonly firstRoot?: string };
   /** Public key files of authors whose hotpatches agents are to trust; kept from then on. */
   readonly trust?: readonly string[];
@@ -57,6 +64,8 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+type Closing = (() => Promise<unknown>)[];
+
 export const loopbackNames = ["localhost", "127.0.0.1", "::1"] as const;
 export const keptEventDays = 400;
 const dayMs = 24 * 60 * 60 * 1000;
@@ -66,15 +75,17 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
   const { stateFolder, clock = systemClock, random = systemRandom } = options;
   await createFolder(stateFolder, 0o700);
   await chmod(stateFolder, 0o700);
-  const store = await openDatabase({ file: path.join(stateFolder, "server.sqlite"), address: options.database });
-  const closing: (() => Promise<unknown>)[] = [() => store.close()];
+  const closing: Closing = [];
   const close = async () => {
     for (const step of closing.splice(0).reverse()) await step();
   };
   try {
-    const authority = await Authority.open(path.join(stateFolder, "authority"), clock);
+    const store = await openStore(options, closing);
+    const authority = await Authority.open(options.authorityFolder ?? path.join(stateFolder, "authority"), clock);
+    await shareAuthority(store, authority, { replace: options.replaceAuthority ?? false });
     const names = [...new Set([...loopbackNames, ...(isAny(options.host) ? [] : [options.host]), ...options.names])];
     const signals = new Signals();
+    await store.listen(signals);
     const catalog = await catalogOf(options, clock);
     const trustFolder = path.join(stateFolder, "trusted");
     for (const file of options.trust ?? []) await addTrustedKey(trustFolder, file);
@@ -105,6 +116,13 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
   }
 }
 
+async function openStore({ stateFolder, database }: RunOptions, closing: Closing): Promise<Store> {
+  if (database !== undefined) closing.push(await holdStateFolder(stateFolder));
+  const store = await openDatabase({ file: path.join(stateFolder, "server.sqlite"), address: database });
+  closing.push(() => store.close());
+  return store;
+}
+
 async function catalogOf({ catalog, stateFolder }: RunOptions, clock: () => Date): Promise<Catalog | undefined> {
   if (catalog === undefined) return undefined;
   const client = { address: catalog.address, stateFolder: path.join(stateFolder, "catalog") };
@@ -122,8 +140,6 @@ async function readRoot(file: string): Promise<Buffer> {
     });
   }
 }
-
-type Closing = (() => Promise<unknown>)[];
 
 /** RFC 8446 alone; a certificate is asked for and not demanded, since people come without one. */
 async function networkListener(

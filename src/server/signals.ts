@@ -1,5 +1,5 @@
 /**
- * Wake-ups inside the process: whoever waits for something is told that it may have changed, and looks again.
+ * Wake-ups: whoever waits in this process for something is told that it may have changed, and looks again.
  *
  * A signal carries nothing and may come in vain; what counts is in the database.
  */
@@ -22,10 +22,15 @@ export class Signals {
     for (const wake of this.#waiting.get(name) ?? []) wake();
   }
 
+  /** Wakes everybody, since some signal may have been missed. */
+  sendAll(): void {
+    for (const name of [...this.#waiting.keys()]) this.send(name);
+  }
+
   /** Ends all waiting, now and in future. */
   close(): void {
     this.#closed = true;
-    for (const name of this.#waiting.keys()) this.send(name);
+    this.sendAll();
   }
 
   /** From now on, signals of that name are noted; subscribe before looking, so that none is missed. `gone` ends the waiting. */

@@ -6,6 +6,7 @@ import { quoted } from "../../base/printable.ts";
 import { catalogAddress } from "../../repository/client/catalog-client.ts";
 import type { RunningServer, RunOptions } from "../../server/run-server.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
+import { databaseOf, databaseOptions } from "../database-setting.ts";
 import { paths, text, texts, wholeNumber } from "../option-values.ts";
 import { ask } from "../server-client.ts";
 import { serverOf, serverOptions, stateFolderOf, stateOption } from "../server-target.ts";
@@ -25,6 +26,15 @@ const serverRun: CommandSpec = {
       flags: "--name <name>",
       description: "a name or address that others reach the server by; goes into its certificate",
       repeatable: true,
+    },
+    ...databaseOptions,
+    {
+      flags: "--authority <folder>",
+      description: "the authority's folder, the same for all servers of one database (by default in the state folder)",
+    },
+    {
+      flags: "--replace-authority",
+      description: "make this server's authority that of the database, where the old one is lost; devices enrol anew",
     },
     { flags: "--catalog <address>", description: "the catalog: an http(s) address, or its public folder" },
     {
@@ -47,9 +57,14 @@ const serverRun: CommandSpec = {
       command: "rebootless server run --host 0.0.0.0 --name patches.example",
       what: "for others as well",
     },
+    {
+      command: "rebootless server run --database-file /etc/rebootless/database --authority /etc/rebootless/authority",
+      what: "one of several on a PostgreSQL",
+    },
   ],
   async run(input, io) {
-    const options = runOptions(input, io);
+    const database = await databaseOf(input, io);
+    const options = { ...runOptions(input, io), ...(database === undefined ? {} : { database }) };
     // Loaded only here: no other command should wait for the server's code.
     const { runServer } = await import("../../server/run-server.ts");
     const server = await runServer(options);
@@ -76,9 +91,12 @@ function runOptions(input: CommandInput, io: CommandIo): RunOptions {
   if (catalog === undefined && firstRoot !== undefined) {
     throw new RebootlessError("usage/arguments", "--catalog-root needs --catalog.");
   }
+  const [authorityFolder] = paths(input, "authority", io);
   const keptEventDays = wholeNumber(input, "keepEvents", "--keep-events");
   const options = {
     ...(keptEventDays === undefined ? {} : { keptEventDays }),
+    ...(authorityFolder === undefined ? {} : { authorityFolder }),
+    replaceAuthority: input.options.replaceAuthority === true,
     stateFolder: stateFolderOf(input, io),
     host: text(input, "host") ?? "127.0.0.1",
     port: portOf(text(input, "port") ?? "8443"),

@@ -2,7 +2,7 @@
  * The server's own certificate authority: one root that signs the server's certificate and those of agents, and nothing else.
  *
  * X.509 as RFC 5280 profiles it, keys ECDSA on P-256.
- * Invariant: the root's key is in `STATE/authority/root.key` with mode 0600 and leaves the process in no other way.
+ * Invariant: the root's key is in `root.key` of the authority's folder with mode 0600, and leaves the process in no other way; it is not in the database.
  * Whether a device may still come in is asked of the database at each request; there is no revocation list.
  */
 import "reflect-metadata";
@@ -60,13 +60,9 @@ export class Authority {
     const keyFile = path.join(folder, "root.key");
     const certificateFile = path.join(folder, "root.pem");
     try {
-      const pem = (await textIfThere(keyFile)) ?? (await makeKeyFile(keyFile));
+      const pem = await foundOrMade(keyFile, 0o600, newKeyPem);
       const keys = await importKeys(pem);
-      let certificate = await textIfThere(certificateFile);
-      if (certificate === undefined) {
-        certificate = await rootCertificate(keys, clock());
-        await writeFileAtomically(certificateFile, certificate, { mode: 0o644, replace: false });
-      }
+      const certificate = await foundOrMade(certificateFile, 0o644, () => rootCertificate(keys, clock()));
       const named = createPublicKey(certificate).export({ type: "spki", format: "der" });
       if (!named.equals(createPublicKey(pem).export({ type: "spki", format: "der" }))) throw new Error("two keys");
       return new Authority(keys.privateKey, certificate, clock);
@@ -188,14 +184,26 @@ async function rootCertificate(keys: webcrypto.CryptoKeyPair, now: Date): Promis
   return `${certificate.toString("pem")}\n`;
 }
 
-async function makeKeyFile(file: string): Promise<string> {
+/** Of several servers that make the file at one time, one does, and the others take what it made. */
+async function foundOrMade(file: string, mode: number, make: () => Promise<string>): Promise<string> {
+  const found = await textIfThere(file);
+  if (found !== undefined) return found;
+  const made = await make();
+  try {
+    await writeFileAtomically(file, made, { mode, replace: false });
+    return made;
+  } catch (error) {
+    const quicker =
+      error instanceof RebootlessError && error.code === "key/exists" ? await textIfThere(file) : undefined;
+    if (quicker === undefined) throw error;
+    return quicker;
+  }
+}
+
+async function newKeyPem(): Promise<string> {
   const { privateKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const der = Buffer.from(await crypto.subtle.exportKey("pkcs8", privateKey));
-  const pem = String(
-    createPrivateKey({ key: der, format: "der", type: "pkcs8" }).export({ type: "pkcs8", format: "pem" }),
-  );
-  await writeFileAtomically(file, pem, { mode: 0o600, replace: false });
-  return pem;
+  return String(createPrivateKey({ key: der, format: "der", type: "pkcs8" }).export({ type: "pkcs8", format: "pem" }));
 }
 
 async function importKeys(pem: string): Promise<webcrypto.CryptoKeyPair> {

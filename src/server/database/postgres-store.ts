@@ -12,6 +12,7 @@ import { quoted } from "../../base/printable.ts";
 import { applicationId, migrations } from "./migrations.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
 import { isDatabaseAway, isUndone } from "./postgres-errors.ts";
+import { channel, PostgresListener } from "./postgres-listener.ts";
 import { postgresWords } from "./sql-words.ts";
 import type { ChangeScope, Store } from "./store.ts";
 import type { Database, Tables } from "./tables.ts";
@@ -47,14 +48,34 @@ export async function openPostgresStore(address: PostgresAddress): Promise<Store
     await pool.end();
     throw opened(error, address);
   }
+  let listener: PostgresListener | undefined;
   return {
     kind: "postgres",
     database,
     transaction: (scope, work) => transaction(database, scope, work),
-    announce: async () => undefined,
-    listen: async () => undefined,
-    close: () => database.destroy(),
+    announce,
+    async listen(signals) {
+      listener = new PostgresListener(address, signals);
+      await listener.start();
+    },
+    async close() {
+      await listener?.close();
+      await pool.end();
+    },
   };
+}
+
+/** A notification holds less than 8000 bytes (PostgreSQL documentation, NOTIFY); a name has 36 at most. */
+const namesOfNotification = 200;
+
+/** This server hears itself as well: once more than it must, and also where the answer of COMMIT got lost. */
+async function announce(db: Database, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const payloads: string[] = [];
+  for (let from = 0; from < names.length; from += namesOfNotification) {
+    payloads.push(names.slice(from, from + namesOfNotification).join(" "));
+  }
+  await sql`SELECT pg_notify(${channel}, payload) FROM unnest(${payloads}::text[]) AS payload`.execute(db);
 }
 
 function openPool({ config }: PostgresAddress): pg.Pool {

@@ -25,7 +25,7 @@ import { sessionByDigest, signIn } from "../sign-in/sign-in.ts";
 import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
 import { handlers, type PlainRouteName } from "./handlers.ts";
 import { admit, type Listener, sessionCookie } from "./principal.ts";
-import { problemFor } from "./problems.ts";
+import { problemFor, retryAfter } from "./problems.ts";
 import { RateLimit } from "./rate-limit.ts";
 
 /**
@@ -113,6 +113,8 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
 
 /** As bytes: a text would get a charset parameter, which the media type has not (RFC 9457 section 6.1). */
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  const seconds = retryAfter(problem);
+  if (seconds !== undefined) reply.header("retry-after", String(seconds));
   return reply
     .code(problem.status)
     .header("content-type", problemMediaType)

@@ -2,6 +2,7 @@
 import { type Problem, problemOf } from "../../api/problem.ts";
 import { type ErrorKind, RebootlessError } from "../../base/errors.ts";
 import { RefusalError } from "../../base/refusal.ts";
+import { isDatabaseAway, isStorageFull } from "../database/postgres-errors.ts";
 
 const statuses: Readonly<Record<string, number>> = {
   "access/credentials-missing": 401,
@@ -15,6 +16,7 @@ const statuses: Readonly<Record<string, number>> = {
   "server/busy": 503,
   "catalog/hotpatch-unknown": 404,
   "server/storage": 507,
+  "server/database-away": 503,
   "request/not-found": 404,
   "request/too-large": 413,
   "request/media-type": 415,
@@ -23,6 +25,17 @@ const statuses: Readonly<Record<string, number>> = {
 };
 
 const ofKind: Readonly<Record<ErrorKind, number>> = { usage: 400, input: 400, failure: 502, bug: 500 };
+
+/** After how many seconds it makes sense to ask again (RFC 9110 section 10.2.3). */
+const retrySeconds: Readonly<Record<string, number>> = {
+  "access/rate-limited": 60,
+  "server/busy": 5,
+  "server/database-away": 2,
+};
+
+export function retryAfter({ code }: Problem): number | undefined {
+  return retrySeconds[code];
+}
 
 /** Codes of Fastify's own, for what it declines before a handler sees it. */
 const fastifyCodes: Readonly<Record<string, readonly [code: string, message: string]>> = {
@@ -48,10 +61,15 @@ export function problemFor(thrown: unknown): Problem {
     return problemOf(thrown.code, status, thrown.message, { ...thrown.details });
   }
   const { code = "", statusCode, errcode } = thrown as { code?: string; statusCode?: number; errcode?: number };
-  if (code === "ERR_SQLITE_ERROR" && errcode !== undefined && storageErrors.includes(errcode & 0xff)) {
+  const sqliteFull = code === "ERR_SQLITE_ERROR" && errcode !== undefined && storageErrors.includes(errcode & 0xff);
+  if (sqliteFull || isStorageFull(thrown)) {
     const detail =
       "The server cannot write its database: its disk is full or broken. Nothing of this request was done.";
     return problemOf("server/storage", statuses["server/storage"] ?? 507, detail);
+  }
+  if (isDatabaseAway(thrown)) {
+    const detail = "The database does not answer at the moment; whether this was done is not certain. Ask again soon.";
+    return problemOf("server/database-away", statuses["server/database-away"] ?? 503, detail);
   }
   const known = fastifyCodes[code];
   if (known !== undefined) return problemOf(known[0], statuses[known[0]] ?? 400, known[1]);

@@ -16,6 +16,7 @@ import { addTrustedKey, loadTrustStore } from "../../../src/hotpatch/trust-store
 import { stageHotpatch } from "../../../src/repository/writer/publish.ts";
 import { checkout, type Ended, runProgram } from "../../cli/run-program.ts";
 import { openShop, type Shop } from "../../repository/support/shop.ts";
+import { databaseEnvironment } from "../../server/support/postgres-cluster.ts";
 import { made } from "./confined.ts";
 
 const main = path.join(checkout, "src", "cli", "main.ts");
@@ -177,7 +178,9 @@ export class Scene implements Starter {
   async startServer(...more: readonly string[]): Promise<Running> {
     const root = path.join(this.shop.repository.metadataFolder, "1.root.json");
     const catalog = ["--catalog", this.shop.repository.publicFolder, "--catalog-root", root, "--trust", made().author];
-    const running = new Running(this.#start([main, "server", "run", "--state", this.state, ...catalog, ...more]));
+    const env = await databaseEnvironment(this.state);
+    const words = [main, "server", "run", "--state", this.state, ...catalog, ...more];
+    const running = new Running(this.#start(words, { env }));
     await until(
       "the server listens",
       () => running.said.includes("Listening on") || running.child.exitCode !== null,

@@ -15,6 +15,7 @@ import { openDesk } from "../../cli/desk.ts";
 import { writePackage } from "../../engine/node/application.ts";
 import { newKey, sampleHotpatch, trusting } from "../../hotpatch/support/sample.ts";
 import { openShop, type Shop } from "../../repository/support/shop.ts";
+import { databaseEnvironment } from "../../server/support/postgres-cluster.ts";
 import { type Answer, type Ask, certificateRequest, exchange } from "../../server/support/running-server.ts";
 
 const main = path.resolve(import.meta.dirname, "../../../src/cli/main.ts");
@@ -83,6 +84,7 @@ export class ServerProcess {
   /** On the port that it had before, once it had one. */
   async start(): Promise<void> {
     const child = spawn(process.execPath, [main, ...this.#words, "--port", this.#port], {
+      env: { ...process.env, ...(await databaseEnvironment(this.state)) },
       stdio: ["ignore", "ignore", "pipe"],
     });
     this.#child = child;

@@ -54,7 +54,7 @@ export interface Cluster {
   address(database: string): string;
   /** `immediate` is as if the machine had lost its power. */
   stop(how?: "fast" | "immediate"): Promise<void>;
-  start(): Promise<void>;
+  start(port?: number): Promise<void>;
 }
 
 export class OwnCluster implements Cluster {
@@ -85,7 +85,7 @@ export class OwnCluster implements Cluster {
   }
 
   /** It syncs as it does for users, so that what is measured is true. */
-  async start(): Promise<void> {
+  async start(port = 5432): Promise<void> {
     const settings = [`unix_socket_directories=${this.socket}`, "listen_addresses=", "max_connections=200"];
     const words = [...settings, ...this.#settings].flatMap((setting) => ["-c", setting]);
     const child = spawn(this.#program("postgres"), ["-D", this.data, ...words], {
@@ -99,7 +99,7 @@ export class OwnCluster implements Cluster {
     });
     for (;;) {
       assert.ok(child.exitCode === null && child.signalCode === null, `PostgreSQL ended: ${said}`);
-      if (await answers(this.address("postgres"))) return;
+      if (await answers(`${this.address("postgres")}&port=${port}`)) return;
       await delay(50);
     }
   }
@@ -166,4 +166,15 @@ export function clusterOfRun(): Pick<Cluster, "address"> | undefined {
   const socket = process.env[sharedCluster];
   if (socket === undefined || socket === "") return undefined;
   return { address: (database) => `postgres://${owner}@/${database}?host=${encodeURIComponent(socket)}` };
+}
+
+const databases = new Map<string, Promise<string>>();
+
+/** What tells the server of a state folder, as a process of its own, of its database in this run: always the same one. */
+export async function databaseEnvironment(state: string): Promise<NodeJS.ProcessEnv> {
+  const cluster = clusterOfRun();
+  if (cluster === undefined) return {};
+  const address = databases.get(state) ?? newDatabase(cluster);
+  databases.set(state, address);
+  return { REBOOTLESS_DATABASE: await address };
 }

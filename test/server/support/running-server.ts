@@ -10,6 +10,7 @@ import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import type { Action, Assignment } from "../../../src/api/schemas/actions.ts";
 import { type RunningServer, type RunOptions, runServer } from "../../../src/server/run-server.ts";
+import { clusterOfRun, newDatabase } from "./postgres-cluster.ts";
 
 export interface Answer {
   readonly status: number;
@@ -132,7 +133,9 @@ export class TestServer {
 
 export async function openServer(test: TestContext, options: Partial<RunOptions> = {}): Promise<TestServer> {
   const folder = mkdtempSync(path.join(tmpdir(), "rebootless-server-"));
-  const server = new TestServer(folder, options);
+  const cluster = clusterOfRun();
+  const database = cluster === undefined ? {} : { database: await newDatabase(cluster) };
+  const server = new TestServer(folder, { ...database, ...options });
   test.after(async () => {
     await server.stop();
     rmSync(folder, { recursive: true, force: true });
