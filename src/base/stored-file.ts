@@ -10,6 +10,7 @@ import { type FileHandle, link, mkdir, open, rename, stat, unlink } from "node:f
 import path from "node:path";
 import { RebootlessError } from "./errors.ts";
 import { quoted } from "./printable.ts";
+import { RefusalError } from "./refusal.ts";
 
 export interface ReadOptions {
   /** What the file is, for messages: `hotpatch`, `public key`. */
@@ -88,12 +89,11 @@ export interface WriteOptions {
   readonly replace: boolean;
 }
 
-/** Writes a file in one step that other processes see. Throws `failure/file-write`, or `key/exists` when it must not replace. */
-export async function writeFileAtomically(
-  file: string,
-  bytes: Uint8Array | string,
-  options: WriteOptions,
-): Promise<void> {
+/** The whole, or its pieces as they come. */
+type Contents = Uint8Array | string | AsyncIterable<string>;
+
+/** Writes a file in one step that other processes see. Throws `failure/file-write`, `key/exists` when it must not replace, or what its pieces throw. */
+export async function writeFileAtomically(file: string, bytes: Contents, options: WriteOptions): Promise<void> {
   const folder = path.dirname(file);
   const temporary = path.join(folder, `.${path.basename(file)}.${randomBytes(6).toString("hex")}.tmp`);
   try {
@@ -110,6 +110,7 @@ export async function writeFileAtomically(
     }
     await syncFolder(folder);
   } catch (error) {
+    if (error instanceof RebootlessError || error instanceof RefusalError) throw error;
     if (errnoOf(error) === "EEXIST") {
       throw new RebootlessError(
         "key/exists",
@@ -125,7 +126,7 @@ export async function writeFileAtomically(
   }
 }
 
-async function writeSynced(file: string, bytes: Uint8Array | string, mode: number): Promise<void> {
+async function writeSynced(file: string, bytes: Contents, mode: number): Promise<void> {
   const handle = await open(file, "wx", 0o600);
   try {
     await handle.writeFile(bytes);

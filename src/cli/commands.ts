@@ -5,6 +5,7 @@
  */
 import type { CommandSpec } from "./command.ts";
 import { agentCommands } from "./commands/agent.ts";
+import { auditCommands } from "./commands/audit.ts";
 import { buildCommands } from "./commands/build.ts";
 import { buildElfCommand } from "./commands/build-elf.ts";
 import { catalogCommands } from "./commands/catalog.ts";
@@ -35,6 +36,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...agentCommands,
   ...fleetCommands,
   ...rolloutCommands,
+  ...auditCommands,
 ];
 
 /** Completion knows all the others, so it stands last. */

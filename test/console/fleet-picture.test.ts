@@ -124,7 +124,10 @@ test("the page offers what the server's table allows, and nothing else", () => {
 test("every kind of event and every state is told in a sentence that names what it is about", () => {
   const names = { device: (id: string) => `<device ${id}>`, hotpatch: (id: string) => `<hotpatch ${id}>` };
   const told = (event: Partial<Event>) =>
-    eventSentence({ sequence: 1, at, kind: "server-started", subject: "server", data: {}, ...event }, names);
+    eventSentence(
+      { sequence: 1, at, kind: "server-started", subject: "server", data: {}, link: null, ...event },
+      names,
+    );
   const data = {
     deviceId: "d",
     hotpatchId: "h",

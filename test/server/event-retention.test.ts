@@ -34,7 +34,8 @@ test("events older than the days that were asked for are dropped once a day, and
   const last = after.at(-1);
   assert.deepEqual(after.slice(0, kept.length), kept, "what is younger stays, under its numbers");
   const through = (kept[0]?.sequence ?? 0) - 1;
-  assert.deepEqual([last?.kind, last?.data], ["events-dropped", { through, count: before.length, keptDays: 30 }]);
+  const { link } = before.at(-1) ?? {};
+  assert.deepEqual([last?.kind, last?.data], ["events-dropped", { through, count: before.length, keptDays: 30, link }]);
   await daily.work();
   assert.deepEqual(await eventsOf(server), after, "dropping nothing is no event");
 });

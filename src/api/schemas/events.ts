@@ -1,6 +1,6 @@
 /** Events: what has happened, in order. */
 import { type Static, Type } from "typebox";
-import { Instant, record, words } from "./basics.ts";
+import { Instant, Nullable, record, words } from "./basics.ts";
 
 export const eventKinds = [
   "server-started",
@@ -33,6 +33,8 @@ export const Event = record(
     /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID` or `server`. */
     subject: Type.String(),
     data: Type.Record(Type.String(), Type.Unknown()),
+    /** A digest of this event and all before it (src/api/event-chain.ts); null for those from before there was one. */
+    link: Nullable(Type.String()),
   },
   { $id: "Event" },
 );

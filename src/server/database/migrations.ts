@@ -27,4 +27,9 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
     value ${text} NOT NULL
   ) ${table};
   `,
+  // Events that are there already stay without a link; the chain begins behind them.
+  ({ text }) => `
+  ALTER TABLE events ADD COLUMN link ${text};
+  ALTER TABLE counters ADD COLUMN link ${text} NOT NULL DEFAULT '';
+  `,
 ];

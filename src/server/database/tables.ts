@@ -31,7 +31,7 @@ export interface Tables {
     processes_json: string;
   };
   reports: { sequence: Generated<number>; device_id: string; key: string; digest: Uint8Array };
-  events: { sequence: number; at: number; kind: EventKind; subject: string; data_json: string };
+  events: { sequence: number; at: number; kind: EventKind; subject: string; data_json: string; link: string | null };
   one_time_words: {
     id: string;
     purpose: "enrolment" | "sign-in";
@@ -43,8 +43,8 @@ export interface Tables {
     device_id: string | null;
     key_digest: Uint8Array | null;
   };
-  /** `events` holds the number of the newest event; its row is locked from the numbering until the end of the transaction. */
-  counters: { name: "events"; value: number };
+  /** `events` holds the number and the link of the newest event; its row is locked from the numbering until the end of the transaction. */
+  counters: { name: "events"; value: number; link: string };
   /** `authority`: the SHA-256 of the certificate of the authority that all servers of this database have (base64url). */
   settings: { name: "authority"; value: string };
   sessions: { digest: Uint8Array; administrator: string; expires_at: number };

@@ -1,8 +1,9 @@
 /**
- * How events get their numbers.
+ * How events get their numbers, and hang on each other.
  *
  * Invariant: numbers have no gaps, and who sees a number sees all lower ones; the row of the counter is locked from the numbering to the end of the transaction, so that numbers are in the order of commit.
  */
+import { linkOf } from "../../api/event-chain.ts";
 import type { EventKind } from "../../api/schemas/events.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import type { Database } from "../database/tables.ts";
@@ -19,23 +20,32 @@ const rowsAtOnce = 500;
 /** To be called last in a transaction: from here on, every other one that has events waits. */
 export async function appendEvents(db: Database, at: number, events: readonly NewEvent[]): Promise<void> {
   if (events.length === 0) return;
-  const { value: newest } = await db
+  const { value: newest, link: head } = await db
     .updateTable("counters")
     .set((column) => ({ value: column("value", "+", events.length) }))
     .where("name", "=", "events")
-    .returning("value")
+    .returning(["value", "link"])
     .executeTakeFirstOrThrow(
       () => new RebootlessError("server/state-damaged", "The database has lost the counter of its events."),
     );
   const first = newest - events.length + 1;
-  const rows = events.map(({ kind, subject, data }, index) => ({
-    ...{ sequence: first + index, at, kind, subject },
-    data_json: JSON.stringify(data),
-  }));
+  let link = head;
+  const rows = events.map(({ kind, subject, data }, index) => {
+    const sequence = first + index;
+    const data_json = JSON.stringify(data, wellFormed);
+    link = linkOf(link, { sequence, at: new Date(at).toISOString(), kind, subject, data: JSON.parse(data_json) });
+    return { sequence, at, kind, subject, data_json, link };
+  });
+  await db.updateTable("counters").set({ link }).where("name", "=", "events").execute();
   for (let from = 0; from < rows.length; from += rowsAtOnce) {
     await db
       .insertInto("events")
       .values(rows.slice(from, from + rowsAtOnce))
       .execute();
   }
+}
+
+/** Half a surrogate pair, which a device may send, has no canonical form. */
+function wellFormed(_name: string, value: unknown): unknown {
+  return typeof value === "string" ? value.toWellFormed() : value;
 }

@@ -35,8 +35,8 @@ export async function eventsBefore(
   return rows.reverse().map(shown);
 }
 
-function shown({ sequence, at, kind, subject, data_json }: Selectable<Tables["events"]>): Event {
-  return { sequence, at: instant(at), kind, subject, data: JSON.parse(data_json) };
+function shown({ sequence, at, kind, subject, data_json, link }: Selectable<Tables["events"]>): Event {
+  return { sequence, at: instant(at), kind, subject, data: JSON.parse(data_json), link };
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -58,9 +58,15 @@ export async function dropOldEvents(context: ServerContext, keptDays: number): P
       )
       .executeTakeFirstOrThrow();
     const through = (kept ?? (newest ?? 0) + 1) - 1;
+    const last = await db.selectFrom("events").select("link").where("sequence", "=", through).executeTakeFirst();
     const { numDeletedRows } = await db.deleteFrom("events").where("sequence", "<=", through).executeTakeFirst();
     if (numDeletedRows === 0n) return;
-    await note("events-dropped", "server", { through, count: Number(numDeletedRows), keptDays });
+    await note("events-dropped", "server", {
+      through,
+      count: Number(numDeletedRows),
+      keptDays,
+      link: last?.link ?? "",
+    });
   });
 }
 
