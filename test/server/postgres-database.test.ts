@@ -1,6 +1,7 @@
 /** The database on PostgreSQL: its shape, and changes of several servers at one time. */
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
+import { sql } from "kysely";
 import { RebootlessError } from "../../src/base/errors.ts";
 import { change } from "../../src/server/context.ts";
 import { migrations } from "../../src/server/database/migrations.ts";
@@ -94,6 +95,24 @@ test("changes of several servers lose nothing, and events are gapless in the ord
     Array.from({ length: 9 * (rounds + rounds / 8) }, (_, index) => index + 1),
   );
 });
+
+test(
+  "a session writes what it commits, even where the cluster would not wait for it, and no lock is kept for ever",
+  options,
+  async (t) => {
+    const address = await newDatabase(cluster);
+    const name = /test_[0-9a-f]+/.exec(address)?.[0];
+    await inDatabase(address, (client) => client.query(`ALTER DATABASE ${name} SET synchronous_commit = off`));
+    const { database } = await open(t, address);
+    const names = ["idle_in_transaction_session_timeout", "lock_timeout", "synchronous_commit"];
+    const { rows } = await sql<{ setting: string }>`
+    SELECT setting FROM pg_settings WHERE name = ANY(${names}) ORDER BY name`.execute(database);
+    assert.deepEqual(
+      rows.map(({ setting }) => setting),
+      ["30000", "20000", "on"],
+    );
+  },
+);
 
 test("a change that the database undid for another one is tried again, and counts once", options, async (t) => {
   const store = await open(t, await newDatabase(cluster));

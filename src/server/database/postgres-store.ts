@@ -85,10 +85,8 @@ function openPool({ config }: PostgresAddress): pg.Pool {
     connectionTimeoutMillis: connectMs,
     keepAlive: true,
     application_name: "rebootless",
-    lock_timeout: lockMs,
-    idle_in_transaction_session_timeout: idleInTransactionMs,
     types: { getTypeParser },
-    onConnect: (client) => keepsWhatItCommits(client),
+    onConnect: (client) => prepareSession(client),
   });
   // A connection that breaks while nobody uses it, or between two queries, is replaced; what was asked on it is told by its query.
   pool.on("error", () => undefined);
@@ -109,10 +107,16 @@ function wholeNumber(text: string): number {
   return value;
 }
 
-/** A cluster may be told to acknowledge before it writes; what a server acknowledges has to be written. */
-async function keepsWhatItCommits(client: pg.ClientBase): Promise<void> {
+/**
+ * Set by statements, since a pooler between us and the cluster declines parameters of the connection that it does not know.
+ * A cluster may be told to acknowledge before it writes; what a server acknowledges has to be written.
+ */
+async function prepareSession(client: pg.ClientBase): Promise<void> {
   await client.query(
-    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+    `SELECT set_config('lock_timeout', '${lockMs}', false),
+      set_config('idle_in_transaction_session_timeout', '${idleInTransactionMs}', false),
+      set_config('synchronous_commit', CASE commits WHEN 'off' THEN 'on' ELSE commits END, false)
+    FROM current_setting('synchronous_commit') AS commits`,
   );
 }
 
