@@ -17,6 +17,7 @@ import {
   usesNewThreadVariables,
 } from "./new-thread-variables.ts";
 import { isGlobal, type ObjectFile } from "./object-file.ts";
+import { indirectAccessFlags, reachesNewOutside } from "./outside-variables.ts";
 import { mustRun } from "./run-command.ts";
 import { applyFix, copySource, type Fix, type SourceTrees } from "./source-trees.ts";
 import { distinct, touchedUnits } from "./touched-units.ts";
@@ -118,7 +119,8 @@ export async function buildBothVersions(
   const built = new BuiltNames(units);
   const readers = await readersOf(changedNames, { units, touched: wanted, built, compile });
   const more = await compileVersions(readers, { trees, compile, first: wanted.length });
-  const all = await withThreadVariables([...compiled, ...more], { trees, compile, first: 0 });
+  const reaching = await withOutsideVariables([...compiled, ...more], { trees, compile, first: 0 });
+  const all = await withThreadVariables(reaching, { trees, compile, first: 0 });
   trees.show("after");
   const hookFiles = (input.hooks ?? []).map((file) => hookUnit(resolve(options.cwd, file), wanted));
   const threaded = all.find(({ usesRuntime }) => usesRuntime);
@@ -127,7 +129,7 @@ export async function buildBothVersions(
   trees.show("before");
   return {
     touched: [
-      ...all.map(({ usesRuntime, ...one }, index) => ({ ...one, name: unitName(all, index, place) })),
+      ...all.map(({ usesRuntime, accessFlags, ...one }, index) => ({ ...one, name: unitName(all, index, place) })),
       ...hooks,
     ],
     units,
@@ -149,7 +151,8 @@ async function compileHooks(
   const absent = { ...like, source: join(compile.work, "no-such-source") };
   const nothing = await compileAgain(absent, "sections", compile, "nothing");
   return await inParallel(units, async (unit, index) => {
-    const after = await compileAgain(unit, "sections", compile, `hooks-${index}`);
+    const flags = await indirectAccessFlags(unit, compile.env);
+    const after = await compileAgain(unit, "sections", compile, `hooks-${index}`, flags);
     return { unit, name: basename(unit.source), plainBefore: nothing, before: nothing, after, isHooks: true };
   });
 }
@@ -157,6 +160,8 @@ async function compileHooks(
 type CompiledUnit = Omit<TouchedUnit, "name"> & {
   /** Its new thread-local variables are those of our runtime. */
   readonly usesRuntime?: boolean;
+  /** What it was compiled with so that it reaches variables of libraries. */
+  readonly accessFlags?: readonly string[];
 };
 
 interface Compiling {
@@ -185,6 +190,32 @@ async function compileVersions(units: readonly CompileUnit[], options: Compiling
   }));
 }
 
+/** Sources that use something of another object for the first time, compiled once more so that it may be anywhere. */
+async function withOutsideVariables(
+  compiled: readonly CompiledUnit[],
+  { trees, compile }: Compiling,
+): Promise<readonly CompiledUnit[]> {
+  const users = compiled.filter(
+    ({ unit, before, after }) => !isAssembler(unit) && reachesNewOutside(before, after),
+  );
+  if (users.length === 0) return compiled;
+  const flags = await inParallel(users, ({ unit }) => indirectAccessFlags(unit, compile.env));
+  const each = (name: string): Promise<ObjectFile[]> =>
+    inParallel(users, ({ unit }, index) =>
+      compileAgain(unit, "sections", compile, `outside-${name}-${index}`, flags[index]),
+    );
+  trees.show("after");
+  const afters = await each("after");
+  trees.show("before");
+  const befores = await each("before");
+  return compiled.map((one) => {
+    const index = users.indexOf(one);
+    if (index < 0) return one;
+    const accessFlags = flags[index] ?? [];
+    return { ...one, before: befores[index] as ObjectFile, after: afters[index] as ObjectFile, accessFlags };
+  });
+}
+
 /** Sources that define or use new thread-local variables, compiled once more so that these are calls. */
 async function withThreadVariables(
   compiled: readonly CompiledUnit[],
@@ -196,9 +227,10 @@ async function withThreadVariables(
     ({ unit }, index) => !isAssembler(unit) && usesNewThreadVariables(comparisons[index] as Comparison, names),
   );
   const each = (name: string): Promise<ObjectFile[]> =>
-    inParallel(users, ({ unit, after }, index) =>
-      compileAgain(unit, "sections", compile, `threads-${name}-${index}`, threadCallFlags(unit, after)),
-    );
+    inParallel(users, ({ unit, after, accessFlags = [] }, index) => {
+      const flags = [...accessFlags, ...threadCallFlags(unit, after)];
+      return compileAgain(unit, "sections", compile, `threads-${name}-${index}`, flags);
+    });
   if (users.length === 0) return [...compiled];
   trees.show("after");
   const afters = await each("after");

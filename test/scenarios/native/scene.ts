@@ -137,6 +137,8 @@ export class Scene {
   async buildHotpatch(to = "after", file = this.file, options: readonly string[] = []): Promise<Answer> {
     const words = ["--source", join(this.folder, "before"), "--to", join(this.folder, to), "-o", file, "--unsigned"];
     const named = this.binaries().flatMap((binary) => ["--binary", binary]);
+    const hooks = join(this.folder, to, "hooks.c");
+    if (existsSync(hooks)) named.push("--hooks", hooks);
     return await this.command(
       "build",
       "elf",
