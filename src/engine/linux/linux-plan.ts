@@ -211,7 +211,7 @@ function linkAll(placed: readonly Placed[], context: LinkContext) {
     objects.push({ name: one.probed.binary.name, linked });
     code.push(codeOf(one.probed, linked));
     const names = gated.map(({ name }) => name);
-    if (context.probe.unwinders.length === 0) checkWithoutUnwinder(one.object, names, one.probed.path);
+    if (context.probe.mayHideUnwinder) checkWithoutUnwinder(one.object, names, one.probed.path);
     functions.push(...gated);
     if (one === first) dropped = gateDropped(one, flag, context, contents.code);
     for (const kind of areaKinds) {

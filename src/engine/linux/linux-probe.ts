@@ -19,7 +19,7 @@ import type { PatchRecord } from "./record.ts";
 import { findGadgets, type Gadgets } from "./remote-call.ts";
 import { type ResolvedSymbol, SymbolResolver } from "./resolve-symbols.ts";
 import { threadIds } from "./thread-stop.ts";
-import { findUnwinders, type Unwinder } from "./unwinders.ts";
+import { findUnwinders, mayHideUnwinder, type Unwinder } from "./unwinders.ts";
 
 export interface ProbedBinary {
   readonly binary: ElfBinary;
@@ -46,6 +46,8 @@ export interface LinuxProbe {
   readonly supersededCode: ReadonlyMap<number, Buffer>;
   /** What has to know of new code so that exceptions pass through it. */
   readonly unwinders: readonly Unwinder[];
+  /** Whether there may be one more, which cannot be told. */
+  readonly mayHideUnwinder: boolean;
 }
 
 /** The process as it is now; refuses with `target/gone`, `target/wrong-process` and what opening its memory does. */
@@ -100,8 +102,19 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
       records,
     );
     const unwinders = findUnwinders(target.pid, resolver, executable as LoadedImage);
-    const threads = threadIds(target.pid).length;
-    return { target, description, threads, mappings, gadgets, binaries, absent, records, supersededCode, unwinders };
+    return {
+      target,
+      description,
+      threads: threadIds(target.pid).length,
+      mappings,
+      gadgets,
+      binaries,
+      absent,
+      records,
+      supersededCode,
+      unwinders,
+      mayHideUnwinder: unwinders.length === 0 && mayHideUnwinder(images, executable as LoadedImage),
+    };
   } finally {
     memory.close();
   }

@@ -7,7 +7,8 @@
 import { readFileSync } from "node:fs";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
-import { symbolType } from "../../elf/constants.ts";
+import { sectionIndex, symbolType } from "../../elf/constants.ts";
+import { dynamicRelocations, dynamicSymbol } from "../../elf/dynamic.ts";
 import { parseElf } from "../../elf/elf-file.ts";
 import { buildId, elfNotes } from "../../elf/notes.ts";
 import { relocationSections } from "../../elf/section-contents.ts";
@@ -40,6 +41,28 @@ export function findUnwinders(pid: number, resolver: SymbolResolver, executable:
   });
   return exported.some(({ path }) => path === executable.path) ? exported : [...exported, ...linkedIn(pid, executable)];
 }
+
+/** What every unwinder that finds its tables by itself asks the C library. */
+const tableFinders: ReadonlySet<string> = new Set(["dl_iterate_phdr", "_dl_find_object"]);
+
+/**
+ * Whether an unwinder may be linked into something of the process without being seen.
+ *
+ * A static program may have one; of objects that have libraries, only those that ask for the others' tables, but for the C library, which defines what is asked.
+ */
+export function mayHideUnwinder(images: readonly LoadedImage[], executable: LoadedImage): boolean {
+  if ((executable.dynamic?.needed.length ?? 0) === 0) return true;
+  return images.some(({ dynamic }) => {
+    if (dynamic === undefined) return false;
+    const { rela, plt } = dynamicRelocations(dynamic);
+    return [...rela, ...plt].some(({ symbol }) => {
+      const { name, section } = symbol === 0 ? noSymbol : dynamicSymbol(dynamic, symbol);
+      return tableFinders.has(name) && section === sectionIndex.undefined;
+    });
+  });
+}
+
+const noSymbol = { name: "", section: 0 };
 
 function linkedIn(pid: number, { path, bias, buildId: wanted }: LoadedImage): Unwinder[] {
   const names = new Map<string, number>();
