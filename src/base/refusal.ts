@@ -102,6 +102,7 @@ export const refusalCodes = [
   "target/no-thread",
   "target/no-gadget",
   "target/shadow-stack",
+  "target/main-thread-ended",
   "target/shared-memory",
   "target/seccomp",
   "target/foreign-hook",

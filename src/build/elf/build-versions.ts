@@ -195,9 +195,7 @@ async function withOutsideVariables(
   compiled: readonly CompiledUnit[],
   { trees, compile }: Compiling,
 ): Promise<readonly CompiledUnit[]> {
-  const users = compiled.filter(
-    ({ unit, before, after }) => !isAssembler(unit) && reachesNewOutside(before, after),
-  );
+  const users = compiled.filter(({ unit, before, after }) => !isAssembler(unit) && reachesNewOutside(before, after));
   if (users.length === 0) return compiled;
   const flags = await inParallel(users, ({ unit }) => indirectAccessFlags(unit, compile.env));
   const each = (name: string): Promise<ObjectFile[]> =>

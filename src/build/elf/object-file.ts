@@ -9,6 +9,9 @@ import { type ElfFile, parseElf, type Section, sectionBytes } from "../../elf/el
 import { relocationSections, sectionGroups, symbolsBySection } from "../../elf/section-contents.ts";
 import { type ElfSymbol, staticSymbols } from "../../elf/symbols.ts";
 
+/** R_X86_64_64. */
+const absolute64 = 1;
+
 export interface Reference {
   readonly offset: number;
   readonly type: number;
@@ -80,8 +83,8 @@ export function readObjectFile(bytes: Uint8Array, name: string): ObjectFile {
   }
   const sections = elf.sections
     .filter((section) => (section.flags & sectionFlag.alloc) !== 0)
-    .map(
-      (header): ObjectSection => ({
+    .map((header): ObjectSection => {
+      const section: ObjectSection = {
         header,
         name: header.name,
         bytes: sectionBytes(elf, header),
@@ -89,8 +92,9 @@ export function readObjectFile(bytes: Uint8Array, name: string): ObjectFile {
         symbols: named.get(header.index) ?? [],
         kind: kindOf(header),
         group: groups.get(header.index),
-      }),
-    );
+      };
+      return isAddressTable(section) ? { ...section, kind: "constant" } : section;
+    });
   const byIndex = new Map(sections.map((section) => [section.header.index, section]));
   return { name, elf, sections, symbols, section: (index) => byIndex.get(index) };
 }
@@ -113,6 +117,19 @@ function kindOf(section: Section): SectionKind {
   // What is read-only but for its relocations lies in .data.rel.ro, which is writable in the object.
   if (!has(sectionFlag.write) || /^\.data\.rel\.ro(\.|$)/.test(section.name)) return "constant";
   return "writable";
+}
+
+const addressBytes = 8;
+
+/** Addresses alone, in data that has no name, so that no code can write to it: what clang's tables of exception handlers refer to types through. */
+function isAddressTable({ kind, symbols, references, header }: ObjectSection): boolean {
+  return (
+    kind === "writable" &&
+    symbols.length === 0 &&
+    references.length > 0 &&
+    references.length * addressBytes === header.size &&
+    references.every(({ type }) => type === absolute64)
+  );
 }
 
 /** The section that a reference leads into; undefined where its symbol is not defined in this object. */

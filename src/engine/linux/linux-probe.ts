@@ -6,8 +6,8 @@ import { refuse } from "../../base/refusal.ts";
 import type { ElfBinary, ElfFunction } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import { elfChangeOf } from "../../hotpatch/manifest.ts";
-import { readProcText } from "../../process/proc-file.ts";
-import { readProcess } from "../../process/process.ts";
+import { readProcFolder, readProcText } from "../../process/proc-file.ts";
+import { readProcess, readStat } from "../../process/process.ts";
 import type { ProcessReference } from "../engine.ts";
 import { foreignJump, jumpBytes } from "./gate.ts";
 import { linkMaps } from "./link-map.ts";
@@ -53,6 +53,11 @@ export interface LinuxProbe {
 /** The process as it is now; refuses with `target/gone`, `target/wrong-process` and what opening its memory does. */
 export function openProcess({ pid, startTicks }: ProcessReference): ProcessMemory {
   const info = readProcess(pid);
+  if (info?.state === "Z" && hasLivingThread(pid))
+    refuse(
+      "target/main-thread-ended",
+      `The main thread of process ${pid} has ended, as pthread_exit does it, while others run on; the kernel shows neither the memory nor the binaries of such a process under its number. Only a restart brings it the fix.`,
+    );
   if (info === undefined || info.state === "Z" || info.state === "X")
     refuse("target/gone", `Process ${pid} has ended.`);
   if (info.startTicks !== startTicks) refuse("target/wrong-process", `Process ${pid} is another one than before.`);
@@ -65,6 +70,14 @@ export function openProcess({ pid, startTicks }: ProcessReference): ProcessMemor
     );
   }
   return new ProcessMemory(pid);
+}
+
+/** Of a process whose first thread is a zombie. */
+function hasLivingThread(pid: number): boolean {
+  const names = readProcFolder(`/proc/${pid}/task`);
+  return (
+    typeof names !== "string" && names.some((tid) => !["Z", "X", undefined].includes(readStat(Number(tid))?.state))
+  );
 }
 
 export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): LinuxProbe {

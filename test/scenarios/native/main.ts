@@ -1,6 +1,6 @@
 /** `npm run scenarios`: progress on standard error, a table on standard output, the verdict as exit code. */
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { installDebianPackages } from "../../../scripts/debian-packages.mjs";
@@ -25,10 +25,16 @@ const runner = join(import.meta.dirname, "run-scenario.ts");
 
 function whatIsMissing({ needs, compiler }: Scenario): string | undefined {
   for (const need of [...needs, compiler]) {
-    if (need === "root" ? process.getuid?.() !== 0 : spawnSync("sh", ["-c", `command -v ${need}`]).status !== 0)
-      return need;
+    if (!isThere(need)) return need;
   }
   return undefined;
+}
+
+/** A program on PATH, a file by its path, or `root`. */
+function isThere(need: string): boolean {
+  if (need === "root") return process.getuid?.() === 0;
+  if (need.startsWith("/")) return existsSync(need);
+  return spawnSync("sh", ["-c", `command -v ${need}`]).status === 0;
 }
 
 export async function runOne(scenario: Scenario): Promise<ScenarioResult> {

@@ -1,4 +1,5 @@
 //! about: Assembly at the top level changes: refused.
+//! refuses: build build/changed-assembly main.c
 #include "target.h"
 #if VERSION
 __asm__(".text\n.globl by_hand\n.type by_hand,@function\nby_hand: lea 1(%rdi),%eax\nnop\nret\n.size by_hand,.-by_hand\n");

@@ -1,4 +1,6 @@
-//! about: A process that shares the target's memory without being a thread of it, and does not run what changes.
+//! about: A process that shares the target's memory without being a thread of it, and never ends: it would not stand still in a stop, so it is refused by its number.
+//! refuses: apply target/shared-memory Process \d+ runs in the memory of process
+//! wait: 2
 //! map: varies
 #include "target.h"
 #include <sched.h>

@@ -1,4 +1,6 @@
 //! about: The new code throws, and old code catches; old code throws through the new. Its unwind tables have to be known to the C++ runtime.
+//! variant: gcc: g++; -O2
+//! variant: clang: clang++; -O2
 #include "target.h"
 #include <stdexcept>
 __attribute__((noinline)) int inner(int x) { OPAQUE(); if (x > 5) throw std::runtime_error("inner"); return x; }

@@ -1,4 +1,5 @@
-//! about: The main thread has ended by pthread_exit, the others live on: its entry under /proc is a zombie without memory.
+//! about: The main thread has ended by pthread_exit, the others live on: its entry under /proc is a zombie without memory, so it is refused with that reason, and not called ended.
+//! refuses: apply target/main-thread-ended pthread_exit
 #include "target.h"
 NOINLINE int answer(int x) { RAN(); OPAQUE(); return x + VERSION; }
 int probe(void) { return answer(1) - 1; }
