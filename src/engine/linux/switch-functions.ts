@@ -6,6 +6,7 @@
 import { type Refusal, RefusalError } from "../../base/refusal.ts";
 import { UnwindSpace } from "../../elf/eh-frame/unwind-table.ts";
 import { type LoadedImage, loadedImages } from "./loaded-image.ts";
+import { OtherStacks, type WaitingCall } from "./other-stacks.ts";
 import type { ProcessMemory } from "./process-memory.ts";
 import { memorySharer } from "./shared-memory.ts";
 import { type ActiveFunction, type GuardedRange, StackScan } from "./stack-scan.ts";
@@ -53,27 +54,47 @@ async function tryUntil(request: SwitchRequest, rehearsal: StopRehearsal | undef
   const deadline = performance.now() + request.waitMs;
   const images = loadedImages(memory, memory.maps());
   const rows = unwindSpace(images);
+  const others = new OtherStacks(memory, request.guarded, rows);
   let longestPauseMs = 0;
   let delayMs = firstDelayMs;
   for (let tries = 1; ; tries++) {
     const sharer = memorySharer(memory.pid);
-    const { active, pauseMs } = sharer === undefined ? tryOnce(request, rows, rehearsal) : heldBack(sharer);
+    const { active, waiting, pauseMs } =
+      sharer === undefined ? tryOnce(request, rows, others, rehearsal) : heldBack(sharer);
     longestPauseMs = Math.max(longestPauseMs, pauseMs);
-    if (active === undefined) return { pauseMs, longestPauseMs, tries };
+    if (active === undefined && waiting === undefined) return { pauseMs, longestPauseMs, tries };
     if (performance.now() + delayMs > deadline)
-      throw new RefusalError(
-        sharer === undefined
-          ? describeActive(memory.pid, active, images, request.waitMs)
-          : describeSharer(memory.pid, sharer, request.waitMs),
-      );
-    progress(`${sharer === undefined ? "Thread" : "Process"} ${active.tid} is in ${active.name}; trying again`);
+      throw new RefusalError(describe(memory.pid, { sharer, active, waiting }, images, request.waitMs));
+    if (waiting !== undefined) progress(`A coroutine waits in ${waiting.name}; trying again`);
+    if (active !== undefined)
+      progress(`${sharer === undefined ? "Thread" : "Process"} ${active.tid} is in ${active.name}; trying again`);
     await new Promise((resolve) => setTimeout(resolve, delayMs));
     delayMs = Math.min(delayMs * 2, longestDelayMs);
   }
 }
 
+interface Tried extends Attempt {
+  /** On a stack that no thread runs on. */
+  readonly waiting?: WaitingCall | undefined;
+}
+
+interface InTheWay extends Pick<Tried, "active" | "waiting"> {
+  readonly sharer: number | undefined;
+}
+
+function describe(
+  pid: number,
+  { sharer, active, waiting }: InTheWay,
+  images: readonly LoadedImage[],
+  waitMs: number,
+): Refusal {
+  if (sharer !== undefined) return describeSharer(pid, sharer, waitMs);
+  if (waiting !== undefined) return describeWaiting(pid, waiting, images, waitMs);
+  return describeActive(pid, active as ActiveFunction, images, waitMs);
+}
+
 /** No stop is made: it would not hold the other process. */
-function heldBack(sharer: number): Attempt {
+function heldBack(sharer: number): Tried {
   return { active: { tid: sharer, name: "the same memory", stack: [] }, pauseMs: 0 };
 }
 
@@ -88,12 +109,19 @@ function describeSharer(pid: number, sharer: number, waitMs: number): Refusal {
 function tryOnce(
   { memory, guarded, signalReturns, prepare, act }: SwitchRequest,
   rows: UnwindSpace,
+  others: OtherStacks,
   rehearsal: StopRehearsal | undefined,
-): Attempt {
+): Tried {
   const scan = new StackScan(memory, guarded, memory.maps(), rows, signalReturns);
   prepare();
+  others.prepare();
   rehearsal?.warmUp();
-  return attemptStop(memory.pid, scan, act);
+  let waiting: WaitingCall | undefined;
+  const attempt = attemptStop(memory.pid, scan, (threads) => {
+    waiting = others.look(threads);
+    if (waiting === undefined) act(threads);
+  });
+  return { ...attempt, waiting };
 }
 
 /** Only objects that a stack leads through are read, when it does. */
@@ -118,6 +146,21 @@ function describeActive(
     code: "plan/active-function",
     message: `Thread ${tid} of process ${pid} was in ${name} at every look for ${waitMs} ms; ${where}. Nothing was changed. Wait longer with --wait, or ask the author for the policy "immediate" if the function never returns.`,
     details: { tid, function: name, stack: places },
+  };
+}
+
+function describeWaiting(
+  pid: number,
+  { name, address, stack }: WaitingCall,
+  images: readonly LoadedImage[],
+  waitMs: number,
+): Refusal {
+  const places = stack.map((one) => describeAddress(one, images));
+  const where = places.length === 0 ? "" : `; its stack: ${places.slice(0, 8).join(", ")}`;
+  return {
+    code: "plan/active-function",
+    message: `A call of ${name} waited at every look for ${waitMs} ms in process ${pid} on a stack that no thread runs on, at 0x${address.toString(16)}, as coroutines do${where}. Nothing was changed. Wait longer with --wait, or make the coroutine go on.`,
+    details: { function: name, address, stack: places },
   };
 }
 
