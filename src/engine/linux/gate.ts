@@ -9,6 +9,7 @@ import { refuse } from "../../base/refusal.ts";
 import { decode, paddingBytes, startsWithEndbr64 } from "../../x86/instructions.ts";
 import { scanJumps } from "../../x86/jump-targets.ts";
 import { relocateInstructions } from "../../x86/relocate.ts";
+import { entryPlace } from "./entry-place.ts";
 import { flagValue } from "./record.ts";
 
 /** `jmp rel32`. */
@@ -46,11 +47,11 @@ export interface Gate {
 export function buildGate(input: GateInput): Gate {
   const { name, bytes, sizeBytes, address, gate } = input;
   const own = bytes.subarray(0, sizeBytes);
-  const skip = startsWithEndbr64(own) ? endbr64Bytes : 0;
+  const { skip, undo } = placeOf(input, own);
   const entry = address + skip;
   const room = roomAt(input, skip);
   if (room < jumpBytes) tooShort(name, `has ${room} bytes at its entry, and a jump takes ${jumpBytes}`);
-  const check = flagCheck(input);
+  const check = flagCheck(input, undo);
   const body = own.subarray(skip);
   const minBytes = Math.min(jumpBytes, body.length);
   const moved = relocateInstructions({ bytes: body, from: entry, to: gate + check.length, minBytes });
@@ -69,6 +70,17 @@ export function buildGate(input: GateInput): Gate {
   return { code, entry, original: Buffer.from(bytes.subarray(skip, skip + jumpBytes)), jump: jump(entry, gate, name) };
 }
 
+/** How far behind the function's beginning the jump stands, and what undoes the instructions that are left before it. */
+function placeOf({ name, address }: GateInput, own: Buffer): { readonly skip: number; readonly undo: Buffer } {
+  const marked = startsWithEndbr64(own) ? endbr64Bytes : 0;
+  const place = entryPlace(own.subarray(marked), address + marked, jumpBytes);
+  if (place !== undefined) return { skip: marked + place.offset, undo: place.undo };
+  return tooShort(
+    name,
+    "has an entry that crosses a page, where a jump could be left half written, and its first instructions cannot be undone",
+  );
+}
+
 /** Its own bytes behind the endbr64, and padding that nobody uses. */
 function roomAt({ bytes, sizeBytes, address }: GateInput, skip: number): number {
   const rest = sizeBytes - skip;
@@ -76,10 +88,11 @@ function roomAt({ bytes, sizeBytes, address }: GateInput, skip: number): number 
   return rest + paddingBytes(bytes.subarray(0, sizeBytes + jumpBytes + 16), sizeBytes, address);
 }
 
-/** Conditional jumps with 32 bits: `jne`, `je`, `ja`. */
+/** Conditional jumps with 32 bits: `jne`, `je`, `ja`; the last bit says the opposite. */
+const conditionalBytes = 6;
 const conditions = { notEqual: 0x85, equal: 0x84, above: 0x87 } as const;
 
-function flagCheck(input: GateInput): Buffer {
+function flagCheck(input: GateInput, undo: Buffer): Buffer {
   const { gate, name, replacement, isSuperseding, previousGate } = input;
   const compare = comparison(input, isSuperseding ? flagValue.on : flagValue.off);
   const parts = [compare];
@@ -90,7 +103,13 @@ function flagCheck(input: GateInput): Buffer {
     bytes.writeInt32LE(distance(at, target, name), 2);
     parts.push(bytes);
   };
-  if (replacement !== undefined) branch(isSuperseding ? conditions.equal : conditions.notEqual, replacement);
+  const isNew = isSuperseding ? conditions.equal : conditions.notEqual;
+  if (replacement !== undefined && undo.length === 0) branch(isNew, replacement);
+  if (replacement !== undefined && undo.length > 0) {
+    branch(isNew ^ 1, at + conditionalBytes + undo.length + jumpBytes);
+    parts.push(undo, jump(at + undo.length, replacement, name));
+    at += undo.length + jumpBytes;
+  }
   if (previousGate !== undefined) branch(conditions.above, previousGate);
   return Buffer.concat(parts);
 }

@@ -20,7 +20,16 @@ import { hotpatchesIn } from "./native-processes.ts";
 import { mapArea, mapCall, readRecords, unmapAreas, unmapCall, withRemoteThread } from "./patch-memory.ts";
 import { BinaryLooks } from "./process-binaries.ts";
 import type { ProcessMemory } from "./process-memory.ts";
-import { flagOffset, flagValue, isInEffect, isOn, type PatchRecord, type RecordedHook, supersedes } from "./record.ts";
+import {
+  flagOffset,
+  flagValue,
+  isInEffect,
+  isOn,
+  type PatchRecord,
+  type RecordedCalls,
+  type RecordedHook,
+  supersedes,
+} from "./record.ts";
 import { findGadgets, type Gadgets } from "./remote-call.ts";
 import { switchFunctions } from "./switch-functions.ts";
 import { FixedBytes } from "./system-calls.ts";
@@ -251,7 +260,8 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
   /** Gives patch memory back, once nothing leads to it and what knows of it was told. */
   async #unmap(memory: ProcessMemory, record: PatchRecord, gadgets: Gadgets, hooks: readonly RecordedHook[]) {
     const calls = callsOf(record, memory, gadgets, this.#options.waitMs);
-    if (calls !== undefined) {
+    // A run that was killed may have left neither code nor the list of calls: nothing was called then.
+    if (calls !== undefined && isThere(memory, calls.calls)) {
       await runHooks(calls, [...hooks, ...calls.calls.release]).catch((error) => this.#tell(error));
       await deregisterFrames(calls);
     }
@@ -297,6 +307,11 @@ export class LinuxEngine implements Engine<LinuxProbe, LinuxPlan> {
     await this.#unmap(memory, record, gadgets, wasOn ? (calls?.calls.afterRevert ?? []) : []);
     return result;
   }
+}
+
+/** Whether the code of hooks and the list of calls have their memory and contents, which the trampoline gets with them. */
+function isThere(memory: ProcessMemory, { trampoline, list }: Pick<RecordedCalls, "trampoline" | "list">): boolean {
+  return (memory.readSome(trampoline, 1)[0] ?? 0) !== 0 && memory.readSome(list, 1).length === 1;
 }
 
 /** What has to go before this one: what it has superseded and an interrupted run left, or what is about to supersede it and leads to its gates. */

@@ -7,7 +7,9 @@
  */
 import type { RowFinder } from "../../elf/eh-frame/unwind-step.ts";
 import { type Mapping, mappingAt, pageBytes } from "./memory-map.ts";
+import { readRecords } from "./patch-memory.ts";
 import type { ProcessMemory } from "./process-memory.ts";
+import { callRoomBytes } from "./remote-function.ts";
 import { type Run, residentRuns } from "./resident-pages.ts";
 import {
   type CodeKnowledge,
@@ -69,8 +71,9 @@ export class OtherStacks implements CodeKnowledge {
   prepare(): void {
     this.#mappings = this.#memory.maps();
     const writable = this.#mappings.filter(({ permissions }) => permissions === "rw-p");
+    const rooms = callRooms(this.#memory, this.#mappings);
     this.#regions = writable.map((mapping) => {
-      const runs = residentRuns(this.#memory.pid, mapping);
+      const runs = residentRuns(this.#memory.pid, mapping).flatMap((run) => without(run, rooms));
       const found = mapping.name === "[stack]" ? [] : this.#wordsIn(runs);
       const words = found.length > 0 && this.#controlBlockIn(mapping) !== undefined ? [] : found;
       return { mapping, runs, words };
@@ -217,6 +220,26 @@ export class OtherStacks implements CodeKnowledge {
       }
     }
   }
+}
+
+/** The stacks on which a patcher has functions called: none waits there once it is done. */
+function callRooms(memory: ProcessMemory, mappings: readonly Mapping[]): Run[] {
+  return readRecords(memory, mappings).flatMap(({ calls }) =>
+    calls === undefined ? [] : [{ start: calls.list, end: calls.list + callRoomBytes }],
+  );
+}
+
+function without(run: Run, taken: readonly Run[]): Run[] {
+  return taken.reduce<Run[]>(
+    (parts, { start, end }) =>
+      parts
+        .flatMap((part) => [
+          { start: part.start, end: Math.min(part.end, start) },
+          { start: Math.max(part.start, end), end: part.end },
+        ])
+        .filter((part) => part.start < part.end),
+    [run],
+  );
 }
 
 function wordAt(bytes: Buffer, offset: number): number {

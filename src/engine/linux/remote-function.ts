@@ -139,9 +139,10 @@ export function callFunctions(
   return calls.map((_, index) => Number(memory.read(start + index * entryBytes + resultOffset, 8).readBigInt64LE(0)));
 }
 
-/** Whether a call of the list has come to its end, in this run or in one that was killed. */
+/** Whether a call of the list has come to its end, in this run or in one that was killed: perhaps before the list had its memory. */
 export function isDone(memory: ProcessMemory, { list }: CallRoom, entry: number): boolean {
-  return memory.read(list + entry * entryBytes + doneOffset, 8).readUInt32LE(0) === 1;
+  const bytes = memory.readSome(list + entry * entryBytes + doneOffset, 4);
+  return bytes.length === 4 && bytes.readUInt32LE(0) === 1;
 }
 
 function encodeCalls(calls: readonly FunctionCall[]): Buffer {
