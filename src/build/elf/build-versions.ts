@@ -174,13 +174,14 @@ interface Compiling {
 async function compileVersions(units: readonly CompileUnit[], options: Compiling): Promise<CompiledUnit[]> {
   const { trees, compile, first } = options;
   if (units.length === 0) return [];
-  const each = (variant: Variant, name: string): Promise<ObjectFile[]> =>
-    inParallel(units, (unit, index) => compileAgain(unit, variant, compile, `${name}-${first + index}`));
+  const each = (version: readonly CompileUnit[], variant: Variant, name: string): Promise<ObjectFile[]> =>
+    inParallel(version, (unit, index) => compileAgain(unit, variant, compile, `${name}-${first + index}`));
+  const olds = units.map((unit) => unit.was ?? unit);
   trees.show("after");
-  const after = await each("sections", "after");
+  const after = await each(units, "sections", "after");
   trees.show("before");
-  const before = await each("sections", "before");
-  const plain = await each("plain", "plain");
+  const before = await each(olds, "sections", "before");
+  const plain = await each(olds, "plain", "plain");
   return units.map((unit, index) => ({
     unit,
     plainBefore: plain[index] as ObjectFile,
@@ -198,14 +199,14 @@ async function withOutsideVariables(
   const users = compiled.filter(({ unit, before, after }) => !isAssembler(unit) && reachesNewOutside(before, after));
   if (users.length === 0) return compiled;
   const flags = await inParallel(users, ({ unit }) => indirectAccessFlags(unit, compile.env));
-  const each = (name: string): Promise<ObjectFile[]> =>
+  const each = (name: string, versionOf: (unit: CompileUnit) => CompileUnit): Promise<ObjectFile[]> =>
     inParallel(users, ({ unit }, index) =>
-      compileAgain(unit, "sections", compile, `outside-${name}-${index}`, flags[index]),
+      compileAgain(versionOf(unit), "sections", compile, `outside-${name}-${index}`, flags[index]),
     );
   trees.show("after");
-  const afters = await each("after");
+  const afters = await each("after", (unit) => unit);
   trees.show("before");
-  const befores = await each("before");
+  const befores = await each("before", (unit) => unit.was ?? unit);
   return compiled.map((one) => {
     const index = users.indexOf(one);
     if (index < 0) return one;
@@ -224,16 +225,16 @@ async function withThreadVariables(
   const users = compiled.filter(
     ({ unit }, index) => !isAssembler(unit) && usesNewThreadVariables(comparisons[index] as Comparison, names),
   );
-  const each = (name: string): Promise<ObjectFile[]> =>
+  const each = (name: string, versionOf: (unit: CompileUnit) => CompileUnit): Promise<ObjectFile[]> =>
     inParallel(users, ({ unit, after, accessFlags = [] }, index) => {
       const flags = [...accessFlags, ...threadCallFlags(unit, after)];
-      return compileAgain(unit, "sections", compile, `threads-${name}-${index}`, flags);
+      return compileAgain(versionOf(unit), "sections", compile, `threads-${name}-${index}`, flags);
     });
   if (users.length === 0) return [...compiled];
   trees.show("after");
-  const afters = await each("after");
+  const afters = await each("after", (unit) => unit);
   trees.show("before");
-  const befores = await each("before");
+  const befores = await each("before", (unit) => unit.was ?? unit);
   return compiled.map((one) => {
     const index = users.indexOf(one);
     if (index < 0) return one;

@@ -21,6 +21,8 @@ export interface CompileUnit {
   readonly object?: string;
   /** What it was linked into in the same run. */
   readonly linked?: string;
+  /** How the old version was compiled, where the fix changes that. */
+  readonly was?: CompileUnit;
 }
 
 /** What a run linked. */

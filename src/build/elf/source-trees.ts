@@ -20,6 +20,11 @@ export interface SourceTrees {
 
 const compiled = /^\.(c|h|cc|cpp|cxx|c\+\+|C|hh|hpp|hxx|h\+\+|H|inc|inl|ipp|tcc|def|y|l)$/;
 
+/** Whether a path is that of a source or header, by its name. */
+export function isCompiled(path: string): boolean {
+  return compiled.test(extname(path));
+}
+
 /** A copy of `source` at `work/tree`, with times, links and what was built in it. */
 export async function copySource(source: string, work: string): Promise<string> {
   const place = join(work, "tree");

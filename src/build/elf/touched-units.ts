@@ -7,7 +7,7 @@
 import { type CompileOptions, includesAny, inParallel } from "./compile-again.ts";
 import type { CompileUnit } from "./compile-command.ts";
 import { givenText } from "./given-text.ts";
-import type { SourceTrees } from "./source-trees.ts";
+import { isCompiled, type SourceTrees } from "./source-trees.ts";
 
 export interface TouchedInput {
   /** What the build of the old version compiled, and that of the fixed one; both distinct. */
@@ -27,20 +27,49 @@ export interface TouchedInput {
 export async function touchedUnits({ units, rebuilt, changed, trees, compile }: TouchedInput): Promise<CompileUnit[]> {
   const done = new Set(rebuilt.map(unitKey));
   const known = new Set(units.map(unitKey));
-  const left = units.filter((unit) => !done.has(unitKey(unit)));
+  const replaced = changesBuild(changed) ? withOtherFlags(rebuilt, units, known, done) : new Map();
+  const gone = new Set(replaced.values());
+  const left = units.filter((unit) => !done.has(unitKey(unit)) && !gone.has(unit));
   const files = new Set(changed);
   trees.show("after");
   const missed = await inParallel(left, (unit) => includesAny(unit, files, compile));
   const candidates = distinct([...rebuilt, ...left.filter((_, index) => missed[index])]);
-  // What was compiled with other flags, or not at all, has nothing to be compared with.
-  const comparable = candidates.filter((unit) => known.has(unitKey(unit)));
+  const comparable = candidates.filter((unit) => !replaced.has(unit));
   const texts = (): Promise<(string | undefined)[]> =>
     inParallel(comparable, (unit, index) => givenText(unit, compile, `${index}`));
   const after = await texts();
   trees.show("before");
   const before = await texts();
   const same = new Set(comparable.filter((_, index) => after[index] !== undefined && after[index] === before[index]));
-  return candidates.filter((unit) => !same.has(unit));
+  return candidates
+    .filter((unit) => !same.has(unit))
+    .map((unit) => {
+      const was = replaced.get(unit);
+      return was === undefined ? unit : { ...unit, was };
+    });
+}
+
+/** Whether the fix changes more than what compilers read: flags that differ are its doing then, and else such as the date of the build. */
+function changesBuild(changed: readonly string[]): boolean {
+  return changed.some((path) => !isCompiled(path));
+}
+
+/** What was compiled into the same object before, with other flags. */
+function withOtherFlags(
+  rebuilt: readonly CompileUnit[],
+  units: readonly CompileUnit[],
+  known: ReadonlySet<string>,
+  done: ReadonlySet<string>,
+): Map<CompileUnit, CompileUnit> {
+  const found = new Map<CompileUnit, CompileUnit>();
+  for (const unit of rebuilt) {
+    if (known.has(unitKey(unit)) || unit.object === undefined) continue;
+    const [was, ...more] = units.filter(
+      (one) => one.object === unit.object && one.source === unit.source && !done.has(unitKey(one)),
+    );
+    if (was !== undefined && more.length === 0) found.set(unit, was);
+  }
+  return found;
 }
 
 function unitKey({ compiler, folder, source, flags }: CompileUnit): string {

@@ -98,11 +98,18 @@ test("a build that begins anew: what is generated from a changed file counts by 
   assert.deepEqual(replaced(built), ["third"]);
 });
 
-test("a build that begins anew: flags that change touch all that they are given for", async () => {
+test("flags that a fix changes count: the old version keeps the old ones", async () => {
+  const guarded = files["second.c"].replace("return", "\n#ifdef NEW\n\tif (x > 50) return 1;\n#endif\n\treturn");
+  const own = { ...files, "second.c": guarded };
   const fixed = { Makefile: anew.replace("-c -o $@ $<", "-DNEW -c -o $@ $<"), ...fix("first.c", "* limit", "* 9") };
-  const built = await buildProject({ files, fixed, makefile: anew });
-  // What the fix changes itself is looked at with the old flags as well.
-  assert.deepEqual(touched(built), ["5 touched sources"]);
+  const built = await buildProject({ files: own, fixed, makefile: anew });
+  assert.deepEqual(touched(built), ["4 touched sources"]);
+  assert.deepEqual(replaced(built), ["first", "second"]);
+});
+
+test("flags that each build makes up for itself touch nothing", async () => {
+  const dated = anew.replace("-c -o $@ $<", "-DBUILT=$(shell date +%N) -c -o $@ $<");
+  const built = await buildProject({ files, fixed: fix("first.c", "* limit", "* 9"), makefile: dated });
   assert.deepEqual(replaced(built), ["first"]);
 });
 
