@@ -20,6 +20,14 @@ export const apiLimits = {
   factsPerDevice: 1_200,
   /** Entries of one fact that is a map, such as the packages of a machine. */
   factEntries: 6_000,
+  /** Tags of one device. */
+  tagsPerDevice: 50,
+  /** Groups of one server: all of them are gone through when a device's facts change. */
+  groups: 2_000,
+  /** How deep groups stand in one another, `all` included. */
+  groupDepth: 10,
+  /** Devices that one page of a search goes through at most; it then answers what it found, with a cursor. */
+  searchedDevices: 20_000,
   /** Items of one page, at most. */
   pageItems: 200,
   /** Items of one page, unless told. */

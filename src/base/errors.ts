@@ -33,6 +33,7 @@ export const errorCodes = {
   "request/too-large": "input",
   "request/media-type": "input",
   "request/not-found": "input",
+  "request/filter": "input",
   "server/not-running": "failure",
   "server/state-busy": "failure",
   "server/state-newer": "failure",

@@ -18,7 +18,7 @@ export function factsDocument(): string {
     "",
     "A fact whose source is absent on a machine, or not the agent's to read, is not told.",
     "A word in capitals in a name stands for many facts.",
-    "The types are those of the Common Expression Language.",
+    "[filters.md](filters.md) says how expressions ask for them; the types are those of expressions.",
     "",
     ...factCatalog.flatMap(({ title, rows }) => [
       `## ${title}`,

@@ -44,9 +44,11 @@ export const rooms: Readonly<Record<string, readonly Way[]>> = {
   ],
   repository: [{ to: "base" }, { to: "hotpatch" }],
   api: [{ to: "base" }],
+  cel: [{ to: "base" }, { to: "api" }],
   server: [
     { to: "base" },
     { to: "api" },
+    { to: "cel" },
     { to: "hotpatch" },
     // A server reads a catalog as any client does, and never writes one.
     { to: "repository", into: /^src\/repository\/(client\/|[^/]+$)/ },
