@@ -161,7 +161,7 @@ function evaluate(
     return { kind: expression(values) === true ? "holds" : "fails" };
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error;
-    const missing = [...asked.facts].filter((name) => valueOf(name, device.facts[name]) === undefined).toSorted();
+    const missing = [...asked.facts].filter((name) => factValue(name, device.facts[name]) === undefined).toSorted();
     if (asked.asksBinaries && values.binary === undefined) missing.push("binary");
     const why = missing.length > 0 ? `the device does not tell ${missing.join(", ")}` : summaryOf(error);
     return { kind: "unknown", missing, why };
@@ -190,7 +190,7 @@ function valuesOf(device: FilterDevice): Record<string, unknown> {
   const binaries = new Map<string, FactValue>();
   for (const [name, fact] of Object.entries(device.facts)) {
     if (name.startsWith("binary.") && Array.isArray(fact)) binaries.set(name.slice("binary.".length), fact);
-    const value = valueOf(name, fact);
+    const value = factValue(name, fact);
     if (value !== undefined) put(name, value);
   }
   if (binaries.size > 0) values.binary = binaries;
@@ -198,7 +198,7 @@ function valuesOf(device: FilterDevice): Record<string, unknown> {
   return values;
 }
 
-function valueOf(name: string, fact: FactValue | undefined): unknown {
+function factValue(name: string, fact: FactValue | undefined): unknown {
   switch (singleFacts.get(name)?.type) {
     case "text":
       return typeof fact === "string" ? fact : undefined;
