@@ -80,6 +80,12 @@ export function eventSentence({ kind, subject, data }: Event, names: Names): Sen
       return said(`${device()} joined ${id}`, true);
     case "device-left":
       return said(`${device()} left ${id}`);
+    case "device-tagged":
+      return said(`The tags of ${device()} were changed`, true);
+    case "group-changed":
+      return said(`The group ${id} was changed`);
+    case "group-members-changed":
+      return said(`${given.joined ?? 0} devices joined the group ${id}, and ${given.left ?? 0} left it`);
     case "group-made":
       return said(`The group ${id} was made`);
     case "group-removed":

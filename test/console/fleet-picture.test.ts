@@ -23,6 +23,7 @@ function device(id: string, extra: Partial<Device> = {}): Device {
     lastSeenAt: null,
     factsRevision: 0,
     groups: ["all"],
+    tags: [],
     ...extra,
   };
 }

@@ -184,13 +184,19 @@ test("facts travel as differences", async (t) => {
   const machine = await server.enrol("m");
   const send = (base: number, changes: Record<string, unknown>) =>
     machine.ask("/v1/agent/facts", { method: "PATCH", body: { base, changes } });
+  const first = new Date(server.now).toISOString();
   assert.equal((await send(0, { "os.id": "debian", cpus: 4, packages: ["a", "b"] })).body.revision, 1);
+  server.now += 1000;
   assert.equal((await send(1, { cpus: 8, packages: null })).body.revision, 2);
   const stale = await send(1, { cpus: 2 });
   assert.deepEqual([stale.status, stale.body.code, stale.body.details.revision], [409, "facts/revision-stale", 2]);
   const facts = () => admin(`/v1/devices/${machine.id}/facts`);
-  assert.deepEqual((await facts()).body, { revision: 2, facts: { cpus: 8, "os.id": "debian" } });
-  assert.equal((await send(0, { arch: "x64" })).body.revision, 3);
+  const changedAt = { cpus: new Date(server.now).toISOString(), "os.id": first };
+  assert.deepEqual((await facts()).body, { revision: 2, facts: { cpus: 8, "os.id": "debian" }, changedAt });
+  server.now += 1000;
+  assert.equal((await send(0, { "os.id": "debian", cpus: 9 })).body.revision, 3);
+  assert.equal((await facts()).body.changedAt["os.id"], first, "telling the same again is no change");
+  assert.equal((await send(0, { arch: "x64" })).body.revision, 4);
   assert.deepEqual((await facts()).body.facts, { arch: "x64" });
 });
 

@@ -13,7 +13,7 @@ import { type Ask, certificateRequest, openServer } from "./support/running-serv
 
 const uuid = "00000000-0000-4000-8000-000000000000";
 const fill = {
-  ...{ deviceId: uuid, groupId: "none", approvalId: uuid, actionId: uuid },
+  ...{ deviceId: uuid, groupId: "none", excludedId: "none", approvalId: uuid, actionId: uuid },
   ...{ metadataFile: "timestamp.json", hotpatchFile: `${"0".repeat(64)}.one.hotpatch` },
 };
 
@@ -25,6 +25,8 @@ const allowed: Readonly<Record<string, readonly RouteName[]>> = {
     ...(["session", "signOut", "makeSignInLink", "makeToken"] as const),
     ...(["listDevices", "getDevice", "getFacts", "listKnownFacts", "revokeDevice"] as const),
     ...(["listGroups", "makeGroup", "removeGroup", "listMembers", "addMember", "removeMember"] as const),
+    ...(["getGroup", "changeGroup", "previewFilter", "excludeGroup", "includeGroup"] as const),
+    ...(["exceptDevice", "unexceptDevice", "listGroupReasons", "tagDevice"] as const),
     ...(["listHotpatches", "listApprovals", "approve", "removeApproval"] as const),
     ...(["listActions", "getAction", "requestAction", "listEvents", "streamEvents"] as const),
   ],

@@ -1,19 +1,19 @@
 /** Devices, as administrators see them. */
 import { Type } from "typebox";
-import { PageQuery, pageOf, record, Uuid } from "../schemas/basics.ts";
-import { Device, DeviceFacts, KnownFact } from "../schemas/devices.ts";
+import { pageOf, record, Uuid } from "../schemas/basics.ts";
+import { Device, DeviceFacts, DeviceSearch, GroupReason, KnownFact, TagChange } from "../schemas/devices.ts";
 import { route } from "./route-spec.ts";
 
 const deviceParams = record({ deviceId: Uuid });
-const pageQuery = record(PageQuery);
 
 export const deviceRoutes = {
   listDevices: route({
     method: "GET",
     path: "/v1/devices",
     caller: "administrator",
-    summary: "devices by id",
-    query: pageQuery,
+    summary:
+      "devices by id or as sorted; a search with a filter or a text may answer fewer than asked, with a cursor that goes on",
+    query: DeviceSearch,
     status: 200,
     response: pageOf(Device),
   }),
@@ -34,6 +34,25 @@ export const deviceRoutes = {
     params: deviceParams,
     status: 200,
     response: DeviceFacts,
+  }),
+  listGroupReasons: route({
+    method: "GET",
+    path: "/v1/devices/{deviceId}/groups",
+    caller: "administrator",
+    summary: "the groups that a device is in, why, and those that missing facts or exclusions keep it out of",
+    params: deviceParams,
+    status: 200,
+    response: record({ items: Type.Array(GroupReason) }),
+  }),
+  tagDevice: route({
+    method: "PATCH",
+    path: "/v1/devices/{deviceId}/tags",
+    caller: "administrator",
+    summary: "give a device tags, and take others from it",
+    params: deviceParams,
+    body: TagChange,
+    status: 200,
+    response: Device,
   }),
   listKnownFacts: route({
     method: "GET",

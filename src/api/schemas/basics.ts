@@ -25,6 +25,9 @@ export const Uuid = Type.String({ pattern: "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3
 export const GroupId = Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,62}$" });
 export const HotpatchId = Type.String({ pattern: "^[0-9A-Za-z][0-9A-Za-z._@+-]{0,199}$" });
 export const Instant = Type.String({ pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$" });
+export const Tag = Type.String({ pattern: "^[a-z0-9][a-z0-9._:/-]{0,62}$" });
+/** An expression over devices (docs/filters.md). */
+export const FilterText = Type.String({ minLength: 1, maxLength: 2000 });
 export const Title = Type.String({ minLength: 1, maxLength: 200 });
 export const Reason = Type.String({ maxLength: 2000 });
 export const Pem = Type.String({ minLength: 1, maxLength: 8192 });

@@ -2,7 +2,19 @@
 import { type Static, Type } from "typebox";
 import { apiLimits } from "../api-limits.ts";
 import { factTypes } from "../fact-catalog.ts";
-import { closed, GroupId, Instant, Nullable, record, Title, Uuid, words } from "./basics.ts";
+import {
+  closed,
+  FilterText,
+  GroupId,
+  Instant,
+  Nullable,
+  PageQuery,
+  record,
+  Tag,
+  Title,
+  Uuid,
+  words,
+} from "./basics.ts";
 
 export const FactName = Type.String({ pattern: "^[a-z][0-9a-zA-Z_.-]{0,127}$" });
 export const FactValue = Type.Union([
@@ -47,12 +59,69 @@ export const Device = record(
     lastSeenAt: Nullable(Instant),
     factsRevision: Type.Integer({ minimum: 0 }),
     groups: Type.Array(GroupId),
+    tags: Type.Array(Tag),
   },
   { $id: "Device" },
 );
 export type Device = Static<typeof Device>;
 
-export const DeviceFacts = record({ revision: Type.Integer({ minimum: 0 }), facts: Facts }, { $id: "DeviceFacts" });
+export const DeviceFacts = record(
+  {
+    revision: Type.Integer({ minimum: 0 }),
+    facts: Facts,
+    /** When each of them changed last, as the server saw it; null of those that were told before that was kept. */
+    changedAt: Type.Record(FactName, Nullable(Instant), { ...closed, maxProperties: apiLimits.factsPerDevice }),
+  },
+  { $id: "DeviceFacts" },
+);
+export type DeviceFacts = Static<typeof DeviceFacts>;
+
+export const deviceSorts = ["id", "name", "-name", "enrolledAt", "-enrolledAt", "lastSeenAt", "-lastSeenAt"] as const;
+export type DeviceSort = (typeof deviceSorts)[number];
+
+/** A search: all that is given has to hold. */
+export const DeviceSearch = record({
+  ...PageQuery,
+  filter: Type.Optional(FilterText),
+  /** Words, each of which is in the name, a tag, the beginning of the id, or what the device tells of its system and machine; capitals do not count. */
+  text: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  group: Type.Optional(GroupId),
+  state: Type.Optional(words(deviceStates)),
+  sort: Type.Optional(words(deviceSorts)),
+});
+export type DeviceSearch = Static<typeof DeviceSearch>;
+
+/** What changes among the tags of a device. */
+export const TagChange = record(
+  {
+    add: Type.Optional(Type.Array(Tag, { maxItems: apiLimits.tagsPerDevice })),
+    remove: Type.Optional(Type.Array(Tag, { maxItems: apiLimits.tagsPerDevice })),
+  },
+  { $id: "TagChange" },
+);
+export type TagChange = Static<typeof TagChange>;
+
+/** Why a device is in a group, or what leaves it open whether it is. */
+export const GroupReason = record(
+  {
+    groupId: GroupId,
+    title: Title,
+    member: Type.Boolean(),
+    because: Type.Array(
+      record({
+        /** `every`: the group has every device. `open`: its filter asks for facts that the device does not tell. */
+        kind: words(["every", "by-hand", "filter", "child", "open", "excluded-group", "excepted"]),
+        /** The group below, or the one that is excluded. */
+        groupId: Type.Optional(GroupId),
+        filter: Type.Optional(Type.String()),
+        missing: Type.Optional(Type.Array(Type.String())),
+        why: Type.Optional(Type.String()),
+      }),
+    ),
+  },
+  { $id: "GroupReason" },
+);
+export type GroupReason = Static<typeof GroupReason>;
 
 /** A row of the catalog of facts; a word in capitals in a name stands for many facts. */
 export const KnownFact = record(

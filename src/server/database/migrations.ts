@@ -31,5 +31,37 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   ({ text }) => `
   ALTER TABLE events ADD COLUMN link ${text};
   ALTER TABLE counters ADD COLUMN link ${text} NOT NULL DEFAULT '';
+  // Groups get a tree, filters and exclusions, devices get tags, and facts the time of their change.
+  // `group_members` stays what it was, who is in a group in the end; `group_own` is who is in it by hand or by its filter.
+  ({ text, integer, table }) => `
+  ALTER TABLE groups ADD COLUMN parent_id ${text} REFERENCES groups (id);
+  ALTER TABLE groups ADD COLUMN filter ${text};
+  UPDATE groups SET parent_id = 'all' WHERE id <> 'all';
+  CREATE TABLE group_own (
+    group_id ${text} NOT NULL REFERENCES groups (id),
+    device_id ${text} NOT NULL REFERENCES devices (id),
+    PRIMARY KEY (group_id, device_id)
+  ) ${table};
+  CREATE INDEX group_own_by_device ON group_own (device_id);
+  INSERT INTO group_own (group_id, device_id) SELECT group_id, device_id FROM group_members;
+  CREATE TABLE group_exclusions (
+    group_id ${text} NOT NULL REFERENCES groups (id),
+    excluded_id ${text} NOT NULL REFERENCES groups (id),
+    PRIMARY KEY (group_id, excluded_id)
+  ) ${table};
+  CREATE TABLE group_exceptions (
+    group_id ${text} NOT NULL REFERENCES groups (id),
+    device_id ${text} NOT NULL REFERENCES devices (id),
+    PRIMARY KEY (group_id, device_id)
+  ) ${table};
+  CREATE INDEX group_exceptions_by_device ON group_exceptions (device_id);
+  CREATE TABLE device_tags (
+    device_id ${text} NOT NULL REFERENCES devices (id),
+    tag ${text} NOT NULL,
+    PRIMARY KEY (device_id, tag)
+  ) ${table};
+  ALTER TABLE facts ADD COLUMN changed_at ${integer} NOT NULL DEFAULT 0;
+  CREATE INDEX devices_by_name ON devices (name, id);
+  CREATE INDEX devices_by_enrolment ON devices (enrolled_at, id);
   `,
 ];

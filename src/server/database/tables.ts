@@ -14,9 +14,19 @@ export interface Tables {
     /** Rises when the server changes what the agent has to do. */
     assignment_revision: number;
   };
-  facts: { device_id: string; name: string; value_json: string };
-  groups: { id: string; title: string; created_at: number };
+  /** `changed_at` is 0 of what was told before that was kept. */
+  facts: { device_id: string; name: string; value_json: string; changed_at: number };
+  device_tags: { device_id: string; tag: string };
+  /** `parent_id` is null of `all` alone, `filter` of groups that devices are put into by hand. */
+  groups: { id: string; title: string; created_at: number; parent_id: string | null; filter: string | null };
+  /** Who is in a group in the end; worked out from the three tables below and the tree (src/server/groups/membership.ts). */
   group_members: { group_id: string; device_id: string };
+  /** Who is in it by hand, or by its filter. */
+  group_own: { group_id: string; device_id: string };
+  /** Groups whose devices are left out. */
+  group_exclusions: { group_id: string; excluded_id: string };
+  /** Devices that are left out. */
+  group_exceptions: { group_id: string; device_id: string };
   approvals: { id: string; hotpatch_id: string; group_id: string; created_at: number; created_by: string };
   actions: {
     id: string;

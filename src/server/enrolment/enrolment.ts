@@ -3,11 +3,12 @@ import { timingSafeEqual } from "node:crypto";
 import type { Static } from "typebox";
 import { apiLimits } from "../../api/api-limits.ts";
 import type { Enrolment, EnrolmentRequest, EnrolmentToken, TokenRequest } from "../../api/schemas/enrolment.ts";
-import { offerApproved } from "../actions/actions.ts";
+import { refuse } from "../../base/refusal.ts";
 import { keyOfRequest } from "../authority/authority.ts";
 import { change, instant, newId, type ServerContext } from "../context.ts";
 import { findWord, forgetOldWords, mintWord, refuseWord } from "../credentials/one-time-words.ts";
 import { requireGroup } from "../groups/groups.ts";
+import { placeDevice } from "../groups/membership.ts";
 
 const minuteMs = 60_000;
 const defaultTokenMinutes = 60;
@@ -19,7 +20,12 @@ export async function makeToken(
 ): Promise<Static<typeof EnrolmentToken>> {
   return await change(context, async ({ db, now, note }) => {
     await forgetOldWords(db, now);
-    if (groupId !== undefined) await requireGroup(db, groupId);
+    if (groupId !== undefined && (await requireGroup(db, groupId)).kind === "dynamic") {
+      refuse(
+        "group/dynamic",
+        `The devices of ${groupId} are those that its filter finds; a token cannot put one there.`,
+      );
+    }
     const expiresAt = now + Math.min(minutes ?? defaultTokenMinutes, apiLimits.tokenMinutes) * minuteMs;
     const wanted = { purpose: "enrolment" as const, expiresAt };
     const word = await mintWord(db, context.random, groupId === undefined ? wanted : { ...wanted, groupId });
@@ -66,10 +72,9 @@ export async function enrol(
       .execute();
     await under.note("device-enrolled", `device:${id}`, { name });
     for (const groupId of new Set(["all", ...(await groupOfWord(word.group_id, under.db))])) {
-      await db.insertInto("group_members").values({ group_id: groupId, device_id: id }).execute();
-      await under.note("device-joined", `group:${groupId}`, { deviceId: id });
+      await db.insertInto("group_own").values({ group_id: groupId, device_id: id }).execute();
     }
-    await offerApproved(under, context.random, { deviceId: id });
+    await placeDevice(under, context.random, id, "anything");
     return id;
   });
   return await certify(context, deviceId, certificateRequest);
@@ -78,7 +83,12 @@ export async function enrol(
 /** The group that a token names, unless it was removed since. */
 async function groupOfWord(groupId: string | null, db: ServerContext["database"]): Promise<string[]> {
   if (groupId === null) return [];
-  const rows = await db.selectFrom("groups").select("id").where("id", "=", groupId).execute();
+  const rows = await db
+    .selectFrom("groups")
+    .select("id")
+    .where("id", "=", groupId)
+    .where("filter", "is", null)
+    .execute();
   return rows.map(({ id }) => id);
 }
 

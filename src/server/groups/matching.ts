@@ -48,7 +48,12 @@ export async function loadDevices(db: Database, rows: readonly DeviceRow[], want
   };
   const select = () =>
     db.selectFrom("facts").select(["device_id", "name", "value_json"]).where("device_id", "in", ids).orderBy("name");
-  if (wanted.facts.size > 0) keep(await select().where("name", "in", [...wanted.facts]).execute());
+  if (wanted.facts.size > 0)
+    keep(
+      await select()
+        .where("name", "in", [...wanted.facts])
+        .execute(),
+    );
   if (wanted.binaries === true) keep(await select().where("name", "like", "binary.%").execute());
   const tagsOf = Map.groupBy(tags, ({ device_id }) => device_id);
   const groupsOf = Map.groupBy(members, ({ device_id }) => device_id);

@@ -9,9 +9,12 @@ import * as approvals from "../approvals/approvals.ts";
 import { listHotpatches, trustFor } from "../catalog/catalog.ts";
 import { instant, type Principal, type ServerContext } from "../context.ts";
 import * as devices from "../devices/devices.ts";
+import { searchDevices } from "../devices/search.ts";
 import * as enrolment from "../enrolment/enrolment.ts";
 import { eventsAfter, eventsBefore } from "../events/events.ts";
 import * as groups from "../groups/groups.ts";
+import { previewFilter } from "../groups/preview.ts";
+import { groupReasons } from "../groups/reasons.ts";
 import { makeSignInLink, signOut } from "../sign-in/sign-in.ts";
 
 /** The others are about cookies and streams, and live in build-http.ts. */
@@ -69,9 +72,14 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   makeSignInLink: (context) => makeSignInLink(context),
   makeToken: (context, { body }) => enrolment.makeToken(context, body),
 
-  listDevices: ({ database }, { query }) => devices.listDevices(database, query),
+  listDevices: async ({ database }, { query }) => {
+    if (query.group !== undefined) await groups.requireGroup(database, query.group);
+    return await searchDevices(database, query);
+  },
   getDevice: ({ database }, { params }) => devices.getDevice(database, params.deviceId),
   getFacts: ({ database }, { params }) => devices.getFacts(database, params.deviceId),
+  listGroupReasons: async ({ database }, { params }) => ({ items: await groupReasons(database, params.deviceId) }),
+  tagDevice: (context, { params, body }) => devices.tagDevice(context, params.deviceId, body),
   listKnownFacts: async () => ({ items: [...factRows] }),
   revokeDevice: (context, { params }) => devices.revokeDevice(context, params.deviceId, "administrator"),
 
@@ -83,7 +91,26 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   },
   listMembers: async ({ database }, { params, query }) => {
     await groups.requireGroup(database, params.groupId);
-    return await devices.listDevices(database, query, params.groupId);
+    return await searchDevices(database, { ...query, group: params.groupId });
+  },
+  getGroup: ({ database }, { params }) => groups.requireGroup(database, params.groupId),
+  changeGroup: (context, { params, body }) => groups.changeGroup(context, params.groupId, body),
+  previewFilter: ({ database }, { body }) => previewFilter(database, body),
+  excludeGroup: async (context, { params }) => {
+    await groups.excludeGroup(context, params.groupId, params.excludedId);
+    return undefined;
+  },
+  includeGroup: async (context, { params }) => {
+    await groups.includeGroup(context, params.groupId, params.excludedId);
+    return undefined;
+  },
+  exceptDevice: async (context, { params }) => {
+    await groups.exceptDevice(context, params);
+    return undefined;
+  },
+  unexceptDevice: async (context, { params }) => {
+    await groups.unexceptDevice(context, params);
+    return undefined;
   },
   addMember: async (context, { params }) => {
     await groups.addMember(context, params);
