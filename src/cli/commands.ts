@@ -11,7 +11,8 @@ import { buildElfCommand } from "./commands/build-elf.ts";
 import { catalogCommands } from "./commands/catalog.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { debugInfoCommand } from "./commands/debug-info.ts";
-import { fleetCommands } from "./commands/fleet.ts";
+import { deviceCommands } from "./commands/device.ts";
+import { groupCommands } from "./commands/group.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keyCommands } from "./commands/key.ts";
 import { applyCommand, revertCommand, verifyCommand } from "./commands/process-commands.ts";
@@ -34,7 +35,8 @@ const workingCommands: readonly CommandSpec[] = [
   ...catalogCommands,
   ...serverCommands,
   ...agentCommands,
-  ...fleetCommands,
+  ...deviceCommands,
+  ...groupCommands,
   ...rolloutCommands,
   ...auditCommands,
 ];

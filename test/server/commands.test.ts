@@ -26,9 +26,9 @@ test("a rollout by hand", { timeout: 120_000 }, async (t) => {
   const machine = await server.enrol("web-1");
   assert.match(
     await done("device list"),
-    /^NAME +STATE +LAST SEEN +GROUPS +ID\nweb-1 +enrolled +never +all +[0-9a-f-]{36}\n$/,
+    /^NAME +STATE +LAST SEEN +GROUPS +TAGS +ID\nweb-1 +enrolled +never +all +[0-9a-f-]{36}\n$/,
   );
-  assert.match(await done("group make web --title Web"), /^Made: web\.\n$/);
+  assert.match(await done("group create web --title Web"), /^Made: web\.\n$/);
   assert.match(await done(`group add web ${machine.id.slice(0, 8)}`), /^web-1 is in web\.\n$/);
   assert.match(await done("hotpatch list"), /^HOTPATCH .*\none /);
   assert.match(await done("approval add one --group web"), /^Approved for web: one \(/);
@@ -59,4 +59,60 @@ test("without a server, the command says how to start one", async () => {
   const { code, error } = await runProgram([main, "device", "list", "--state", "/nonexistent"], {});
   assert.equal(code, 1);
   assert.match(error, /No server answers on .*`rebootless server run`/);
+});
+
+test("devices and groups by hand", { timeout: 120_000 }, async (t) => {
+  const server = await openServer(t);
+  const env = { REBOOTLESS_STATE: path.join(server.folder, "state") };
+  const say = async (...words: string[]) => await runProgram([main, ...words], { env, cwd: server.folder });
+  const done = async (...words: string[]) => {
+    const { code, out, error } = await say(...words);
+    assert.deepEqual([code, error], [0, ""], words.join(" "));
+    return out;
+  };
+  const machine = await server.enrol("web-1");
+  await server.enrol("db-1");
+  const changes = { "os.id": "debian", packages: { openssl: "3.0.17", zlib: "1" } };
+  await machine.ask("/v1/agent/facts", { method: "PATCH", body: { base: 0, changes } });
+  assert.match(
+    await done("group", "preview", 'os.id == "debian"'),
+    /^Of 2 devices, 1 match\.\n1 device left open.*\n {2}1 lack os\.id\nAmong them web-1\.\n$/,
+  );
+  assert.match(
+    await done("group", "create", "debian", "--filter", 'os.id == "debian"'),
+    /^Made: debian\. It has 1 device\.\n$/,
+  );
+  await done("group", "create", "below", "--parent", "debian", "--filter", '"prod" in tags');
+  assert.match(
+    await done("device", "tag", "db-1", "--add", "prod"),
+    /^db-1 has prod; it is in all, below, debian\.\n$/,
+  );
+  assert.match(await done("group", "list"), /\n {2}debian +2 +dynamic +os\.id == "debian"\n {4}below +1 +dynamic/);
+  assert.match(
+    await done("device", "show", "db-1"),
+    /\nin debian: in below below it; its filter is open: the device does not tell os\.id\n/,
+  );
+  assert.match(await done("group", "exclude", "debian", "--device", "web-1"), /devices: 1\n.*\nexcepted devices: 1\n$/);
+  assert.match(await done("group", "exclude", "debian", "--device", "web-1", "--undo"), /devices: 2\n/);
+  assert.match(await done("group", "update", "debian", "--title", "Debian"), /^debian: Debian\n/);
+  assert.match(await done("group", "show", "below"), /below: debian\n/);
+  for (const id of ["test", "live"]) await done("group", "create", id);
+  await done("group", "add", "test", "web-1");
+  assert.match(await done("device", "move", "web-1", "--from", "test", "--to", "live"), /is in all, debian, live\.\n$/);
+  const names = async (...words: string[]) =>
+    JSON.parse(await done(...words, "--json")).devices.map(({ name }: { name: string }) => name);
+  assert.deepEqual(await names("device", "search", "--filter", 'packages["openssl"].olderThan("3.0.18")'), ["web-1"]);
+  assert.deepEqual(await names("device", "search", "PROD"), ["db-1"]);
+  assert.deepEqual(await names("device", "list", "--sort", "-name", "--limit", "1"), ["web-1"]);
+  assert.match(await done("device", "facts", "web-1"), /packages +\S+Z +2 entries\n/);
+  assert.match(await done("device", "facts", "web-1", "--name", "packages"), /packages +\S+Z +zlib 1\n/);
+  assert.match(await done("device", "facts"), /\ntpm\.version +text +/);
+  const wrong = await say("group", "create", "wrong", "--filter", 'true && oss.id == "x"');
+  assert.equal(wrong.code, 1);
+  assert.match(
+    wrong.error,
+    /true && oss\.id == "x"\n {8}\^\^\^\nerror: At character 9, "oss": there is no `oss`; did you mean os\?/,
+  );
+  assert.equal((await say("device", "tag", "web-1")).code, 2);
+  assert.equal((await say("group", "exclude", "debian")).code, 2);
 });

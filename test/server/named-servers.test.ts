@@ -63,8 +63,8 @@ test("a server is added by a link, asked by its name, and forgotten", options, a
   assert.match(listed.out, /^NAME +ADDRESS +SIGNED IN UNTIL\nprod +https:/);
   assert.ok(!listed.out.includes(session), "the session is shown nowhere");
   for (const [line, env] of [
-    ["group make web --server prod", {}],
-    ["group make db", { REBOOTLESS_SERVER: "prod" }],
+    ["group create web --server prod", {}],
+    ["group create db", { REBOOTLESS_SERVER: "prod" }],
   ] as const) {
     const made = await desk.say(line, env);
     assert.deepEqual([made.code, made.error], [0, ""], line);

@@ -9,7 +9,7 @@ import { text, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
 import { textTable } from "../text-table.ts";
-import { deviceNamed } from "./fleet.ts";
+import { deviceNamed } from "./device.ts";
 
 const hotpatchList: CommandSpec = {
   name: "hotpatch list",
