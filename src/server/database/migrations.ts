@@ -31,6 +31,7 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   ({ text }) => `
   ALTER TABLE events ADD COLUMN link ${text};
   ALTER TABLE counters ADD COLUMN link ${text} NOT NULL DEFAULT '';
+  `,
   // Groups get a tree, filters and exclusions, devices get tags, and facts the time of their change.
   // `group_members` stays what it was, who is in a group in the end; `group_own` is who is in it by hand or by its filter.
   ({ text, integer, table }) => `
