@@ -61,7 +61,7 @@ test("without a server, the command says how to start one", async () => {
   assert.match(error, /No server answers on .*`rebootless server run`/);
 });
 
-test("devices and groups by hand", { timeout: 120_000 }, async (t) => {
+test("devices and groups by hand", { timeout: 300_000 }, async (t) => {
   const server = await openServer(t);
   const env = { REBOOTLESS_STATE: path.join(server.folder, "state") };
   const say = async (...words: string[]) => await runProgram([main, ...words], { env, cwd: server.folder });
@@ -109,10 +109,7 @@ test("devices and groups by hand", { timeout: 120_000 }, async (t) => {
   assert.match(await done("device", "facts"), /\ntpm\.version +text +/);
   const wrong = await say("group", "create", "wrong", "--filter", 'true && oss.id == "x"');
   assert.equal(wrong.code, 1);
-  assert.match(
-    wrong.error,
-    /true && oss\.id == "x"\n {8}\^\^\^\nerror: At character 9, "oss": there is no `oss`; did you mean os\?/,
-  );
+  assert.match(wrong.error, /^error: At character 9, "oss": there is no `oss`; did you mean os\?/);
   assert.equal((await say("device", "tag", "web-1")).code, 2);
   assert.equal((await say("group", "exclude", "debian")).code, 2);
 });

@@ -85,19 +85,6 @@ function shapeOf(input: CommandInput) {
   };
 }
 
-/** Wrong filters are shown with the place marked, as compilers do. */
-async function withPlace<Answer>(filter: string | undefined, io: CommandIo, work: Promise<Answer>): Promise<Answer> {
-  try {
-    return await work;
-  } catch (error) {
-    const { start, end } = error instanceof RebootlessError ? error.details : {};
-    if (filter !== undefined && typeof start === "number" && typeof end === "number" && !filter.includes("\n")) {
-      io.progress(`${filter}\n${" ".repeat(start)}${"^".repeat(Math.max(1, end - start))}`);
-    }
-    throw error;
-  }
-}
-
 const groupCreate: CommandSpec = {
   name: "group create",
   summary: "make a group, static or with a filter",
@@ -118,7 +105,7 @@ const groupCreate: CommandSpec = {
     const [id = ""] = input.arguments;
     const excludes = texts(input, "exclude");
     const body = { id, ...shapeOf(input), ...(excludes.length === 0 ? {} : { excludes: [...excludes] }) };
-    const group = await withPlace(text(input, "filter"), io, ask(serverOf(input, io), "makeGroup", { body }));
+    const group = await ask(serverOf(input, io), "makeGroup", { body });
     const found = group.kind === "dynamic" ? ` It has ${count(group.devices, "device")}.` : "";
     return { data: group, text: `Made: ${group.id}.${found}` };
   },
@@ -138,8 +125,7 @@ const groupUpdate: CommandSpec = {
     if (Object.keys(body).length === 0) {
       throw new RebootlessError("usage/arguments", "Say what changes: --title, --parent or --filter.");
     }
-    const asked = ask(serverOf(input, io), "changeGroup", { params: { groupId }, body });
-    const group = await withPlace(text(input, "filter"), io, asked);
+    const group = await ask(serverOf(input, io), "changeGroup", { params: { groupId }, body });
     return { data: group, text: described(group) };
   },
 };
@@ -159,7 +145,7 @@ const groupPreview: CommandSpec = {
     const [filter = ""] = input.arguments;
     const groupId = text(input, "group");
     const body = { filter, ...(groupId === undefined ? {} : { groupId }) };
-    const preview = await withPlace(filter, io, ask(serverOf(input, io), "previewFilter", { body }));
+    const preview = await ask(serverOf(input, io), "previewFilter", { body });
     return { data: preview, text: previewed(preview) };
   },
 };
