@@ -59,7 +59,10 @@ export class OtherStacks implements CodeKnowledge {
   readonly #rows: RowFinder;
   #mappings: readonly Mapping[] = [];
   #regions: readonly Region[] = [];
+  #hasWords = false;
   #hasStacks = false;
+  /** The first thread's stack, whose control block is elsewhere. */
+  #firstStack: Mapping | undefined;
 
   constructor(memory: ProcessMemory, guarded: readonly GuardedRange[], rows: RowFinder) {
     this.#memory = memory;
@@ -70,6 +73,7 @@ export class OtherStacks implements CodeKnowledge {
   /** While the process runs, before each stop. */
   prepare(): void {
     this.#mappings = this.#memory.maps();
+    this.#firstStack = this.#mappings.find(({ name }) => name === "[stack]");
     const writable = this.#mappings.filter(({ permissions }) => permissions === "rw-p");
     const rooms = callRooms(this.#memory, this.#mappings);
     this.#regions = writable.map((mapping) => {
@@ -78,14 +82,14 @@ export class OtherStacks implements CodeKnowledge {
       const words = found.length > 0 && this.#controlBlockIn(mapping) !== undefined ? [] : found;
       return { mapping, runs, words };
     });
+    this.#hasWords = this.#regions.some(({ words }) => words.length > 0);
   }
 
   /** In the stop; the threads' registers must have been read. The first call that waits in guarded code, or may. */
   look(threads: readonly Tracee[]): WaitingCall | undefined {
+    if (!this.#hasReason(threads)) return undefined;
     const stopped = threads.filter(({ state }) => state === "stopped");
     const lives = stopped.flatMap((thread) => this.#liveStack(thread) ?? []);
-    this.#hasStacks ||= lives.length < stopped.length;
-    if (!this.#hasStacks && this.#regions.every(({ words }) => words.length === 0)) return undefined;
     const others = this.#regions.filter(({ mapping }) => !lives.some(({ end }) => end === mapping.end));
     if (sizeOf(others) > maxBytesInStop) {
       const [first] = others.flatMap(({ words }) => words);
@@ -121,14 +125,24 @@ export class OtherStacks implements CodeKnowledge {
     return { name: this.guardedAt(value - 1) ?? "changed code", address, stack: [] };
   }
 
-  /** What a thread uses of its own stack; undefined where it is on another one. The first thread's has no control block. */
-  #liveStack({ tid, controlBlock, stackPointer }: Tracee): Run | undefined {
-    const home =
-      tid === this.#memory.pid
-        ? this.#mappings.find(({ name }) => name === "[stack]")
-        : mappingAt(this.#mappings, controlBlock);
-    if (home === undefined || stackPointer < home.start || stackPointer >= home.end) return undefined;
-    return { start: stackPointer - (stackPointer % wordBytes), end: home.end };
+  /** All that most stops do: nothing is made anew in it. */
+  #hasReason(threads: readonly Tracee[]): boolean {
+    for (const thread of threads)
+      if (thread.state === "stopped" && this.#ownStack(thread) === undefined) this.#hasStacks = true;
+    return this.#hasStacks || this.#hasWords;
+  }
+
+  /** The mapping of a thread's own stack; undefined where it is on another one. */
+  #ownStack({ tid, controlBlock, stackPointer }: Tracee): Mapping | undefined {
+    const home = tid === this.#memory.pid ? this.#firstStack : mappingAt(this.#mappings, controlBlock);
+    return home !== undefined && stackPointer >= home.start && stackPointer < home.end ? home : undefined;
+  }
+
+  /** What a thread uses of its own stack. */
+  #liveStack(thread: Tracee): Run | undefined {
+    const { stackPointer } = thread;
+    const home = this.#ownStack(thread);
+    return home && { start: stackPointer - (stackPointer % wordBytes), end: home.end };
   }
 
   /** The stack of a thread that has ended, which glibc keeps for those to come, has none. */

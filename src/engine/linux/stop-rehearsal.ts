@@ -9,11 +9,13 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { RefusalError } from "../../base/refusal.ts";
 import type { Mapping } from "./memory-map.ts";
+import { OtherStacks } from "./other-stacks.ts";
 import { ProcessMemory } from "./process-memory.ts";
 import { type GuardedRange, StackScan } from "./stack-scan.ts";
 import { attemptStop } from "./stop-attempt.ts";
 import { unobserved } from "./system-calls.ts";
 import { TextWrites } from "./text-writes.ts";
+import type { Tracee } from "./tracee.ts";
 
 /** Enough for the compiler to have had its turn; more changes nothing that could be measured. */
 const firstRounds = 300;
@@ -30,6 +32,7 @@ export class StopRehearsal {
   readonly #exited: Promise<unknown>;
   readonly #memory: ProcessMemory;
   readonly #scan: StackScan;
+  readonly #others: OtherStacks;
   readonly #writes: TextWrites;
 
   private constructor(child: ChildProcess, exited: Promise<unknown>, memory: ProcessMemory) {
@@ -41,7 +44,9 @@ export class StopRehearsal {
     this.#child = child;
     this.#exited = exited;
     this.#memory = memory;
-    this.#scan = new StackScan(memory, ranges, mappings, { row: () => undefined }, ends);
+    this.#scan = new StackScan(memory, ranges, mappings, noRows, ends);
+    this.#others = new OtherStacks(memory, ranges, noRows);
+    this.#others.prepare();
     this.#writes = new TextWrites(memory, [{ name: "nothing", address, expected: bytes, bytes }]);
   }
 
@@ -79,7 +84,8 @@ export class StopRehearsal {
 
   #stopOften(rounds: number): void {
     const until = performance.now() + longestMs;
-    const act = () => {
+    const act = (threads: readonly Tracee[]) => {
+      this.#others.look(threads);
       this.#writes.look();
       this.#writes.write();
     };
@@ -89,6 +95,8 @@ export class StopRehearsal {
     });
   }
 }
+
+const noRows = { row: () => undefined };
 
 /** So that no collection falls into a stop. */
 function collectGarbage(): void {
