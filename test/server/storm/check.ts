@@ -1,5 +1,6 @@
 /** What the record must show when the storm is over: no decision lost, none doubled, no gap. */
 import assert from "node:assert/strict";
+import { ChainCheck } from "../../../src/api/event-chain.ts";
 import type { Action } from "../../../src/api/schemas/actions.ts";
 import type { Event } from "../../../src/api/schemas/events.ts";
 import { ask, askAll, pageQuery } from "../../../src/cli/server-client.ts";
@@ -22,6 +23,9 @@ export async function checkRecord(state: string, noted: Noted): Promise<{ events
     events.map((_, index) => index + 1),
     "no gap",
   );
+  const chain = new ChainCheck();
+  for (const event of events) chain.take(event);
+  assert.equal(chain.end(), undefined, "the chain of events holds, whichever server wrote each");
   const times = new Map<string, number>();
   for (const { kind, subject } of events) {
     times.set(`${kind} ${subject}`, (times.get(`${kind} ${subject}`) ?? 0) + 1);
