@@ -4,6 +4,7 @@
  * What a process waits for is in here, and nothing else.
  */
 import type { ActiveFunction, StackScan } from "./stack-scan.ts";
+import { sleepFor } from "./system-calls.ts";
 import { ThreadStop } from "./thread-stop.ts";
 import type { Tracee } from "./tracee.ts";
 
@@ -14,9 +15,23 @@ export interface Attempt {
   readonly pauseMs: number;
 }
 
+/** Who has worked for milliseconds has used up his share of the processor, and others would run before him in the middle of the stop. */
+const restMicroseconds = 2000;
+
+export interface StopOptions {
+  /** Sleeps for a moment between seizing and stopping, while all threads run. */
+  readonly rests: boolean;
+}
+
 /** Refuses with what seizing the threads does; what `act` throws comes through, with all threads let go. */
-export function attemptStop(pid: number, scan: StackScan, act: (threads: readonly Tracee[]) => void): Attempt {
+export function attemptStop(
+  pid: number,
+  scan: StackScan,
+  act: (threads: readonly Tracee[]) => void,
+  { rests }: StopOptions,
+): Attempt {
   const stop = ThreadStop.seize(pid);
+  if (rests) sleepFor(restMicroseconds);
   let active: ActiveFunction | undefined;
   try {
     if (stop.stopAll()) {

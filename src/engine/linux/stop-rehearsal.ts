@@ -91,7 +91,7 @@ export class StopRehearsal {
     };
     unobserved(() => {
       for (let round = 0; round < rounds && performance.now() < until; round++)
-        attemptStop(this.#memory.pid, this.#scan, act);
+        attemptStop(this.#memory.pid, this.#scan, act, { rests: false });
     });
   }
 }

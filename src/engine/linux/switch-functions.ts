@@ -117,10 +117,11 @@ function tryOnce(
   others.prepare();
   rehearsal?.warmUp();
   let waiting: WaitingCall | undefined;
-  const attempt = attemptStop(memory.pid, scan, (threads) => {
+  const lookAndAct = (threads: readonly Tracee[]) => {
     waiting = others.look(threads);
     if (waiting === undefined) act(threads);
-  });
+  };
+  const attempt = attemptStop(memory.pid, scan, lookAndAct, { rests: true });
   return { ...attempt, waiting };
 }
 

@@ -192,6 +192,11 @@ export function pauseBetweenLooks(looks: number): void {
   sleepMicroseconds(looks < shortNaps ? shortNapMicroseconds : longNapMicroseconds);
 }
 
+/** Holds up this thread, and the event loop with it. */
+export function sleepFor(microseconds: number): void {
+  sleepMicroseconds(microseconds);
+}
+
 /** Reads by prepared vectors, given by their addresses; answers the number of bytes, -1 on an error. */
 export function readVectors(pid: number, local: number, localCount: number, remote: number, count: number): number {
   observer?.("process_vm_readv");
