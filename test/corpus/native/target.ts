@@ -19,7 +19,8 @@ export async function startTarget(one: NativeCase, folder: string): Promise<Targ
   const port = one.target.transport === "tcp" ? await freePort() : 0;
   const argv = one.target.argv.map((word) => word.replace("@PORT@", String(port)));
   const env = { ...process.env, ...one.target.env };
-  const child = spawn(argv[0] ?? "", argv.slice(1), { cwd: folder, env, stdio: ["pipe", "pipe", "pipe"] });
+  const [command = "", ...words] = alone(argv);
+  const child = spawn(command, words, { cwd: folder, env, stdio: ["pipe", "pipe", "pipe"] });
   const output = new Output(child);
   const timeoutMs = (one.timeoutS ?? 0) * 1000 || defaultTimeoutMs;
   const ended = new Promise<string>((done) =>
@@ -47,6 +48,12 @@ export async function startTarget(one: NativeCase, folder: string): Promise<Targ
       await ended;
     },
   };
+}
+
+/** With shared memory of its own, where we may: what targets before it left behind there is not its business. */
+function alone(argv: readonly string[]): readonly string[] {
+  if (process.getuid?.() !== 0) return argv;
+  return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /dev/shm && exec "$@"', "sh", ...argv];
 }
 
 function request(one: NativeCase, what: "benign" | "probe"): Buffer {
