@@ -17,7 +17,7 @@ const statTail =
 test("a name may hold spaces, parentheses and line breaks", () => {
   for (const comm of ["node", ") R 1 (", "a b)", "((", "x\ny"]) {
     const stat = parseStat(`42 (${comm}) ${statTail}\n`);
-    const times = { threads: 11, startTicks: 987654321n, addressSpace: "4198400:140736000" };
+    const times = { threads: 11, startTicks: 987654321n, startStack: 140736000, addressSpace: "4198400:140736000" };
     assert.deepEqual(stat, { pid: 42, comm, state: "S", parentPid: 7, ...times });
   }
 });
