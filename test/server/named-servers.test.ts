@@ -69,7 +69,7 @@ test("a server is added by a link, asked by its name, and forgotten", options, a
     const made = await desk.say(line, env);
     assert.deepEqual([made.code, made.error], [0, ""], line);
   }
-  assert.match((await desk.say("group list --server prod")).out, /db +0 +db\nweb +0 +web\n/);
+  assert.match((await desk.say("group list --server prod")).out, / db +0 +static +db\n +web +0 +static +web\n/);
   assert.equal((await desk.say("group list --server prod --state /x")).code, 2);
   const removed = await desk.say("server remove prod");
   assert.deepEqual([removed.code, removed.out], [0, "Removed: prod.\n"]);
