@@ -191,6 +191,20 @@ async function compileVersions(units: readonly CompileUnit[], options: Compiling
   }));
 }
 
+/** Compiles the same sources in the tree that is shown; `versionOf` gives each as that version's build compiled it. */
+type CompileEach = (name: string, versionOf: (unit: CompileUnit) => CompileUnit) => Promise<ObjectFile[]>;
+
+async function inBothTrees(
+  trees: Compiling["trees"],
+  each: CompileEach,
+): Promise<{ readonly befores: ObjectFile[]; readonly afters: ObjectFile[] }> {
+  trees.show("after");
+  const afters = await each("after", (unit) => unit);
+  trees.show("before");
+  const befores = await each("before", (unit) => unit.was ?? unit);
+  return { befores, afters };
+}
+
 /** Sources that use something of another object for the first time, compiled once more so that it may be anywhere. */
 async function withOutsideVariables(
   compiled: readonly CompiledUnit[],
@@ -199,14 +213,11 @@ async function withOutsideVariables(
   const users = compiled.filter(({ unit, before, after }) => !isAssembler(unit) && reachesNewOutside(before, after));
   if (users.length === 0) return compiled;
   const flags = await inParallel(users, ({ unit }) => indirectAccessFlags(unit, compile.env));
-  const each = (name: string, versionOf: (unit: CompileUnit) => CompileUnit): Promise<ObjectFile[]> =>
+  const each: CompileEach = (name, versionOf) =>
     inParallel(users, ({ unit }, index) =>
       compileAgain(versionOf(unit), "sections", compile, `outside-${name}-${index}`, flags[index]),
     );
-  trees.show("after");
-  const afters = await each("after", (unit) => unit);
-  trees.show("before");
-  const befores = await each("before", (unit) => unit.was ?? unit);
+  const { befores, afters } = await inBothTrees(trees, each);
   return compiled.map((one) => {
     const index = users.indexOf(one);
     if (index < 0) return one;
@@ -225,16 +236,13 @@ async function withThreadVariables(
   const users = compiled.filter(
     ({ unit }, index) => !isAssembler(unit) && usesNewThreadVariables(comparisons[index] as Comparison, names),
   );
-  const each = (name: string, versionOf: (unit: CompileUnit) => CompileUnit): Promise<ObjectFile[]> =>
+  const each: CompileEach = (name, versionOf) =>
     inParallel(users, ({ unit, after, accessFlags = [] }, index) => {
       const flags = [...accessFlags, ...threadCallFlags(unit, after)];
       return compileAgain(versionOf(unit), "sections", compile, `threads-${name}-${index}`, flags);
     });
   if (users.length === 0) return [...compiled];
-  trees.show("after");
-  const afters = await each("after", (unit) => unit);
-  trees.show("before");
-  const befores = await each("before", (unit) => unit.was ?? unit);
+  const { befores, afters } = await inBothTrees(trees, each);
   return compiled.map((one) => {
     const index = users.indexOf(one);
     if (index < 0) return one;

@@ -21,6 +21,7 @@ const pwrite = c.func("pwrite64", "long", ["int", "uintptr_t", "ulong", "long"])
 /** glibc has `fstat` as a function only since 2.33. */
 const systemCall = c.func("syscall", "long", ["long", "long", "uintptr_t"]);
 const fstatNumber = 5;
+const sigactionCall = c.func("sigaction", "int", ["int", "uintptr_t", "uintptr_t"]);
 const kcmp = c.func("syscall", "long", ["long", "long", "long", "long", "long", "long"]);
 const kcmpNumber = 312;
 const kcmpMemory = 1;
@@ -223,6 +224,14 @@ const linksWord = 4;
 /** The number of links of an open file; -1 on an error. */
 export function linkCount(descriptor: number): number {
   return (systemCall(fstatNumber, descriptor, statBytes.address) as number) < 0 ? -1 : (statWords[linksWord] as number);
+}
+
+/** `struct sigaction` of the C library. */
+export const signalActionBytes = 152;
+
+/** How this program takes a signal: set by one address, told at the other, 0 for neither; whether it worked. */
+export function sigaction(signal: number, next: number, previous: number): boolean {
+  return sigactionCall(signal, next, previous) === 0;
 }
 
 /** Whether two processes have one address space (kcmp(2)); false where the kernel does not tell. */

@@ -5,11 +5,10 @@
  * The alarm is a timer that signals this thread alone; the handler is a function of the C library that does nothing.
  */
 import koffi from "koffi";
-import { FixedBytes } from "./system-calls.ts";
+import { FixedBytes, sigaction, signalActionBytes } from "./system-calls.ts";
 
 const c = koffi.load("libc.so.6");
 const systemCall = c.func("syscall", "long", ["long", "long", "uintptr_t", "uintptr_t", "uintptr_t"]);
-const sigaction = c.func("sigaction", "int", ["int", "uintptr_t", "uintptr_t"]);
 
 const call = { getThreadId: 186, timerCreate: 222, timerSetTime: 223 } as const;
 const monotonic = 1;
@@ -68,8 +67,8 @@ function installHandler(): boolean {
     // An older C library has it in another file; waiting is done by looking then.
     return false;
   }
-  // struct sigaction of the C library: the handler comes first, flags and mask are nought.
-  const action = new FixedBytes(152);
+  // The handler comes first, flags and mask are nought.
+  const action = new FixedBytes(signalActionBytes);
   action.buffer.writeBigUInt64LE(BigInt(handler), 0);
-  return handler !== 0 && sigaction(signal, action.address, 0) === 0;
+  return handler !== 0 && sigaction(signal, action.address, 0);
 }

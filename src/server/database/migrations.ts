@@ -4,6 +4,8 @@
  * A migration that was released is never changed; the next one is added behind it.
  * Each is one text for SQLite and PostgreSQL, apart from the words of sql-words.ts; docs/server.md says what to keep to in queries.
  */
+import { RebootlessError } from "../../base/errors.ts";
+import { quoted } from "../../base/printable.ts";
 import { fleetTables, workTables } from "./first-tables.ts";
 import type { SqlWords } from "./sql-words.ts";
 
@@ -66,3 +68,13 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   CREATE INDEX devices_by_enrolment ON devices (enrolled_at, id);
   `,
 ];
+
+/** `name` is that of the database, for the message. Throws `server/state-newer`. */
+export function checkVersion(version: number, name: string): void {
+  if (version <= migrations.length) return;
+  throw new RebootlessError(
+    "server/state-newer",
+    `The database ${quoted(name)} was written by a newer version of rebootless (schema ${version}; this one knows ${migrations.length}). Use that version, or a backup from before.`,
+    { details: { version, known: migrations.length } },
+  );
+}

@@ -9,7 +9,7 @@ import { HandleEmptyInListsPlugin, Kysely, PostgresDialect, replaceWithNoncontin
 import pg from "pg";
 import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
-import { applicationId, migrations } from "./migrations.ts";
+import { applicationId, checkVersion, migrations } from "./migrations.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
 import { isDatabaseAway, isUndone } from "./postgres-errors.ts";
 import { channel, PostgresListener } from "./postgres-listener.ts";
@@ -159,13 +159,7 @@ async function versionOf(client: pg.PoolClient, { shown }: PostgresAddress): Pro
   if (rows.length !== 1 || version === undefined) {
     throw new RebootlessError("server/state-damaged", `The database ${quoted(shown)} has lost its version.`);
   }
-  if (version > migrations.length) {
-    throw new RebootlessError(
-      "server/state-newer",
-      `The database ${quoted(shown)} was written by a newer version of rebootless (schema ${version}; this one knows ${migrations.length}). Use that version, or a backup from before.`,
-      { details: { version, known: migrations.length } },
-    );
-  }
+  checkVersion(version, shown);
   return version;
 }
 

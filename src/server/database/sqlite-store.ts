@@ -7,7 +7,7 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { HandleEmptyInListsPlugin, Kysely, replaceWithNoncontingentExpression, SqliteDialect } from "kysely";
 import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
-import { applicationId, migrations } from "./migrations.ts";
+import { applicationId, checkVersion, migrations } from "./migrations.ts";
 import { sqliteWords } from "./sql-words.ts";
 import type { Store } from "./store.ts";
 import type { Tables } from "./tables.ts";
@@ -100,13 +100,7 @@ function migrate(raw: DatabaseSync, file: string): void {
   if (owner !== applicationId && (owner !== 0 || version !== 0)) {
     throw new RebootlessError("server/state-damaged", `The database ${quoted(file)} belongs to another program.`);
   }
-  if (version > migrations.length) {
-    throw new RebootlessError(
-      "server/state-newer",
-      `The database ${quoted(file)} was written by a newer version of rebootless (schema ${version}; this one knows ${migrations.length}). Use that version, or a backup from before.`,
-      { details: { version, known: migrations.length } },
-    );
-  }
+  checkVersion(version, file);
   for (const [index, migration] of migrations.entries()) {
     if (index < version) continue;
     raw.exec(
