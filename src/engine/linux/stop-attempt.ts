@@ -4,7 +4,6 @@
  * What a process waits for is in here, and nothing else.
  */
 import type { ActiveFunction, StackScan } from "./stack-scan.ts";
-import { sleepFor } from "./system-calls.ts";
 import { ThreadStop } from "./thread-stop.ts";
 import type { Tracee } from "./tracee.ts";
 
@@ -15,25 +14,21 @@ export interface Attempt {
   readonly pauseMs: number;
 }
 
-/** Who has worked for milliseconds has used up his share of the processor, and others would run before him in the middle of the stop. */
-const restMicroseconds = 2000;
-
-export interface StopOptions {
-  /** Sleeps for a moment between seizing and stopping, while all threads run. */
-  readonly rests: boolean;
-}
-
-/** Refuses with what seizing the threads does; what `act` throws comes through, with all threads let go. */
+/**
+ * `getReady` is called between seizing and stopping, while all threads run; signals that reach them meanwhile wait until the stop.
+ *
+ * Refuses with what seizing the threads does; what `act` throws comes through, with all threads let go.
+ */
 export function attemptStop(
   pid: number,
   scan: StackScan,
   act: (threads: readonly Tracee[]) => void,
-  { rests }: StopOptions,
+  getReady: () => void,
 ): Attempt {
   const stop = ThreadStop.seize(pid);
-  if (rests) sleepFor(restMicroseconds);
   let active: ActiveFunction | undefined;
   try {
+    getReady();
     if (stop.stopAll()) {
       active = scan.look(stop.threads);
       if (active === undefined) act(stop.threads);

@@ -13,7 +13,7 @@ import { OtherStacks } from "./other-stacks.ts";
 import { ProcessMemory } from "./process-memory.ts";
 import { type GuardedRange, StackScan } from "./stack-scan.ts";
 import { attemptStop } from "./stop-attempt.ts";
-import { unobserved } from "./system-calls.ts";
+import { sleepFor, unobserved } from "./system-calls.ts";
 import { TextWrites } from "./text-writes.ts";
 import type { Tracee } from "./tracee.ts";
 
@@ -21,8 +21,10 @@ import type { Tracee } from "./tracee.ts";
 const firstRounds = 300;
 /** A busy machine gets fewer. */
 const longestMs = 60;
-/** Right before a stop in earnest, so that code and tables are in the processor's caches. */
-const lastRounds = 12;
+/** Right before a stop in earnest, so that code and tables are in the processor's caches; a signal to a seized thread waits so long. */
+const lastRounds = 8;
+/** Who has worked for milliseconds has used up his share of the processor, and others would run before him in the middle of the stop. */
+const restMicroseconds = 2000;
 
 let isCompiled = false;
 let collect: ((options: { type: "minor" }) => void) | undefined;
@@ -70,9 +72,14 @@ export class StopRehearsal {
     }
   }
 
-  /** To be called directly before a stop. */
-  warmUp(): void {
+  /** To be called before the threads are seized: it may take long. */
+  clearUp(): void {
     collectGarbage();
+  }
+
+  /** To be called directly before a stop: sleeps for a moment, and comes to it with warm caches. */
+  warmUp(): void {
+    sleepFor(restMicroseconds);
     this.#stopOften(lastRounds);
   }
 
@@ -91,7 +98,7 @@ export class StopRehearsal {
     };
     unobserved(() => {
       for (let round = 0; round < rounds && performance.now() < until; round++)
-        attemptStop(this.#memory.pid, this.#scan, act, { rests: false });
+        attemptStop(this.#memory.pid, this.#scan, act, () => undefined);
     });
   }
 }

@@ -115,13 +115,13 @@ function tryOnce(
   const scan = new StackScan(memory, guarded, memory.maps(), rows, signalReturns);
   prepare();
   others.prepare();
-  rehearsal?.warmUp();
+  rehearsal?.clearUp();
   let waiting: WaitingCall | undefined;
   const lookAndAct = (threads: readonly Tracee[]) => {
     waiting = others.look(threads);
     if (waiting === undefined) act(threads);
   };
-  const attempt = attemptStop(memory.pid, scan, lookAndAct, { rests: true });
+  const attempt = attemptStop(memory.pid, scan, lookAndAct, () => rehearsal?.warmUp());
   return { ...attempt, waiting };
 }
 

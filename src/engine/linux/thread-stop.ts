@@ -18,7 +18,7 @@ import { clearWaitAlarm, prepareWaitAlarm, setWaitAlarm } from "./wait-alarm.ts"
 /** A thread in the kernel that does not come out (a vfork, a dead file server) is given so long before the others run again. */
 const patienceMs = 100;
 /** A thread on another processor stops within microseconds; to fall asleep and be woken takes longer. */
-const eagerLooks = 8;
+const eagerLooks = 40;
 /** Threads that did not stop are waited for once more before they are left to the kernel, which lets them go when this program ends. */
 const lastPatienceMs = 3000;
 

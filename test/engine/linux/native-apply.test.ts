@@ -145,9 +145,13 @@ test("a process that was stopped stays stopped, and runs the new code when it go
   const { hotpatch, target } = await startProgram(context, { name: "answering", source: answering });
   process.kill(target.pid, "SIGSTOP");
   const state = () => /^State:\s+(\S)/m.exec(readFileSync(`/proc/${target.pid}/status`, "utf8"))?.[1];
-  while (state() !== "T") await new Promise(setImmediate);
+  const stopped = async () => {
+    while (state() !== "T") await new Promise(setImmediate);
+  };
+  await stopped();
   await apply(target.pid, hotpatch);
-  assert.equal(state(), "T");
+  // On its way from the tracer's stop back into its own it counts as running for a moment; one that waits for input never gets there.
+  await stopped();
   process.kill(target.pid, "SIGCONT");
   assert.match(await target.ask("new"), /^3 /);
 });
