@@ -22,6 +22,9 @@ import type { Store } from "./database/store.ts";
 import { dropOldEvents } from "./events/events.ts";
 import { buildHttp } from "./http/build-http.ts";
 import { localSocket } from "./local-socket.ts";
+import { Scheduler, tickMs } from "./schedule/scheduler.ts";
+import type { ScheduledTask } from "./schedule/task.ts";
+import { scheduledTasks } from "./schedule/tasks.ts";
 import { makeSignInLink } from "./sign-in/sign-in.ts";
 import { Signals } from "./signals.ts";
 import { holdStateFolder } from "./state-lock.ts";
@@ -52,6 +55,8 @@ export interface RunOptions {
   readonly random?: (bytes: number) => Buffer;
   /** Does work again and again, until the answered function is called; the machine's timer unless told. */
   readonly repeat?: (everyMs: number, work: () => Promise<void>) => () => void;
+  /** What the scheduler does as time passes; everything of the server unless told. */
+  readonly tasks?: readonly ScheduledTask[];
   /** Told of what a person must look at; one line of JSON each. */
   log(line: Record<string, unknown>): void;
 }
@@ -61,6 +66,8 @@ export interface RunningServer {
   readonly context: ServerContext;
   /** A link that signs an administrator in, once. */
   signInLink(): Promise<string>;
+  /** Does at once what the next tick of the scheduler would do. */
+  tick(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -109,7 +116,14 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
     closing.push(async () => signals.close());
     await change(context, ({ note }) => note("server-started", "server", { address: context.address }));
     await keepEvents(context, options, closing);
-    return { address: context.address, context, close, signInLink: async () => (await makeSignInLink(context)).link };
+    const scheduler = keepTime(context, options, closing);
+    return {
+      address: context.address,
+      context,
+      close,
+      signInLink: async () => (await makeSignInLink(context)).link,
+      tick: () => scheduler.tick(),
+    };
   } catch (error) {
     await close();
     throw error;
@@ -183,6 +197,22 @@ async function keepEvents(context: ServerContext, options: RunOptions, closing: 
     }
   });
   closing.push(async () => stop());
+}
+
+/** The first tick comes after a second, when the listeners answer. */
+function keepTime(context: ServerContext, options: RunOptions, closing: Closing): Scheduler {
+  const scheduler = new Scheduler(context, options.tasks ?? scheduledTasks, (thrown, task, piece) => {
+    const error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    options.log({ level: "error", message: "what was due could not be done", task, piece, error });
+  });
+  const stop = (options.repeat ?? repeatByTimer)(tickMs, async () => {
+    if (!scheduler.busy) await scheduler.tick();
+  });
+  closing.push(async () => {
+    stop();
+    await scheduler.close();
+  });
+  return scheduler;
 }
 
 function repeatByTimer(everyMs: number, work: () => Promise<void>): () => void {

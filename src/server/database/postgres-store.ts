@@ -27,7 +27,7 @@ const lockMs = 20_000;
 const tries = 6;
 
 /** The first of the two numbers of our advisory locks; the second one says which. */
-const locks = { space: applicationId, migration: 1, fleet: 2 } as const;
+const locks = { space: applicationId, migration: 1, fleet: 2, alone: 3 } as const;
 
 /** int8 and numeric: counts and sums, all of which are far below 2^53. */
 const numberTypes: readonly number[] = [20, 1700];
@@ -53,6 +53,7 @@ export async function openPostgresStore(address: PostgresAddress): Promise<Store
     kind: "postgres",
     database,
     transaction: (scope, work) => transaction(database, scope, work),
+    alone: (work) => alone(database, work),
     announce,
     async listen(signals) {
       listener = new PostgresListener(address, signals);
@@ -200,6 +201,18 @@ async function transaction<Result>(
       await delay(Math.random() * 20 * 2 ** tried);
     }
   }
+}
+
+/** The lock belongs to a transaction that does nothing else, so the cluster lets go of it when its server dies; one that hangs is ended as any. */
+async function alone(database: Database, work: () => Promise<void>): Promise<boolean> {
+  return await database.transaction().execute(async (db) => {
+    const { rows } = await sql<{
+      got: boolean;
+    }>`SELECT pg_try_advisory_xact_lock(${locks.space}::int, ${locks.alone}::int) AS got`.execute(db);
+    if (rows[0]?.got !== true) return false;
+    await work();
+    return true;
+  });
 }
 
 /** Always in this order, the fleet before the device, and both before anything else; so nobody waits in a circle. */

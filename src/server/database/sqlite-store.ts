@@ -27,6 +27,10 @@ export function openSqliteStore(file: string): Store {
     // The one connection runs one transaction after the other.
     transaction: (_scope, work) => database.transaction().execute(work),
     // There is no other server.
+    alone: async (work) => {
+      await work();
+      return true;
+    },
     announce: async () => undefined,
     listen: async () => undefined,
     close: () => database.destroy(),

@@ -23,6 +23,8 @@ export interface Store {
    * `work` may run several times, where the database asks for it; what an earlier run did is undone then.
    */
   transaction<Result>(scope: ChangeScope, work: (db: Database) => Promise<Result>): Promise<Result>;
+  /** Runs `work` while no other server of this database runs any in this way; where one does, nothing is run, and the answer is false. */
+  alone(work: () => Promise<void>): Promise<boolean>;
   /** Sends these signals to other servers if and when the transaction comes to stay. */
   announce(db: Database, names: readonly string[]): Promise<void>;
   /** Passes on what other servers announce, from now on and until `close`. */

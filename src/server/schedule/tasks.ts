@@ -1,0 +1,4 @@
+/** The list of all tasks, in the order in which a tick does them; a part of the server adds its own here. */
+import type { ScheduledTask } from "./task.ts";
+
+export const scheduledTasks: readonly ScheduledTask[] = [];
