@@ -51,6 +51,7 @@ export const refusalCodes = [
   "facts/revision-stale",
   "report/key-reused",
   "action/transition",
+  "action/blocked",
   "approval/exists",
   "group/exists",
   "group/circle",

@@ -42,8 +42,8 @@ export interface Change {
   readonly now: number;
   /** Records an event in the same transaction; it is numbered and written at its end. */
   note(kind: EventKind, subject: string, data?: Record<string, unknown>): Promise<void>;
-  /** Tells the agent of a device, once the change has come to stay, that it has something else to do. */
-  reassign(deviceId: string): Promise<void>;
+  /** Tells the agents of devices, once the change has come to stay, that they have something else to do. */
+  reassign(...deviceIds: readonly string[]): Promise<void>;
 }
 
 /**
@@ -72,6 +72,9 @@ export async function change<Result>(
   return result;
 }
 
+/** Devices of one statement. */
+const devicesAtOnce = 1_000;
+
 class ChangeUnderWay implements Change {
   readonly db: Database;
   readonly now: number;
@@ -89,14 +92,16 @@ class ChangeUnderWay implements Change {
     this.awake.add("events");
   };
 
-  readonly reassign: Change["reassign"] = async (deviceId) => {
-    if (this.awake.has(deviceId)) return;
-    await this.db
-      .updateTable("devices")
-      .set((column) => ({ assignment_revision: column("assignment_revision", "+", 1) }))
-      .where("id", "=", deviceId)
-      .execute();
-    this.awake.add(deviceId);
+  readonly reassign: Change["reassign"] = async (...deviceIds) => {
+    const asleep = [...new Set(deviceIds)].filter((deviceId) => !this.awake.has(deviceId));
+    for (let from = 0; from < asleep.length; from += devicesAtOnce) {
+      await this.db
+        .updateTable("devices")
+        .set((column) => ({ assignment_revision: column("assignment_revision", "+", 1) }))
+        .where("id", "in", asleep.slice(from, from + devicesAtOnce))
+        .execute();
+    }
+    for (const deviceId of asleep) this.awake.add(deviceId);
   };
 }
 

@@ -13,7 +13,7 @@ import { openCluster, sharedCluster, withoutPostgres } from "./support/postgres-
 const root = path.resolve(import.meta.dirname, "../..");
 
 /** Those that are left out ask no database, look into the file of SQLite, or are about the other side of the wire. */
-const files = ["actions", "audit", "enrolment", "event-retention", "killed", "permissions", "renewal"].map(
+const files = ["actions", "audit", "enrolment", "event-retention", "gates", "killed", "permissions", "renewal"].map(
   (name) => `test/server/${name}.test.ts`,
 );
 

@@ -1,7 +1,7 @@
 /**
  * Actions: what is to be done on each device, and how far it is.
  *
- * Every change of a state goes through `step`, and that through the table of state-machine.ts.
+ * Every change of a state goes through steps.ts; what is offered and withdrawn without anybody asking for that very action is in src/server/offers.
  */
 import { createHash } from "node:crypto";
 import type { Static } from "typebox";
@@ -12,19 +12,20 @@ import {
   type ActionState,
   type Assignment,
   actionStates,
-  type ProcessOutcome,
   type Report,
 } from "../../api/schemas/actions.ts";
 import { canonicalJson } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
-import { RefusalError, refuse } from "../../base/refusal.ts";
-import { type Change, change, instant, newId, type ServerContext } from "../context.ts";
+import { refuse } from "../../base/refusal.ts";
+import { type Change, change, instant, type ServerContext } from "../context.ts";
 import { type Page, pageBounds, pageFrom } from "../database/page.ts";
 import type { Database, Tables } from "../database/tables.ts";
-import { type ActionEvent, actionTable, next, settledStates, wantedAfter } from "./state-machine.ts";
+import { gates } from "../offers/gate-list.ts";
+import { askGates, candidateKey } from "../offers/gates.ts";
+import { settledStates } from "./state-machine.ts";
+import { step } from "./steps.ts";
 
 type Row = Tables["actions"];
-type Scope = { readonly deviceId?: string; readonly groupId?: string; readonly hotpatchId?: string };
 
 function shown(row: Row): Action {
   return {
@@ -67,58 +68,34 @@ async function requireAction(db: Database, actionId: string, deviceId?: string):
   return row;
 }
 
-interface Step {
-  readonly event: ActionEvent;
-  readonly reason: string;
-  /** Goes into the event of the record. */
-  readonly told?: Record<string, unknown>;
-  /** Takes the place of what was known of them before. */
-  readonly processes?: readonly ProcessOutcome[] | undefined;
-}
-
-/** Processes that the event of a report keeps the outcome of; those that need a person come first in a report. */
-const eventProcesses = 50;
-
-/** Moves an action by an event. Refuses with `action/transition`. */
-async function step(under: Change, row: Row, { event, reason, told, processes }: Step): Promise<Row> {
-  const transition = next(row.state, event);
-  if (transition.kind === "refused") throw new RefusalError(transition.refusal);
-  const { state } = transition;
-  const changed: Row = {
-    ...row,
-    state,
-    reason,
-    wanted: wantedAfter[event] ?? (state === "reverting" ? "reverted" : row.wanted),
-    processes_json: processes === undefined ? row.processes_json : JSON.stringify(processes),
-    changed_at: under.now,
-    times_json: JSON.stringify({ ...JSON.parse(row.times_json), [state]: instant(under.now) }),
-  };
-  const { id, ...columns } = changed;
-  await under.db.updateTable("actions").set(columns).where("id", "=", id).execute();
-  await under.note("action-changed", `action:${id}`, {
-    deviceId: row.device_id,
-    hotpatchId: row.hotpatch_id,
-    event,
-    from: row.state,
-    to: state,
-    ...(reason === "" ? {} : { reason }),
-    ...told,
-    ...(processes === undefined ? {} : { processes: processes.slice(0, eventProcesses) }),
-  });
-  return changed;
-}
-
-/** What an administrator asks of one action. Refuses with `action/transition`; throws `request/not-found`. */
+/**
+ * What an administrator asks of one action.
+ * Refuses with `action/transition`, and with `action/blocked` where a gate is in the way of an offer; throws `request/not-found`.
+ */
 export async function requestAction(
   context: ServerContext,
   actionId: string,
   event: "offer" | "withdraw" | "revert",
 ): Promise<Action> {
   return await change(context, async (under) => {
-    const row = await step(under, await requireAction(under.db, actionId), { event, reason: "" });
+    const before = await requireAction(under.db, actionId);
+    if (event === "offer") await refuseBlocked(under, before);
+    const row = await step(under, { row: before, event, reason: "" });
     await under.reassign(row.device_id);
     return shown(row);
   });
+}
+
+/** A person may ask again for what failed or was taken back, but passes no gate that others do not pass. */
+async function refuseBlocked(
+  { db, now }: Change,
+  { device_id: deviceId, hotpatch_id: hotpatchId }: Row,
+): Promise<void> {
+  const candidate = { deviceId, hotpatchId };
+  const blocks = (await askGates(db, now, { gates, candidates: [candidate] })).get(candidateKey(candidate));
+  const [first] = blocks ?? [];
+  if (first === undefined) return;
+  refuse("action/blocked", `${first.reason} ${first.helps}`, { blocks });
 }
 
 /**
@@ -142,7 +119,7 @@ export async function takeReport(context: ServerContext, deviceId: string, repor
       refuse("report/key-reused", "Another report came under this key before; give each report a key of its own.");
     }
     const told = at === undefined ? {} : { deviceTime: at };
-    const changed = await step(under, row, { event, reason: reason ?? "", told, processes });
+    const changed = await step(under, { row, event, reason: reason ?? "", told, processes });
     await remember(db, deviceId, { key, digest });
     // What the agent did may be more work for it, as when it applied what had been withdrawn.
     if (settledStates.has(row.state) && !settledStates.has(changed.state)) await under.reassign(deviceId);
@@ -216,76 +193,5 @@ export async function poll(
     }
   } finally {
     subscription.end();
-  }
-}
-
-/**
- * Offers what is approved, within a scope, to devices that have not got it yet.
- * What was withdrawn before it began is offered again; what was refused, failed or was taken back is not, unless somebody asks for that very action.
- */
-export async function offerApproved(
-  under: Change,
-  random: ServerContext["random"],
-  { deviceId, groupId, hotpatchId }: Scope,
-): Promise<void> {
-  const { db, now } = under;
-  let query = db
-    .selectFrom("approvals")
-    .innerJoin("group_members", "group_members.group_id", "approvals.group_id")
-    .innerJoin("devices", "devices.id", "group_members.device_id")
-    .leftJoin("actions", (join) =>
-      join
-        .onRef("actions.device_id", "=", "group_members.device_id")
-        .onRef("actions.hotpatch_id", "=", "approvals.hotpatch_id"),
-    )
-    .select(["group_members.device_id as device", "approvals.hotpatch_id as hotpatch", "actions.id as action"])
-    .distinct()
-    .where("devices.state", "=", "enrolled")
-    .where((is) => is.or([is("actions.id", "is", null), is("actions.state", "=", "withdrawn")]));
-  if (deviceId !== undefined) query = query.where("group_members.device_id", "=", deviceId);
-  if (groupId !== undefined) query = query.where("approvals.group_id", "=", groupId);
-  if (hotpatchId !== undefined) query = query.where("approvals.hotpatch_id", "=", hotpatchId);
-  for (const { device, hotpatch, action } of await query.execute()) {
-    if (action !== null) {
-      await step(under, await requireAction(db, action), { event: "offer", reason: "" });
-    } else {
-      const id = newId(random);
-      const times_json = JSON.stringify({ offered: instant(now) });
-      const row = { id, device_id: device, hotpatch_id: hotpatch, wanted: "applied", state: "offered" } as const;
-      await db
-        .insertInto("actions")
-        .values({ ...row, reason: "", created_at: now, changed_at: now, times_json, processes_json: "[]" })
-        .execute();
-      await under.note("action-offered", `action:${id}`, { deviceId: device, hotpatchId: hotpatch });
-    }
-    await under.reassign(device);
-  }
-}
-
-const withdrawable: readonly ActionState[] = unsettled.filter((state) => actionTable[state].withdraw !== undefined);
-
-/** Withdraws what has not begun to change a device and is approved by no group of it any more. */
-export async function withdrawUnapproved(under: Change, { deviceId, hotpatchId }: Scope): Promise<void> {
-  let query = under.db
-    .selectFrom("actions")
-    .selectAll("actions")
-    .where("state", "in", withdrawable)
-    .where((is) =>
-      is.not(
-        is.exists(
-          is
-            .selectFrom("approvals")
-            .innerJoin("group_members", "group_members.group_id", "approvals.group_id")
-            .select("approvals.id")
-            .whereRef("group_members.device_id", "=", "actions.device_id")
-            .whereRef("approvals.hotpatch_id", "=", "actions.hotpatch_id"),
-        ),
-      ),
-    );
-  if (deviceId !== undefined) query = query.where("device_id", "=", deviceId);
-  if (hotpatchId !== undefined) query = query.where("hotpatch_id", "=", hotpatchId);
-  for (const row of await query.execute()) {
-    await step(under, row, { event: "withdraw", reason: "" });
-    await under.reassign(row.device_id);
   }
 }

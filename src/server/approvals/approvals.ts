@@ -3,12 +3,12 @@ import type { Static } from "typebox";
 import type { Approval, NewApproval } from "../../api/schemas/actions.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
-import { offerApproved, withdrawUnapproved } from "../actions/actions.ts";
 import { requireHotpatch } from "../catalog/catalog.ts";
 import { change, instant, newId, type ServerContext } from "../context.ts";
 import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/page.ts";
 import type { Database, Tables } from "../database/tables.ts";
 import { requireGroup } from "../groups/groups.ts";
+import { offerApproved, withdrawUnapproved } from "../offers/offers.ts";
 
 function shown(row: Tables["approvals"]): Approval {
   return {

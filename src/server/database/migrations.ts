@@ -67,6 +67,26 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   CREATE INDEX devices_by_name ON devices (name, id);
   CREATE INDEX devices_by_enrolment ON devices (enrolled_at, id);
   `,
+  // What keeps a hotpatch that is wanted off a device.
+  ({ text, integer, table }) => `
+  CREATE TABLE offer_blocks (
+    device_id ${text} NOT NULL REFERENCES devices (id),
+    hotpatch_id ${text} NOT NULL,
+    code ${text} NOT NULL,
+    subject ${text} NOT NULL,
+    rank ${integer} NOT NULL,
+    reason ${text} NOT NULL,
+    helps ${text} NOT NULL,
+    until_at ${integer},
+    since ${integer} NOT NULL,
+    PRIMARY KEY (device_id, hotpatch_id, code, subject)
+  ) ${table};
+  CREATE INDEX offer_blocks_by_hotpatch ON offer_blocks (hotpatch_id, code, subject);
+  CREATE INDEX offer_blocks_by_subject ON offer_blocks (code, subject);
+  CREATE INDEX offer_blocks_by_end ON offer_blocks (until_at);
+  CREATE INDEX actions_by_hotpatch ON actions (hotpatch_id, state);
+  CREATE INDEX actions_by_state ON actions (state);
+  `,
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

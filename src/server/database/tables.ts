@@ -1,5 +1,6 @@
 /** The tables as Kysely sees them. Instants are milliseconds since 1970 UTC; `*_json` columns hold JSON. */
 import type { Generated, Kysely } from "kysely";
+import type { BlockCode } from "../../api/block-codes.ts";
 import type { ActionState } from "../../api/schemas/actions.ts";
 import type { EventKind } from "../../api/schemas/events.ts";
 
@@ -39,6 +40,20 @@ export interface Tables {
     changed_at: number;
     times_json: string;
     processes_json: string;
+  };
+  /** What keeps a hotpatch that is wanted off a device (src/server/offers). */
+  offer_blocks: {
+    device_id: string;
+    hotpatch_id: string;
+    code: BlockCode;
+    /** Which of those that have this code: the id of a rule, a hold, a policy; or empty. */
+    subject: string;
+    /** The place of the code in the list of codes: the lowest one counts. */
+    rank: number;
+    reason: string;
+    helps: string;
+    until_at: number | null;
+    since: number;
   };
   reports: { sequence: Generated<number>; device_id: string; key: string; digest: Uint8Array };
   events: { sequence: number; at: number; kind: EventKind; subject: string; data_json: string; link: string | null };

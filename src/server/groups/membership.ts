@@ -4,9 +4,9 @@
  * Who joins is offered what the group has approved; of who leaves, what has not begun is withdrawn.
  */
 import { compileFilter, type Filter } from "../../cel/compile-filter.ts";
-import { offerApproved, withdrawUnapproved } from "../actions/actions.ts";
 import type { Change, ServerContext } from "../context.ts";
 import type { Database } from "../database/tables.ts";
+import { offerApproved, withdrawUnapproved } from "../offers/offers.ts";
 import { type GroupRow, orderedGroups } from "./group-rows.ts";
 import { childrenOf, groupsOfDevice, hangingOn } from "./group-tree.ts";
 import { loadDevices, Matcher, outcomes } from "./matching.ts";
@@ -23,8 +23,15 @@ function concerns(filter: Filter, cause: Cause): boolean {
   return [...filter.facts].some((name) => cause.has(name));
 }
 
-/** After a change of a device: its filters are evaluated anew where they are concerned, and its groups follow. */
+/** After a change of a device: its filters are evaluated anew where they are concerned, its groups follow, and so does what is offered to it. */
 export async function placeDevice(under: Change, random: Random, deviceId: string, cause: Cause): Promise<void> {
+  if (cause !== "anything" && cause.size === 0) return;
+  await followGroups(under, deviceId, cause);
+  // Also where no group changed: gates ask for facts as well.
+  await offerApproved(under, random, { deviceId });
+}
+
+async function followGroups(under: Change, deviceId: string, cause: Cause): Promise<void> {
   const { db } = under;
   const ordered = await orderedGroups(db);
   const own = await idsOf(db, "group_own", deviceId);
@@ -43,7 +50,6 @@ export async function placeDevice(under: Change, random: Random, deviceId: strin
   }
   for (const id of joined) await under.note("device-joined", `group:${id}`, { deviceId });
   for (const id of left) await under.note("device-left", `group:${id}`, { deviceId });
-  if (joined.length > 0) await offerApproved(under, random, { deviceId });
   if (left.length > 0) await withdrawUnapproved(under, { deviceId });
 }
 

@@ -1,4 +1,5 @@
 /** The list of all tasks, in the order in which a tick does them; a part of the server adds its own here. */
+import { endsOfBlocks } from "../offers/ends-of-blocks.ts";
 import type { ScheduledTask } from "./task.ts";
 
-export const scheduledTasks: readonly ScheduledTask[] = [];
+export const scheduledTasks: readonly ScheduledTask[] = [endsOfBlocks];

@@ -1,0 +1,144 @@
+/**
+ * The one way in which a hotpatch reaches devices: what is wanted there, what no gate blocks, is offered; what a gate blocks and has not begun is withdrawn.
+ *
+ * Asking again with nothing changed changes nothing, so whoever has changed what is wanted, or what a gate reads, asks for the scope of his change.
+ */
+import { setImmediate } from "node:timers/promises";
+import type { ActionState } from "../../api/schemas/actions.ts";
+import { actionStates } from "../../api/schemas/actions.ts";
+import { actionTable, settledStates } from "../actions/state-machine.ts";
+import { type ActionRow, newActions, steps } from "../actions/steps.ts";
+import type { Change, ServerContext } from "../context.ts";
+import { keepBlocks } from "./blocks.ts";
+import { gates as allGates } from "./gate-list.ts";
+import { askGates, type Block, type Candidate, candidateKey, type Gate } from "./gates.ts";
+import { devicesThatWant, isWanted, type OfferScope, wantedOn } from "./wanted.ts";
+
+/** States from which an action is withdrawn: it has not begun to change its device. */
+export const withdrawable: readonly ActionState[] = actionStates.filter(
+  (state) => !settledStates.has(state) && actionTable[state].withdraw !== undefined,
+);
+
+/** Devices that are looked at in one go. */
+const chunkDevices = 500;
+
+/**
+ * Settles, within a scope, what is wanted on devices that have not begun with it.
+ * What was withdrawn before it began is offered again; what was refused, failed or was taken back is not, unless somebody asks for that very action.
+ */
+export async function offerApproved(
+  under: Change,
+  random: ServerContext["random"],
+  scope: OfferScope,
+  gates: readonly Gate[] = allGates,
+): Promise<void> {
+  for await (const deviceIds of chunks(under, scope)) {
+    const wanted = await wantedOn(under.db, deviceIds, scope.hotpatchId);
+    await settle(under, random, { wanted, gates });
+  }
+  await keepBlocks.dropStale(under, scope);
+}
+
+/** Devices whose blocks have ended that one piece of work looks at; the rest comes with the next tick. */
+const endedAtOnce = 2_000;
+
+/** Settles a hotpatch on devices where a block of it has come to its end. */
+export async function offerEnded(under: Change, random: ServerContext["random"], hotpatchId: string): Promise<void> {
+  const rows = await under.db
+    .selectFrom("offer_blocks")
+    .select("device_id")
+    .distinct()
+    .where("hotpatch_id", "=", hotpatchId)
+    .where("until_at", "<=", under.now)
+    .limit(endedAtOnce)
+    .execute();
+  const deviceIds = rows.map(({ device_id }) => device_id);
+  for (let from = 0; from < deviceIds.length; from += chunkDevices) {
+    const wanted = await wantedOn(under.db, deviceIds.slice(from, from + chunkDevices), hotpatchId);
+    await settle(under, random, { wanted, gates: allGates });
+  }
+  await keepBlocks.dropStale(under, { hotpatchId });
+}
+
+async function* chunks({ db }: Change, { deviceId, groupId, hotpatchId }: OfferScope): AsyncGenerator<string[]> {
+  if (deviceId !== undefined) {
+    yield [deviceId];
+    return;
+  }
+  const wanting = {
+    ...(groupId === undefined ? {} : { groupId }),
+    ...(hotpatchId === undefined ? {} : { hotpatchId }),
+  };
+  for (let after = ""; ; ) {
+    const ids = await devicesThatWant(db, { ...wanting, after, limit: chunkDevices });
+    if (ids.length > 0) yield ids;
+    if (ids.length < chunkDevices) return;
+    after = ids.at(-1) ?? "";
+    await setImmediate();
+  }
+}
+
+interface Wanted {
+  readonly wanted: readonly Candidate[];
+  readonly gates: readonly Gate[];
+}
+
+async function settle(under: Change, random: ServerContext["random"], { wanted, gates }: Wanted): Promise<void> {
+  const { db, now } = under;
+  const rows = await actionsOf(under, wanted);
+  const open = wanted.filter((candidate) => {
+    const state = rows.get(candidateKey(candidate))?.state;
+    return state === undefined || state === "withdrawn" || withdrawable.includes(state);
+  });
+  const blocks = await askGates(db, now, { gates, candidates: open });
+  await keepBlocks.replace(under, open, blocks);
+  const fresh: Candidate[] = [];
+  const again: ActionRow[] = [];
+  const stopped: { row: ActionRow; block: Block }[] = [];
+  for (const candidate of open) {
+    const row = rows.get(candidateKey(candidate));
+    const block = blocks.get(candidateKey(candidate))?.[0];
+    if (block === undefined && row === undefined) fresh.push(candidate);
+    if (block === undefined && row?.state === "withdrawn") again.push(row);
+    if (block !== undefined && row !== undefined && row.state !== "withdrawn") stopped.push({ row, block });
+  }
+  await newActions(under, random, fresh);
+  await steps(
+    under,
+    again.map((row) => ({ row, event: "offer", reason: "" })),
+  );
+  await steps(
+    under,
+    stopped.map(({ row, block }) => ({ row, event: "withdraw", reason: block.reason, told: { block: block.code } })),
+  );
+  await under.reassign(...fresh.map(({ deviceId }) => deviceId));
+  await under.reassign(...[...again, ...stopped.map(({ row }) => row)].map(({ device_id }) => device_id));
+}
+
+async function actionsOf({ db }: Change, wanted: readonly Candidate[]): Promise<Map<string, ActionRow>> {
+  const rows = await db
+    .selectFrom("actions")
+    .selectAll()
+    .where("device_id", "in", [...new Set(wanted.map(({ deviceId }) => deviceId))])
+    .execute();
+  return new Map(rows.map((row) => [candidateKey({ deviceId: row.device_id, hotpatchId: row.hotpatch_id }), row]));
+}
+
+/** Withdraws what has not begun to change a device and is wanted there no more. */
+export async function withdrawUnapproved(under: Change, scope: Omit<OfferScope, "groupId">): Promise<void> {
+  const { deviceId, hotpatchId } = scope;
+  let query = under.db
+    .selectFrom("actions")
+    .selectAll("actions")
+    .where("state", "in", withdrawable)
+    .where((is) => is.not(isWanted(is, "actions")));
+  if (deviceId !== undefined) query = query.where("device_id", "=", deviceId);
+  if (hotpatchId !== undefined) query = query.where("hotpatch_id", "=", hotpatchId);
+  const rows = await query.execute();
+  await steps(
+    under,
+    rows.map((row) => ({ row, event: "withdraw", reason: "" })),
+  );
+  await under.reassign(...rows.map(({ device_id }) => device_id));
+  await keepBlocks.dropStale(under, scope);
+}
