@@ -93,11 +93,9 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
     if (gadgets === undefined)
       refuse("target/no-gadget", `Process ${target.pid} has no code through which it could make a system call for us.`);
     const executable = images.find(({ path }) => path === exePath(target.pid)) ?? images[0];
-    const resolver = new SymbolResolver(
-      memory,
-      linkMaps(memory, images, executable as LoadedImage),
-      executable as LoadedImage,
-    );
+    if (executable?.image === undefined)
+      refuse("target/gone", `Process ${target.pid} has ended, or begun another program.`);
+    const resolver = new SymbolResolver(memory, linkMaps(memory, images, executable), executable);
     const byName = new Map(wanted.map(({ binary, image }) => [binary.name, image]));
     const binaries = wanted.map(({ binary, image }) => ({
       binary,
@@ -114,7 +112,7 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
       records.filter(({ id }) => hotpatch.manifest.supersedes.includes(id)),
       records,
     );
-    const unwinders = findUnwinders(target.pid, resolver, executable as LoadedImage);
+    const unwinders = findUnwinders(target.pid, resolver, executable);
     return {
       target,
       description,
@@ -126,7 +124,7 @@ export function probeProcess(target: ProcessReference, hotpatch: Hotpatch): Linu
       records,
       supersededCode,
       unwinders,
-      mayHideUnwinder: unwinders.length === 0 && mayHideUnwinder(images, executable as LoadedImage),
+      mayHideUnwinder: unwinders.length === 0 && mayHideUnwinder(images, executable),
     };
   } finally {
     memory.close();

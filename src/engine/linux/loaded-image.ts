@@ -4,7 +4,6 @@
  * Files may be deleted, replaced, or of another mount namespace; what runs is what is mapped.
  */
 import { RebootlessError } from "../../base/errors.ts";
-import { refuse } from "../../base/refusal.ts";
 import { segmentFlag, segmentType } from "../../elf/constants.ts";
 import { type DynamicObject, readDynamic } from "../../elf/dynamic.ts";
 import { fileUnwindTable, imageUnwindTable } from "../../elf/eh-frame/unwind-information.ts";
@@ -45,8 +44,8 @@ export class LoadedImage {
     this.buildId = this.#readBuildId();
   }
 
-  /** Read once; what the program changes afterwards is not seen in it. */
-  get image(): Image {
+  /** Read once; what the program changes afterwards is not seen in it. Undefined where nothing is mapped any more: the library was unloaded since it was found, or the process has ended. */
+  get image(): Image | undefined {
     if (this.#image === undefined) {
       const sizeBytes = this.end - this.start;
       if (sizeBytes > maxImageBytes)
@@ -58,15 +57,16 @@ export class LoadedImage {
         const from = this.bias + address;
         found += this.#memory.readInto(bytes.subarray(from - this.start, from - this.start + memorySize), from);
       }
-      if (found === 0) refuse("target/gone", `Process ${this.#memory.pid} has ended, or begun another program.`);
+      if (found === 0) return undefined;
       this.#image = memoryImage(bytes, this.start);
     }
     return this.#image;
   }
 
-  /** Undefined for a static program. */
+  /** Undefined for a static program, and where `image` is. */
   get dynamic(): DynamicObject | undefined {
-    this.#dynamic ??= readDynamic(this.image);
+    const { image } = this;
+    this.#dynamic ??= image && readDynamic(image);
     return this.#dynamic;
   }
 
@@ -89,7 +89,8 @@ export class LoadedImage {
   /** A static program has .eh_frame without the search table that would lead to it; its file's sections do. */
   #readUnwindTable(): UnwindTable | undefined {
     try {
-      const table = imageUnwindTable(this.image);
+      const { image } = this;
+      const table = image && imageUnwindTable(image);
       if (table !== undefined) return table;
       const file = readImageFile(this.#memory.pid, this);
       return file === undefined ? undefined : fileUnwindTable(parseElf(file));

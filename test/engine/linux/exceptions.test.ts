@@ -1,6 +1,6 @@
 /** Exceptions and walks of the stack through new code, in real C++ programs. */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { buildNativeHotpatch } from "./support/native-hotpatch.ts";
@@ -167,4 +167,48 @@ int middle(int x) { int got = helper(x + 1); __asm__ volatile("" ::: "memory"); 
   const frames = [...gdb.matchAll(/^#\d+ .*?(?:in )?(\w+) \(/gm)].map(([, name]) => name);
   assert.deepEqual(frames.slice(-5), ["wait_here", "helper", "middle", "outer", "main"], gdb);
   assert.match(readFileSync(join(folder, `perf-${target.pid}.map`), "utf8"), /^[0-9a-f]+ [0-9a-f]+ helper$/m);
+});
+
+test("perf names new functions and walks through them, by the map of debug-info", async (context) => {
+  const folder = temporaryFolder(context);
+  const data = join(folder, "perf.data");
+  const frames = ["-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"];
+  const barrier = `__asm__ volatile("" ::: "memory")`;
+  const file = join(folder, "busy.c");
+  const program = join(folder, "busy");
+  writeFileSync(
+    file,
+    `#include <stdio.h>
+#include <unistd.h>
+volatile unsigned long turns;
+__attribute__((noinline)) void turn(void) { turns++; ${barrier}; }
+__attribute__((noinline)) void work(void) { turn(); ${barrier}; }
+__attribute__((noinline)) void rounds(void) { for (int i = 0; i < 100; i++) { for (int j = 0; j < 100; j++) turns++; work(); } }
+int main() { puts("ready"); fflush(stdout); alarm(60); for (;;) rounds(); }
+`,
+  );
+  run("gcc", ["-O2", "-Wl,--build-id", ...frames, "-o", program, file]);
+  // Functions that call nothing have no frame, whatever the compiler is told.
+  const source = `extern volatile unsigned long turns;
+void turn(void);
+static __attribute__((noinline)) void longer(void) { for (int i = 0; i < 100; i++) { for (int j = 0; j < 100; j++) turns++; turn(); } }
+void work(void) { longer(); ${barrier}; }`;
+  const hotpatch = buildNativeHotpatch({ folder, binary: program, source, functions: ["work"], flags: frames });
+  const target = await Target.start(context, program);
+  await apply(target.pid, hotpatch);
+  const pid = String(target.pid);
+  run("node_modules/.bin/node", ["bin/rebootless.mjs", "debug-info", "--pid", pid, "-o", folder]);
+  const map = `/tmp/perf-${pid}.map`;
+  copyFileSync(join(folder, `perf-${pid}.map`), map);
+  context.after(() => rmSync(map, { force: true }));
+  run("perf", ["record", "-q", "-e", "cpu-clock:u", "-g", "-p", pid, "-o", data, "--", "sleep", "1"]);
+  const stacks = run("perf", ["script", "-i", data, "-F", "ip,sym"]).split("\n\n");
+  const walked = stacks.map((stack) =>
+    stack
+      .trim()
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/)[1]),
+  );
+  const inside = walked.find(([name]) => name === "longer");
+  assert.deepEqual(inside?.slice(0, 4), ["longer", "work", "rounds", "main"], stacks.slice(0, 3).join("\n\n"));
 });

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { chmodSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { type TestContext, test } from "node:test";
+import { loadedImages } from "../../../src/engine/linux/loaded-image.ts";
+import { ProcessMemory } from "../../../src/engine/linux/process-memory.ts";
 import { readProcess } from "../../../src/process/process.ts";
 import { buildNativeHotpatch } from "./support/native-hotpatch.ts";
 import { apply, engineFor, referenceOf, refusalOf, revert, stateOf } from "./support/patching.ts";
@@ -127,4 +129,29 @@ int main() { pthread_t t; pthread_create(&t, 0, spawning, 0); char l[100]; puts(
     await revert(target.pid, hotpatch, 20_000);
     assert.equal(await target.ask("?"), "2");
   }
+});
+
+test("a library that is unloaded while we look at the process is no reason to refuse it", async (context) => {
+  const folder = temporaryFolder(context);
+  const library = compile(folder, "passing.so", "int passing(int x) { return x; }", ["-shared", "-fPIC"]);
+  const program = compile(
+    folder,
+    "unloading",
+    `#include <dlfcn.h>
+#include <stdio.h>
+int main(int count, char **words) { void *library = dlopen(words[1], RTLD_NOW); char l[100]; puts("ready"); fflush(stdout); while (fgets(l, 100, stdin)) { dlclose(library); puts("closed"); fflush(stdout); } }
+`,
+  );
+  const target = await Target.start(context, program, [library]);
+  const memory = new ProcessMemory(target.pid);
+  context.after(() => memory.close());
+  const images = loadedImages(memory, memory.maps());
+  const passing = images.find(({ path }) => path === library);
+  assert.ok(passing);
+  assert.equal(await target.ask("close"), "closed");
+  assert.equal(passing.dynamic, undefined);
+  // Its file still tells how its frames are unwound, and nothing is on the stack that it could be asked about.
+  assert.doesNotThrow(() => passing.unwindTable);
+  for (const image of images.filter((one) => one !== passing && one.path.startsWith("/")))
+    assert.ok(image.dynamic, image.path);
 });
