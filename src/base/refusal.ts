@@ -26,6 +26,9 @@ export const refusalCodes = [
   "repository/keys-missing",
   "repository/id-taken",
   "repository/expired",
+  "repository/withdrawn",
+  "repository/not-published",
+  "repository/not-delegated",
   // what a catalog, or whoever stands between, sends
   "catalog/no-root",
   "catalog/rollback",
@@ -40,6 +43,7 @@ export const refusalCodes = [
   "catalog/metadata-invalid",
   "catalog/incomplete",
   "catalog/hotpatch-unknown",
+  "catalog/withdrawn",
   // asking the server
   "access/credentials-missing",
   "access/forbidden",

@@ -15,13 +15,29 @@ export const publishersRole = "publishers";
 export const roles = [...topRoles, publishersRole] as const;
 export type RoleName = (typeof roles)[number];
 
-/** The folder of hotpatches among the targets. */
+/** The folders of hotpatches and of baselines among the targets. */
 export const hotpatchFolder = "hotpatches";
+export const baselineFolder = "baselines";
 
 /** The target paths that are delegated to publishers (TUF specification section 4.5, PATHPATTERN). */
-export const hotpatchPattern = `${hotpatchFolder}/*`;
+export const publishedPatterns = [`${hotpatchFolder}/*`, `${baselineFolder}/*`] as const;
 
-/** The target path of a hotpatch; ids consist of characters that need no escaping in a path or an address (manifest.ts). */
+/** What may stand under an id: ids consist of characters that need no escaping in a path or an address (manifest.ts). */
+export const idPattern = /^[0-9A-Za-z][0-9A-Za-z._@+-]*$/;
+
+/** The target path of a hotpatch. */
 export function hotpatchPath(id: string): string {
   return `${hotpatchFolder}/${id}.hotpatch`;
+}
+
+/** The target path of a baseline. */
+export function baselinePath(id: string): string {
+  return `${baselineFolder}/${id}.baseline`;
+}
+
+export type EntryKind = "hotpatch" | "baseline";
+
+/** The target path of the note that stands in the place of what was withdrawn. */
+export function withdrawalPath(kind: EntryKind, id: string): string {
+  return `${kind === "hotpatch" ? hotpatchFolder : baselineFolder}/${id}.withdrawn`;
 }

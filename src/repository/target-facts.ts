@@ -1,13 +1,16 @@
 /**
- * What a catalog says of each hotpatch without its being downloaded: the `custom` object of a target (TUF specification section 4.5).
+ * What a catalog says of each entry without its being downloaded: the `custom` object of a target (TUF specification section 4.5).
  *
+ * Of a hotpatch, of a baseline, or of what was withdrawn.
  * Written from the manifest of a hotpatch that was opened; a reader checks it against the schema, since publishers sign what they like.
  */
-import { type Static, Type } from "typebox";
+import { type Static, type TSchema, Type } from "typebox";
 import { checkSchema, type SchemaFault } from "../base/schema-check.ts";
 import { ElfBinary } from "../hotpatch/elf-manifest.ts";
 import { Manifest, Target } from "../hotpatch/manifest.ts";
 import type { OpenedHotpatch } from "../hotpatch/open-hotpatch.ts";
+import { Baseline } from "./baseline.ts";
+import { EntryId, Release } from "./release-facts.ts";
 
 const closed = { additionalProperties: false } as const;
 const { id, sequence, title } = Manifest.properties;
@@ -34,6 +37,8 @@ const TargetBinary = Type.Object(
   closed,
 );
 
+const Digest = Type.String({ pattern: "^[0-9a-f]{64}$" });
+
 export const TargetFacts = Type.Object(
   {
     schema: Type.Literal("rebootless.catalog-hotpatch/1"),
@@ -56,13 +61,46 @@ export const TargetFacts = Type.Object(
     binaries: Type.Optional(Type.Array(TargetBinary, { maxItems: 64 })),
     supersedes: Type.Array(Type.String({ maxLength: 200 }), { maxItems: 1000 }),
     /** SHA-256 of the signed manifest: the digest of the hotpatch, whoever signed it. */
-    digest: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+    digest: Digest,
+    /** What the publisher says of it; general, monthly and on the channel of hotpatches where he says nothing. */
+    release: Type.Optional(Release),
   },
   closed,
 );
 export type TargetFacts = Static<typeof TargetFacts>;
 
-export function factsOf({ hotpatch: { manifest }, digest }: Pick<OpenedHotpatch, "hotpatch" | "digest">): TargetFacts {
+export const BaselineFacts = Type.Object(
+  {
+    schema: Type.Literal("rebootless.catalog-baseline/1"),
+    baseline: Baseline,
+    /** SHA-256 of the baseline's file. */
+    digest: Digest,
+  },
+  closed,
+);
+export type BaselineFacts = Static<typeof BaselineFacts>;
+
+/** What stands in the place of an entry that was taken out: its id is never used again. */
+export const Withdrawal = Type.Object(
+  {
+    schema: Type.Literal("rebootless.catalog-withdrawal/1"),
+    kind: Type.Union([Type.Literal("hotpatch"), Type.Literal("baseline")]),
+    id: EntryId,
+    title,
+    /** Of what was withdrawn. */
+    digest: Digest,
+    /** RFC 3339, in UTC. */
+    at: Type.String({ pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$" }),
+    reason: Type.String({ minLength: 1, maxLength: 2000 }),
+  },
+  closed,
+);
+export type Withdrawal = Static<typeof Withdrawal>;
+
+export function factsOf(
+  { hotpatch: { manifest }, digest }: Pick<OpenedHotpatch, "hotpatch" | "digest">,
+  release?: Release,
+): TargetFacts {
   return {
     schema: "rebootless.catalog-hotpatch/1",
     id: manifest.id,
@@ -73,6 +111,7 @@ export function factsOf({ hotpatch: { manifest }, digest }: Pick<OpenedHotpatch,
     ...(manifest.elf === undefined ? {} : { binaries: manifest.elf.binaries.map(shownBinary) }),
     supersedes: manifest.supersedes,
     digest,
+    ...(release === undefined ? {} : { release }),
   };
 }
 
@@ -86,11 +125,23 @@ function shownBinary({ name, buildId, functions }: ElfBinary): Static<typeof Tar
   };
 }
 
-/** The facts in a `custom` object; undefined when they do not fit the schema. */
+/** The facts in a `custom` object of a hotpatch; undefined when they do not fit the schema. As the two below. */
 export function readFacts(custom: unknown): TargetFacts | undefined {
+  return fitting(TargetFacts, custom);
+}
+
+export function readBaselineFacts(custom: unknown): BaselineFacts | undefined {
+  return fitting(BaselineFacts, custom);
+}
+
+export function readWithdrawal(custom: unknown): Withdrawal | undefined {
+  return fitting(Withdrawal, custom);
+}
+
+function fitting<Schema extends TSchema>(schema: Schema, custom: unknown): Static<Schema> | undefined {
   class Unfit extends Error {}
   try {
-    return checkSchema(TargetFacts, custom, ({ field, problem }: SchemaFault) => {
+    return checkSchema(schema, custom, ({ field, problem }: SchemaFault) => {
       throw new Unfit(`${field} ${problem}`);
     });
   } catch (error) {

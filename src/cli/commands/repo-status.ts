@@ -23,16 +23,19 @@ export const repoStatus: CommandSpec = {
   },
 };
 
-function statusText({ roles, hotpatches, staged, problems }: RepositoryStatus): string {
+function statusText({ roles, hotpatches, baselines, withdrawn, staged, problems }: RepositoryStatus): string {
   return [
     "ROLE        VERSION  EXPIRES               KEYS",
     ...roles.map(roleLine),
     "",
     hotpatches.length === 0 ? "No hotpatch is published." : "Published:",
-    ...hotpatches.map(({ path, sizeBytes, sequence, title }) => {
-      const what = title === null ? "" : `  ${printable(title)} (sequence ${sequence})`;
+    ...hotpatches.map(({ path, sizeBytes, sequence, title, stage }) => {
+      const what =
+        title === null ? "" : `  ${printable(title)} (sequence ${sequence}${stage === null ? "" : `, ${stage}`})`;
       return `  ${printable(path)}  ${sizeBytes} bytes${what}`;
     }),
+    ...baselines.map(({ id, month, title, stage }) => `  baseline ${id}  ${month}  ${printable(title)} (${stage})`),
+    ...withdrawn.map(({ id, at, reason }) => `  withdrawn ${id} on ${at}: ${printable(reason)}`),
     ...(staged.length === 0
       ? []
       : ["Staged, visible after `rebootless repo publish`:", ...staged.map((id) => `  ${printable(id)}`)]),

@@ -2,10 +2,13 @@
 import path from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable } from "../../base/printable.ts";
+import { readRegularFile } from "../../base/stored-file.ts";
 import { readHotpatchFile } from "../../hotpatch/hotpatch-file.ts";
+import { readBaseline } from "../../repository/baseline.ts";
 import { initRepository, type RoleSize } from "../../repository/writer/init.ts";
 import { publish, stageHotpatch } from "../../repository/writer/publish.ts";
 import { defaultExpiryDays, repositoryFolder, type Settings } from "../../repository/writer/repository-folder.ts";
+import { stageBaseline } from "../../repository/writer/staged-baselines.ts";
 import type { CommandInput, CommandIo, CommandResult, CommandSpec } from "../command.ts";
 import { paths, text, texts, wholeNumber } from "../option-values.ts";
 import { passphraseFileOption, passphraseOf, trustDirectoryOption } from "./key.ts";
@@ -21,6 +24,7 @@ import {
   roleNamed,
   writtenLines,
 } from "./repo-options.ts";
+import { releaseOf, releaseOptions, repoStage, repoWithdraw } from "./repo-release.ts";
 import { repoStatus } from "./repo-status.ts";
 
 const repoInit: CommandSpec = {
@@ -112,12 +116,19 @@ function expiryDaysOf(input: CommandInput): Settings["expiryDays"] {
 
 const repoAdd: CommandSpec = {
   name: "repo add",
-  summary: "stage hotpatches for the next publish",
+  summary: "stage hotpatches and baselines for the next publish",
   description:
-    "Each is opened and checked as `rebootless apply` would: a trusted key must have signed it. Nothing is visible before `rebootless repo publish`.",
-  arguments: [{ name: "<file...>", description: "hotpatches" }],
-  options: [repoOption, trustDirectoryOption, dryRunOption],
-  examples: [{ command: "rebootless repo add lodash.hotpatch --repo ./catalog", what: "let the next publish take it" }],
+    "A hotpatch is opened and checked as `rebootless apply` would: a trusted key must have signed it. A file that ends with .json is a baseline (docs/catalog.md). Nothing is visible before `rebootless repo publish`.",
+  arguments: [{ name: "<file...>", description: "hotpatches, and baselines as JSON" }],
+  options: [repoOption, trustDirectoryOption, ...releaseOptions, dryRunOption],
+  examples: [
+    { command: "rebootless repo add lodash.hotpatch --repo ./catalog", what: "let the next publish take it" },
+    {
+      command: "rebootless repo add expat.hotpatch --stage preview --baseline debian-12-2026-10 --repo ./catalog",
+      what: "a preview, for devices that are on a baseline",
+    },
+    { command: "rebootless repo add debian-12-2026-10.json --repo ./catalog", what: "a baseline" },
+  ],
   async run(input, io) {
     const repository = repositoryOf(input, io);
     const dryRun = input.options.dryRun === true;
@@ -141,11 +152,29 @@ interface Adding {
 }
 
 async function addOne(file: string, { input, io, dryRun, repository }: Adding): Promise<Record<string, unknown>> {
+  if (file.endsWith(".json")) return await addBaseline(file, { input, io, dryRun, repository });
+  const release = await releaseOf(input, io);
   const options = { trustDirectory: text(input, "trustDir"), allowUnsigned: false };
   const opened = await openHotpatchFile(file, options, io);
   const bytes = await readHotpatchFile(path.resolve(io.cwd, file));
-  const answer = await stageHotpatch(repository, bytes, opened, { dryRun });
+  const answer = await stageHotpatch(repository, bytes, opened, {
+    dryRun,
+    ...(release === undefined ? {} : { release }),
+  });
   return { file, id: opened.hotpatch.manifest.id, digest: opened.digest, answer };
+}
+
+/** What is said of its release stands in the file itself. */
+async function addBaseline(file: string, { input, io, dryRun, repository }: Adding): Promise<Record<string, unknown>> {
+  if ((await releaseOf(input, io)) !== undefined) {
+    throw new RebootlessError(
+      "usage/arguments",
+      "Options about the release are for hotpatches; a baseline says it itself.",
+    );
+  }
+  const bytes = await readRegularFile(path.resolve(io.cwd, file), { what: "baseline" });
+  const baseline = readBaseline(bytes, file);
+  return { file, id: baseline.id, answer: await stageBaseline(repository, baseline, { dryRun }) };
 }
 
 const repoPublish: CommandSpec = {
@@ -179,6 +208,8 @@ export const repoCommands: readonly CommandSpec[] = [
   repoInit,
   repoAdd,
   repoPublish,
+  repoStage,
+  repoWithdraw,
   repoRotateKey,
   repoRenew,
   repoStatus,

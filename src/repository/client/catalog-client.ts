@@ -17,8 +17,23 @@ import { RefusalError, refuse } from "../../base/refusal.ts";
 import { createFolder, errnoOf, readRegularFile, writeFileAtomically } from "../../base/stored-file.ts";
 import { type CatalogLimits, catalogLimits } from "../catalog-limits.ts";
 import { withLock } from "../folder-lock.ts";
-import { catalogFolders, hotpatchFolder, hotpatchPath } from "../layout.ts";
-import { readFacts, type TargetFacts } from "../target-facts.ts";
+import {
+  baselineFolder,
+  baselinePath,
+  catalogFolders,
+  hotpatchFolder,
+  hotpatchPath,
+  idPattern,
+  withdrawalPath,
+} from "../layout.ts";
+import {
+  type BaselineFacts,
+  readBaselineFacts,
+  readFacts,
+  readWithdrawal,
+  type TargetFacts,
+  type Withdrawal,
+} from "../target-facts.ts";
 import { type CatalogFetch, CatalogFetcher } from "./catalog-fetcher.ts";
 import { altered, explain, missing } from "./explain.ts";
 import { checkMetadataBytes } from "./metadata-check.ts";
@@ -43,6 +58,15 @@ export interface CatalogHotpatch {
   readonly sha256: string;
   /** What the publisher says of it; undefined where that does not fit the schema. */
   readonly facts: TargetFacts | undefined;
+}
+
+/** Everything that publishers list. */
+export interface CatalogListing {
+  readonly hotpatches: readonly CatalogHotpatch[];
+  readonly baselines: readonly BaselineFacts[];
+  readonly withdrawn: readonly Withdrawal[];
+  /** Of the snapshot: a listing with a lower one is an older one (TUF specification 5.5.5). */
+  readonly version: number;
 }
 
 /** Versions that are trusted after a refresh. */
@@ -97,23 +121,35 @@ export class CatalogClient {
 
   /** All hotpatches that the catalog lists, by path. As `refresh`. */
   async hotpatches(): Promise<CatalogHotpatch[]> {
+    return [...(await this.listing()).hotpatches];
+  }
+
+  /** As `refresh`. What does not fit the schemas is left out, but for hotpatches, which then have no facts. */
+  async listing(): Promise<CatalogListing> {
     return await this.#visit(async (visit) => {
-      // Asking for any name under hotpatches/ makes the TUF client verify every role that may list one.
-      await look(visit, hotpatchPath("any"));
-      const found: CatalogHotpatch[] = [];
+      // Asking for any name under them makes the TUF client verify every role that may list one.
+      for (const any of [hotpatchPath("any"), baselinePath("any")]) await look(visit, any);
+      const targets: TargetFile[] = [];
       for (const name of await listedPaths(visit.folder)) {
         const target = await look(visit, name);
-        if (target !== undefined) found.push(described(target));
+        if (target !== undefined) targets.push(target);
       }
-      return found;
+      const { snapshot: version } = await trustedVersions(visit.folder);
+      return {
+        hotpatches: targets.filter(({ path: name }) => name.endsWith(".hotpatch")).map(described),
+        baselines: targets.flatMap(baselineOf),
+        withdrawn: targets.flatMap(withdrawalOf),
+        version,
+      };
     });
   }
 
-  /** Puts a hotpatch into `file`, whole and verified. Refuses with `catalog/hotpatch-unknown` besides; as `refresh`. */
+  /** Puts a hotpatch into `file`, whole and verified. Refuses with `catalog/hotpatch-unknown` or `catalog/withdrawn` besides; as `refresh`. */
   async download(id: string, file: string): Promise<CatalogHotpatch> {
     return await this.#visit(async (visit) => {
-      const target = /^[0-9A-Za-z][0-9A-Za-z._@+-]*$/.test(id) ? await look(visit, hotpatchPath(id)) : undefined;
+      const target = idPattern.test(id) ? await look(visit, hotpatchPath(id)) : undefined;
       if (target === undefined) {
+        if (idPattern.test(id)) await refuseWithdrawn(visit, id);
         refuse(
           "catalog/hotpatch-unknown",
           `The catalog lists no hotpatch ${quoted(id)}; see \`rebootless catalog list\`.`,
@@ -315,13 +351,34 @@ function described(target: TargetFile): CatalogHotpatch {
   };
 }
 
-/** Paths of hotpatches in all targets files that were verified; whether a role may list a path is asked of the TUF client afterwards. */
+/** What is said under another name than its own counts as not said. */
+function baselineOf({ path: name, custom }: TargetFile): BaselineFacts[] {
+  const facts = readBaselineFacts(custom);
+  return facts !== undefined && baselinePath(facts.baseline.id) === name ? [facts] : [];
+}
+
+function withdrawalOf({ path: name, custom }: TargetFile): Withdrawal[] {
+  const note = readWithdrawal(custom);
+  return note !== undefined && withdrawalPath(note.kind, note.id) === name ? [note] : [];
+}
+
+/** Refuses with `catalog/withdrawn` where a note says so. */
+async function refuseWithdrawn(visit: Visit, id: string): Promise<void> {
+  const note = await look(visit, withdrawalPath("hotpatch", id));
+  if (note === undefined) return;
+  const [{ at, reason } = { at: "an unknown time", reason: "none is given" }] = withdrawalOf(note);
+  refuse("catalog/withdrawn", `${quoted(id)} was withdrawn on ${at}: ${quoted(reason)}`, { id, at, reason });
+}
+
+const listed = [hotpatchFolder, baselineFolder] as const;
+
+/** Paths of entries in all targets files that were verified; whether a role may list a path is asked of the TUF client afterwards. */
 async function listedPaths(folder: string): Promise<string[]> {
   const paths = new Set<string>();
   for (const name of await readdir(folder)) {
     if (!name.endsWith(".json") || ["root.json", "timestamp.json", "snapshot.json"].includes(name)) continue;
     for (const target of targetPaths(await readFile(path.join(folder, name)))) {
-      if (target.startsWith(`${hotpatchFolder}/`)) paths.add(target);
+      if (listed.some((folder) => target.startsWith(`${folder}/`))) paths.add(target);
     }
   }
   return [...paths].sort();

@@ -5,7 +5,7 @@ import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
 import { keyIdOf } from "../../hotpatch/key.ts";
 import { withLock } from "../folder-lock.ts";
-import { hotpatchPattern, publishersRole, type RoleName, roles } from "../layout.ts";
+import { publishedPatterns, publishersRole, type RoleName, roles } from "../layout.ts";
 import type { CatalogState } from "./catalog-state.ts";
 import {
   type Common,
@@ -151,10 +151,10 @@ function firstState(signers: Signers, { now, expiryDays, sizes }: InitOptions): 
   return { root, targets, publishers, snapshot, timestamp };
 }
 
-/** Section 4.5, "delegations": everything under hotpatches/ is for publishers to list, and nothing else. */
+/** Section 4.5, "delegations": everything under hotpatches/ and baselines/ is for publishers to list, and nothing else. */
 export function publisherDelegation(keys: RoleKeys, known: readonly Pick<RoleSigner, "tufId" | "json">[]): Json {
   return {
     keys: Object.fromEntries(known.map(({ tufId, json }) => [tufId, json])),
-    roles: [{ name: publishersRole, ...keys, terminating: true, paths: [hotpatchPattern] }],
+    roles: [{ name: publishersRole, ...keys, terminating: true, paths: [...publishedPatterns] }],
   } as unknown as Json;
 }

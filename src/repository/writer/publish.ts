@@ -6,28 +6,22 @@
 import path from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
-import { refuse } from "../../base/refusal.ts";
 import { writeFileAtomically } from "../../base/stored-file.ts";
 import { readHotpatchFile } from "../../hotpatch/hotpatch-file.ts";
 import type { OpenedHotpatch } from "../../hotpatch/open-hotpatch.ts";
 import { openHotpatch } from "../../hotpatch/open-hotpatch.ts";
 import type { TrustStore } from "../../hotpatch/signature.ts";
-import { catalogFolders, hotpatchFolder, hotpatchPath, publishersRole, type RoleName, roles } from "../layout.ts";
+import { catalogFolders, hotpatchFolder, hotpatchPath } from "../layout.ts";
+import type { Release } from "../release-facts.ts";
 import { factsOf, readFacts } from "../target-facts.ts";
-import { type CatalogState, readState, type TargetJson, targetsOf, unsignedRoles } from "./catalog-state.ts";
-import { type Json, sha256Hex, signRole, targetsJson } from "./metadata.ts";
+import { type CatalogState, readState, type TargetJson, targetsOf } from "./catalog-state.ts";
+import { idTaken, listAnew, mustNotBeWithdrawn, type StageAnswer } from "./listing.ts";
+import { sha256Hex } from "./metadata.ts";
 import type { PlannedWrite } from "./plan.ts";
-import { exclusively, exists, namesIn, type RepositoryFolder, readSettings } from "./repository-folder.ts";
-import {
-  type ChangeOptions,
-  chainFiles,
-  conclude,
-  nextCommon,
-  type Outcome,
-  openSession,
-  type Session,
-  signersOf,
-} from "./session.ts";
+import { exclusively, exists, makeFolders, namesIn, type RepositoryFolder, readSettings } from "./repository-folder.ts";
+import { type ChangeOptions, conclude, type Outcome, openSession } from "./session.ts";
+import { baselineWrite, freshBaselines, stagedBaselines } from "./staged-baselines.ts";
+import { readStagedRelease, stageRelease } from "./staged-releases.ts";
 import type { Keyring } from "./tuf-keys.ts";
 
 /** Longer ones give file names, with digest and temporary ending, that file systems do not take (255 bytes). */
@@ -41,9 +35,9 @@ export interface Staged {
   readonly path: string;
   readonly bytes: Buffer;
   readonly opened: OpenedHotpatch;
+  /** What the publisher is to say of it; what he said before stays where it is absent. */
+  readonly release: Release | undefined;
 }
-
-export type StageAnswer = "staged" | "staged-before" | "published-before";
 
 /**
  * Puts a hotpatch that was opened and trusted beside those that the next publish takes.
@@ -54,7 +48,7 @@ export async function stageHotpatch(
   repository: RepositoryFolder,
   bytes: Buffer,
   opened: OpenedHotpatch,
-  { dryRun }: { readonly dryRun: boolean },
+  { dryRun, release }: { readonly dryRun: boolean; readonly release?: Release },
 ): Promise<StageAnswer> {
   const { id } = opened.hotpatch.manifest;
   if (sha256Hex(bytes) !== opened.fileDigest) {
@@ -73,12 +67,14 @@ export async function stageHotpatch(
     await readSettings(repository);
     const state = await readState(repository);
     const published = publishedAs(state, opened);
-    if (published === opened.fileDigest) return "published-before";
+    if (published === opened.fileDigest && release === undefined) return "published-before";
     const file = path.join(repository.stagedFolder, `${id}.hotpatch`);
     const before = (await exists(file)) ? (await readStagedFile(file)).opened : undefined;
-    if (before?.fileDigest === opened.fileDigest) return "staged-before";
+    if (before?.fileDigest === opened.fileDigest && release === undefined) return "staged-before";
     if (before !== undefined && before.digest !== opened.digest) idTaken(id, before.digest);
-    if (!dryRun) await writeFileAtomically(file, bytes, { mode: 0o600, replace: true });
+    if (dryRun) return "staged";
+    if (release !== undefined) await stageRelease(repository, id, release);
+    await writeFileAtomically(file, bytes, { mode: 0o600, replace: true });
     return "staged";
   });
 }
@@ -86,19 +82,12 @@ export async function stageHotpatch(
 /** SHA-256 of the file that the catalog has for this hotpatch; undefined when it has none. The same contents under other signatures may replace it. */
 function publishedAs(state: CatalogState, opened: OpenedHotpatch): string | undefined {
   const { id } = opened.hotpatch.manifest;
+  mustNotBeWithdrawn(state, "hotpatch", id);
   const target = targetsOf(state.publishers)[hotpatchPath(id)];
   if (target === undefined) return undefined;
   const digest = readFacts(target.custom)?.digest;
   if (digest !== opened.digest) idTaken(id, digest ?? "unknown");
   return target.hashes.sha256;
-}
-
-function idTaken(id: string, digest: string): never {
-  refuse(
-    "repository/id-taken",
-    `The catalog has the id ${quoted(id)} already, for other contents (digest sha256:${digest}). What machines may have applied never changes; build the hotpatch with another id.`,
-    { id, digest },
-  );
 }
 
 export async function readStaged(repository: RepositoryFolder): Promise<Staged[]> {
@@ -111,7 +100,8 @@ export async function readStaged(repository: RepositoryFolder): Promise<Staged[]
 async function readStagedFile(file: string): Promise<Staged> {
   const bytes = await readHotpatchFile(file);
   const opened = openHotpatch(bytes, nobodyTrusted, { allowUnsigned: true });
-  return { file, path: hotpatchPath(opened.hotpatch.manifest.id), bytes, opened };
+  const release = await readStagedRelease(file);
+  return { file, path: hotpatchPath(opened.hotpatch.manifest.id), bytes, opened, release };
 }
 
 export interface PublishOptions extends ChangeOptions {
@@ -131,52 +121,39 @@ export async function publish(repository: RepositoryFolder, options: PublishOpti
   return await exclusively(repository, async () => {
     const session = await openSession(repository, options.now);
     const staged = await readStaged(repository);
-    const fresh = staged.filter(({ opened }) => publishedAs(session.state, opened) !== opened.fileDigest);
-    const drop = staged.map(({ file }) => file);
-    if (fresh.length === 0) {
+    const baselines = await stagedBaselines(repository);
+    const listing = targetsOf(session.state.publishers);
+    const fresh = staged
+      .filter(
+        ({ opened, release }) => publishedAs(session.state, opened) !== opened.fileDigest || release !== undefined,
+      )
+      .map((one) => ({ ...one, target: targetJson(one, listing[one.path]) }));
+    const freshBase = freshBaselines(session.state, baselines);
+    const drop = [...staged, ...baselines].map(({ file }) => file).flatMap((file) => [file, `${file}.release.json`]);
+    if (fresh.length + freshBase.length === 0) {
       const outcome = await conclude(session, { files: [], staged: drop }, options);
       return { ...outcome, published: [] };
     }
-    mustBeAcceptable(session);
-    const listed = {
-      ...targetsOf(session.state.publishers),
-      ...Object.fromEntries(fresh.map((one) => [one.path, targetJson(one)])),
-    };
-    const signers = await signersOf(session, publishersRole, options.keyring);
-    const json = targetsJson(await nextCommon(session, publishersRole), listed as unknown as Json);
-    const files = await chainFiles(session, { publishers: signRole(publishersRole, json, signers) });
-    const outcome = await conclude(session, { files, hotpatches: fresh.map(hotpatchWrite), staged: drop }, options);
-    return { ...outcome, published: fresh.map((one) => one.path) };
+    const added = [...fresh, ...freshBase];
+    const files = await listAnew(session, options.keyring, (before) => ({
+      ...before,
+      ...Object.fromEntries(added.map((one) => [one.path, one.target])),
+    }));
+    // A repository from before there were baselines has no folder for them.
+    if (!options.dryRun) await makeFolders(repository);
+    const hotpatches = [...fresh.map(hotpatchWrite), ...freshBase.map(baselineWrite)];
+    const outcome = await conclude(session, { files, hotpatches, staged: drop }, options);
+    return { ...outcome, published: added.map((one) => one.path) };
   });
 }
 
-function targetJson({ bytes, opened }: Staged): TargetJson {
-  return { length: bytes.length, hashes: { sha256: opened.fileDigest }, custom: factsOf(opened) };
+function targetJson({ bytes, opened, release }: Staged, before: TargetJson | undefined): TargetJson {
+  const said = release ?? readFacts(before?.custom)?.release;
+  return { length: bytes.length, hashes: { sha256: opened.fileDigest }, custom: factsOf(opened, said) };
 }
 
 /** Section 6.2: with consistent snapshots the digest stands before the name of a target. */
 function hotpatchWrite({ bytes, opened }: Staged): PlannedWrite {
   const name = `${sha256Hex(bytes)}.${opened.hotpatch.manifest.id}.hotpatch`;
   return { name: `${catalogFolders.targets}/${hotpatchFolder}/${name}`, bytes };
-}
-
-/** Roles that publishing does not sign anew must be in order, or the work would be for nobody. */
-function mustBeAcceptable({ state, now }: Session): void {
-  const kept: readonly RoleName[] = roles.filter((role) => role === "root" || role === "targets");
-  for (const role of kept) {
-    if (Date.parse(state[role].expires) > now.getTime()) continue;
-    refuse(
-      "repository/expired",
-      `${role} expired on ${state[role].expires}, so that no client accepts the catalog; run \`rebootless repo renew ${role}\` with its keys first.`,
-      { role, expires: state[role].expires },
-    );
-  }
-  for (const role of unsignedRoles(state)) {
-    if (!kept.includes(role)) continue;
-    refuse(
-      "repository/keys-missing",
-      `${role} is not signed by the keys that count now, so that no client accepts the catalog; run \`rebootless repo renew ${role}\` with its keys first.`,
-      { role },
-    );
-  }
 }

@@ -1,6 +1,7 @@
 /** New expiry for roles whose statement stays as it is. */
 import { publishersRole, type RoleName } from "../layout.ts";
 import { type CatalogState, roleKeys } from "./catalog-state.ts";
+import { publisherDelegation } from "./init.ts";
 import { type Json, keysIn, type RoleFile, rootJson, signRole, targetsJson } from "./metadata.ts";
 import { exclusively, type RepositoryFolder } from "./repository-folder.ts";
 import {
@@ -61,8 +62,12 @@ export function topRoleKeys(
 }
 
 async function resigned(session: Session, role: "targets" | "publishers", keyring: Keyring): Promise<RoleFile> {
+  const { state } = session;
   const signers = await signersOf(session, role, keyring);
-  return signRole(role, sameTargets(session.state[role], await nextCommon(session, role)), signers);
+  // The paths are written anew, so that a repository from before there were baselines gets them.
+  const known = [...keysIn(state.targets)].map(([tufId, json]) => ({ tufId, json }));
+  const delegations = role === "targets" ? publisherDelegation(roleKeys(state, publishersRole), known) : undefined;
+  return signRole(role, sameTargets(state[role], await nextCommon(session, role), delegations), signers);
 }
 
 /** The same targets and delegations under a new version, or with other delegations. */

@@ -12,7 +12,7 @@ import { quoted } from "../../base/printable.ts";
 import { checkSchema } from "../../base/schema-check.ts";
 import { createFolder, errnoOf, readRegularFile, syncFolder, writeFileAtomically } from "../../base/stored-file.ts";
 import { withLock } from "../folder-lock.ts";
-import { catalogFolders, hotpatchFolder, type RoleName } from "../layout.ts";
+import { baselineFolder, catalogFolders, hotpatchFolder, type RoleName } from "../layout.ts";
 
 const days = Type.Integer({ minimum: 1, maximum: 3650 });
 const Settings = Type.Object(
@@ -41,6 +41,7 @@ export interface RepositoryFolder {
   readonly publicFolder: string;
   readonly metadataFolder: string;
   readonly hotpatchFolder: string;
+  readonly baselineFolder: string;
   readonly privateFolder: string;
   readonly onlineKeys: string;
   readonly stagedFolder: string;
@@ -56,6 +57,7 @@ export function repositoryFolder(folder: string): RepositoryFolder {
     publicFolder,
     metadataFolder: path.join(publicFolder, catalogFolders.metadata),
     hotpatchFolder: path.join(publicFolder, catalogFolders.targets, hotpatchFolder),
+    baselineFolder: path.join(publicFolder, catalogFolders.targets, baselineFolder),
     privateFolder,
     onlineKeys: path.join(privateFolder, "keys"),
     stagedFolder: path.join(privateFolder, "staged"),
@@ -72,6 +74,7 @@ export async function makeFolders(repository: RepositoryFolder): Promise<void> {
     [repository.metadataFolder, 0o755],
     [path.dirname(repository.hotpatchFolder), 0o755],
     [repository.hotpatchFolder, 0o755],
+    [repository.baselineFolder, 0o755],
     [repository.privateFolder, 0o700],
     [repository.onlineKeys, 0o700],
     [repository.stagedFolder, 0o700],
@@ -179,6 +182,7 @@ export async function removeLeftovers(repository: RepositoryFolder): Promise<voi
   const folders = [
     repository.metadataFolder,
     repository.hotpatchFolder,
+    repository.baselineFolder,
     repository.stagedFolder,
     repository.privateFolder,
     repository.onlineKeys,

@@ -1,11 +1,13 @@
 /** What a repository says, how long it is valid, and what needs a hand. Changes nothing and takes no lock. */
 import { publishersRole, type RoleName, roles } from "../layout.ts";
-import { readFacts } from "../target-facts.ts";
+import type { ReleaseStage } from "../release-facts.ts";
+import { readBaselineFacts, readFacts, readWithdrawal, type Withdrawal } from "../target-facts.ts";
 import { type CatalogState, delegatorOf, readState, roleKeys, targetsOf, unsignedRoles } from "./catalog-state.ts";
 import { keysIn } from "./metadata.ts";
 import { readStaged } from "./publish.ts";
 import { type RepositoryFolder, readSettings, type Settings } from "./repository-folder.ts";
 import { shownId } from "./session.ts";
+import { stagedBaselines } from "./staged-baselines.ts";
 import { Keyring } from "./tuf-keys.ts";
 
 export type Validity = "valid" | "soon" | "expired";
@@ -29,12 +31,23 @@ export interface PublishedHotpatch {
   readonly id: string | null;
   readonly sequence: number | null;
   readonly title: string | null;
+  /** How far its release has come; null where the publisher does not say. */
+  readonly stage: ReleaseStage | null;
+}
+
+export interface PublishedBaseline {
+  readonly id: string;
+  readonly title: string;
+  readonly month: string;
+  readonly stage: ReleaseStage;
 }
 
 export interface RepositoryStatus {
   readonly folder: string;
   readonly roles: readonly RoleStatus[];
   readonly hotpatches: readonly PublishedHotpatch[];
+  readonly baselines: readonly PublishedBaseline[];
+  readonly withdrawn: readonly Withdrawal[];
   /** Ids that wait for the next publish. */
   readonly staged: readonly string[];
   /** What a person must see to, each a sentence with what helps; empty when all is well. */
@@ -52,12 +65,11 @@ export async function repositoryStatus(repository: RepositoryFolder, now: Date):
   return {
     folder: repository.folder,
     roles: roleStatuses,
-    hotpatches: Object.entries(targetsOf(state.publishers)).map(([path, target]) => {
-      const facts = readFacts(target.custom);
-      const { id = null, sequence = null, title = null } = facts ?? {};
-      return { path, sizeBytes: target.length, sha256: target.hashes.sha256, id, sequence, title };
-    }),
-    staged: staged.map(({ opened }) => opened.hotpatch.manifest.id),
+    ...publishedIn(state),
+    staged: [
+      ...staged.map(({ opened }) => opened.hotpatch.manifest.id),
+      ...(await stagedBaselines(repository)).map(({ baseline }) => baseline.id),
+    ],
     problems: [
       ...roleStatuses.flatMap(expiryProblem),
       ...unsignedRoles(state).map(
@@ -65,6 +77,25 @@ export async function repositoryStatus(repository: RepositoryFolder, now: Date):
       ),
       ...(await onlineProblems(repository, state)),
     ],
+  };
+}
+
+function publishedIn(state: CatalogState): Pick<RepositoryStatus, "hotpatches" | "baselines" | "withdrawn"> {
+  const entries = Object.entries(targetsOf(state.publishers));
+  return {
+    hotpatches: entries
+      .filter(([path]) => path.endsWith(".hotpatch"))
+      .map(([path, target]) => {
+        const { id = null, sequence = null, title = null, release } = readFacts(target.custom) ?? {};
+        const { length: sizeBytes, hashes } = target;
+        return { path, sizeBytes, sha256: hashes.sha256, id, sequence, title, stage: release?.stage ?? null };
+      }),
+    baselines: entries.flatMap(([, { custom }]) => {
+      const { id, title, release } = readBaselineFacts(custom)?.baseline ?? {};
+      if (id === undefined || title === undefined || release === undefined) return [];
+      return [{ id, title, month: release.month, stage: release.stage }];
+    }),
+    withdrawn: entries.flatMap(([, { custom }]) => readWithdrawal(custom) ?? []),
   };
 }
 

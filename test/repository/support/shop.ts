@@ -8,15 +8,19 @@ import { Updater } from "tuf-js";
 import type { Refusal } from "../../../src/base/refusal.ts";
 import { encodeHotpatch } from "../../../src/hotpatch/container.ts";
 import { openHotpatch } from "../../../src/hotpatch/open-hotpatch.ts";
+import type { Baseline } from "../../../src/repository/baseline.ts";
 import type { CatalogLimits } from "../../../src/repository/catalog-limits.ts";
 import { CatalogClient, catalogAddress } from "../../../src/repository/client/catalog-client.ts";
 import { hotpatchPath, type RoleName } from "../../../src/repository/layout.ts";
+import { type Release, type ReleaseStage, silentRelease } from "../../../src/repository/release-facts.ts";
 import { type InitOptions, initRepository } from "../../../src/repository/writer/init.ts";
 import { publish, stageHotpatch } from "../../../src/repository/writer/publish.ts";
 import { renew } from "../../../src/repository/writer/renew.ts";
 import { defaultExpiryDays, repositoryFolder } from "../../../src/repository/writer/repository-folder.ts";
 import { type RotateOptions, rotateKey } from "../../../src/repository/writer/rotate-key.ts";
+import { stageBaseline } from "../../../src/repository/writer/staged-baselines.ts";
 import { Keyring } from "../../../src/repository/writer/tuf-keys.ts";
+import { restage, withdraw } from "../../../src/repository/writer/withdraw.ts";
 import { newKey, refusalOfAsync, sampleHotpatch, trusting } from "../../hotpatch/support/sample.ts";
 import { filesOf, serve } from "./mirror-server.ts";
 
@@ -67,10 +71,31 @@ export class Shop {
     return await Keyring.open([this.keys], undefined);
   }
 
-  async add(id: string, sequence = 1): Promise<string> {
+  async add(id: string, sequence = 1, release?: Release): Promise<string> {
     const bytes = hotpatchBytes(id, sequence);
     const opened = openHotpatch(bytes, trusting(author), { allowUnsigned: false });
-    return await stageHotpatch(this.repository, bytes, opened, { dryRun: false });
+    const said = release === undefined ? {} : { release };
+    return await stageHotpatch(this.repository, bytes, opened, { dryRun: false, ...said });
+  }
+
+  async addBaseline(baseline: Baseline): Promise<string> {
+    return await stageBaseline(this.repository, baseline, { dryRun: false });
+  }
+
+  async withdraw(id: string, reason: string): Promise<void> {
+    await withdraw(this.repository, { now: this.now, dryRun: false, keyring: await this.keyring(), id, reason });
+  }
+
+  async stage(id: string, stage: ReleaseStage): Promise<void> {
+    const otherwise = silentRelease("2026-11");
+    await restage(this.repository, {
+      now: this.now,
+      dryRun: false,
+      keyring: await this.keyring(),
+      id,
+      stage,
+      otherwise,
+    });
   }
 
   async publish(...ids: readonly string[]): Promise<readonly string[]> {
