@@ -6,6 +6,7 @@
  */
 import type { Static, TSchema } from "typebox";
 import { agentRoutes } from "./routes/agent.ts";
+import { deviceStateRoutes } from "./routes/device-states.ts";
 import { deviceRoutes } from "./routes/devices.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { groupRoutes } from "./routes/groups.ts";
@@ -18,6 +19,7 @@ export const routes = {
   ...agentRoutes,
   ...signInRoutes,
   ...deviceRoutes,
+  ...deviceStateRoutes,
   ...groupRoutes,
   ...workRoutes,
   ...eventRoutes,

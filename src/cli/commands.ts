@@ -12,6 +12,7 @@ import { catalogCommands } from "./commands/catalog.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { debugInfoCommand } from "./commands/debug-info.ts";
 import { deviceCommands } from "./commands/device.ts";
+import { deviceStateCommands } from "./commands/device-state.ts";
 import { groupCommands } from "./commands/group.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keyCommands } from "./commands/key.ts";
@@ -36,6 +37,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...serverCommands,
   ...agentCommands,
   ...deviceCommands,
+  ...deviceStateCommands,
   ...groupCommands,
   ...rolloutCommands,
   ...auditCommands,

@@ -5,6 +5,7 @@ import type { Authority } from "./authority/authority.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import type { ChangeScope, Store } from "./database/store.ts";
 import type { Database } from "./database/tables.ts";
+import { keepDeviceStates } from "./device-states/keep-states.ts";
 import { appendEvents, type NewEvent } from "./events/append-events.ts";
 import type { Signals } from "./signals.ts";
 
@@ -44,6 +45,8 @@ export interface Change {
   note(kind: EventKind, subject: string, data?: Record<string, unknown>): Promise<void>;
   /** Tells the agents of devices, once the change has come to stay, that they have something else to do. */
   reassign(...deviceIds: readonly string[]): Promise<void>;
+  /** Says of which devices something changed that their states follow from; they are worked out anew at the end of the transaction. */
+  touch(...deviceIds: readonly string[]): void;
 }
 
 /**
@@ -63,6 +66,7 @@ export async function change<Result>(
   const { result, awake } = await store.transaction(scope, async (db) => {
     const under = new ChangeUnderWay(db, now);
     const result = await work(under);
+    await keepDeviceStates(db, now, [...under.touched]);
     // Last, since events are numbered one transaction after the other.
     await appendEvents(db, now, under.events);
     await store.announce(db, [...under.awake]);
@@ -81,6 +85,7 @@ class ChangeUnderWay implements Change {
   readonly events: NewEvent[] = [];
   /** The names of the signals to send. */
   readonly awake = new Set<string>();
+  readonly touched = new Set<string>();
 
   constructor(db: Database, now: number) {
     this.db = db;
@@ -90,6 +95,10 @@ class ChangeUnderWay implements Change {
   readonly note: Change["note"] = async (kind, subject, data = {}) => {
     this.events.push({ kind, subject, data });
     this.awake.add("events");
+  };
+
+  readonly touch: Change["touch"] = (...deviceIds) => {
+    for (const deviceId of deviceIds) this.touched.add(deviceId);
   };
 
   readonly reassign: Change["reassign"] = async (...deviceIds) => {

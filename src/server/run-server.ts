@@ -19,6 +19,7 @@ import { builtConsole, PageFiles } from "./console/page-files.ts";
 import { change, type ServerContext, systemClock, systemRandom } from "./context.ts";
 import { openDatabase } from "./database/open-database.ts";
 import type { Store } from "./database/store.ts";
+import { learnHotpatches } from "./device-states/known-hotpatches.ts";
 import { dropOldEvents } from "./events/events.ts";
 import { buildHttp } from "./http/build-http.ts";
 import { localSocket } from "./local-socket.ts";
@@ -109,6 +110,7 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
       version: options.version,
       address: "",
     };
+    await learn(context, options);
     const network = await networkListener(context, options, closing);
     context.address = `https://${addressOf(network, options)}`;
     await localListener(context, options, closing);
@@ -127,6 +129,18 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+async function learn(context: ServerContext, { log }: RunOptions): Promise<void> {
+  try {
+    await learnHotpatches(context);
+  } catch (error) {
+    log({
+      level: "warn",
+      message: "the catalog could not be asked what approved hotpatches are for",
+      error: String(error),
+    });
   }
 }
 

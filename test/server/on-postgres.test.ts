@@ -13,9 +13,17 @@ import { openCluster, sharedCluster, withoutPostgres } from "./support/postgres-
 const root = path.resolve(import.meta.dirname, "../..");
 
 /** Those that are left out ask no database, look into the file of SQLite, or are about the other side of the wire. */
-const files = ["actions", "audit", "enrolment", "event-retention", "gates", "killed", "permissions", "renewal"].map(
-  (name) => `test/server/${name}.test.ts`,
-);
+const files = [
+  "actions",
+  "audit",
+  "device-states",
+  "enrolment",
+  "event-retention",
+  "gates",
+  "killed",
+  "permissions",
+  "renewal",
+].map((name) => `test/server/${name}.test.ts`);
 
 test("the server's tests hold on PostgreSQL", { skip: withoutPostgres, timeout: 540_000 }, async (t) => {
   const cluster = await openCluster(t);

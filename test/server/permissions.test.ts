@@ -27,6 +27,7 @@ const allowed: Readonly<Record<string, readonly RouteName[]>> = {
     ...(["listGroups", "makeGroup", "removeGroup", "listMembers", "addMember", "removeMember"] as const),
     ...(["getGroup", "changeGroup", "previewFilter", "excludeGroup", "includeGroup"] as const),
     ...(["exceptDevice", "unexceptDevice", "listGroupReasons", "tagDevice"] as const),
+    ...(["listDeviceStates", "countDeviceStates", "explainDevice"] as const),
     ...(["listHotpatches", "listApprovals", "approve", "removeApproval"] as const),
     ...(["listActions", "getAction", "requestAction", "listEvents", "streamEvents"] as const),
   ],

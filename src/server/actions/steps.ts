@@ -30,6 +30,7 @@ const rowsAtOnce = 1_000;
 /** Moves actions by events. Refuses with `action/transition`, and then moves none. */
 export async function steps(under: Change, taken: readonly Step[]): Promise<ActionRow[]> {
   const changed = taken.map((step) => moved(step, under.now));
+  under.touch(...changed.map(({ device_id }) => device_id));
   for (let from = 0; from < changed.length; from += rowsAtOnce) {
     await under.db
       .insertInto("actions")
@@ -43,6 +44,7 @@ export async function steps(under: Change, taken: readonly Step[]): Promise<Acti
           processes_json: is.ref("excluded.processes_json"),
           changed_at: is.ref("excluded.changed_at"),
           times_json: is.ref("excluded.times_json"),
+          taken_back_by: is.ref("excluded.taken_back_by"),
         })),
       )
       .execute();
@@ -80,7 +82,15 @@ function moved({ row, event, reason, processes }: Step, now: number): ActionRow 
     processes_json: processes === undefined ? row.processes_json : JSON.stringify(processes),
     changed_at: now,
     times_json: JSON.stringify({ ...JSON.parse(row.times_json), [state]: instant(now) }),
+    taken_back_by: takenBackBy(row, event),
   };
+}
+
+/** An agent that begins to take back what is still to be in place does so because its guard found it unwell. */
+function takenBackBy({ wanted, taken_back_by }: ActionRow, event: ActionEvent): ActionRow["taken_back_by"] {
+  if (event === "offer") return null;
+  if (event === "revert" || event === "withdraw") return "person";
+  return event === "revert-started" && wanted === "applied" ? "guard" : taken_back_by;
 }
 
 /** Offers hotpatches to devices that have no action for them. */
@@ -93,8 +103,9 @@ export async function newActions(
   const times_json = JSON.stringify({ offered: instant(now) });
   const rows: ActionRow[] = offered.map(({ deviceId, hotpatchId }) => ({
     ...{ id: newId(random), device_id: deviceId, hotpatch_id: hotpatchId, wanted: "applied", state: "offered" },
-    ...{ reason: "", created_at: now, changed_at: now, times_json, processes_json: "[]" },
+    ...{ reason: "", created_at: now, changed_at: now, times_json, processes_json: "[]", taken_back_by: null },
   }));
+  under.touch(...rows.map(({ device_id }) => device_id));
   for (let from = 0; from < rows.length; from += rowsAtOnce) {
     await db
       .insertInto("actions")

@@ -7,6 +7,7 @@ import { requireHotpatch } from "../catalog/catalog.ts";
 import { change, instant, newId, type ServerContext } from "../context.ts";
 import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/page.ts";
 import type { Database, Tables } from "../database/tables.ts";
+import { knowHotpatches } from "../device-states/known-hotpatches.ts";
 import { requireGroup } from "../groups/groups.ts";
 import { offerApproved, withdrawUnapproved } from "../offers/offers.ts";
 
@@ -39,10 +40,11 @@ export async function approve(
   createdBy: string,
 ): Promise<Approval> {
   // Before the transaction: the catalog may be far away, and the database waits for nobody.
-  await requireHotpatch(context.catalog, hotpatchId);
+  const hotpatch = await requireHotpatch(context.catalog, hotpatchId);
   return await change(context, async (under) => {
     const { db, now } = under;
     await requireGroup(db, groupId);
+    await knowHotpatches(under, [hotpatch]);
     const row = {
       id: newId(context.random),
       hotpatch_id: hotpatchId,

@@ -108,15 +108,11 @@ async function fileOf(catalog: Catalog | undefined, name: string, maxBytes: numb
 }
 
 /** Refuses with `catalog/hotpatch-unknown`, and as `hotpatches`. */
-export async function requireHotpatch(catalog: Catalog | undefined, hotpatchId: string): Promise<void> {
+export async function requireHotpatch(catalog: Catalog | undefined, hotpatchId: string): Promise<Hotpatch> {
   const all = await required(catalog).hotpatches();
-  if (!all.some(({ id }) => id === hotpatchId)) {
-    refuse(
-      "catalog/hotpatch-unknown",
-      `The catalog lists no hotpatch ${hotpatchId}; see \`rebootless hotpatch list\`.`,
-      {
-        id: hotpatchId,
-      },
-    );
-  }
+  const found = all.find(({ id }) => id === hotpatchId);
+  if (found !== undefined) return found;
+  refuse("catalog/hotpatch-unknown", `The catalog lists no hotpatch ${hotpatchId}; see \`rebootless hotpatch list\`.`, {
+    id: hotpatchId,
+  });
 }

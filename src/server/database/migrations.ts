@@ -87,6 +87,34 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   CREATE INDEX actions_by_hotpatch ON actions (hotpatch_id, state);
   CREATE INDEX actions_by_state ON actions (state);
   `,
+  // The state of each device for each product; `known_hotpatches` says which product a hotpatch is for.
+  ({ text, integer, table }) => `
+  CREATE TABLE known_hotpatches (
+    id ${text} PRIMARY KEY,
+    product ${text} NOT NULL,
+    sequence ${integer} NOT NULL,
+    facts_json ${text} NOT NULL
+  ) ${table};
+  CREATE INDEX known_hotpatches_by_product ON known_hotpatches (product, sequence);
+  CREATE TABLE device_states (
+    device_id ${text} NOT NULL REFERENCES devices (id),
+    product ${text} NOT NULL,
+    state ${text} NOT NULL,
+    code ${text} NOT NULL,
+    hotpatch_id ${text} NOT NULL,
+    sequence ${integer} NOT NULL,
+    in_place_id ${text},
+    in_place_sequence ${integer},
+    reason ${text} NOT NULL,
+    helps ${text} NOT NULL,
+    since ${integer} NOT NULL,
+    until_at ${integer},
+    PRIMARY KEY (device_id, product)
+  ) ${table};
+  CREATE INDEX device_states_by_product ON device_states (product, state, device_id);
+  CREATE INDEX device_states_by_state ON device_states (state, device_id, product);
+  ALTER TABLE actions ADD COLUMN taken_back_by ${text};
+  `,
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

@@ -1,6 +1,7 @@
 /** The tables as Kysely sees them. Instants are milliseconds since 1970 UTC; `*_json` columns hold JSON. */
 import type { Generated, Kysely } from "kysely";
 import type { BlockCode } from "../../api/block-codes.ts";
+import type { ProductState, StateCode } from "../../api/device-state-table.ts";
 import type { ActionState } from "../../api/schemas/actions.ts";
 import type { EventKind } from "../../api/schemas/events.ts";
 
@@ -40,6 +41,8 @@ export interface Tables {
     changed_at: number;
     times_json: string;
     processes_json: string;
+    /** Who began to take it back, since it was offered last. */
+    taken_back_by: "person" | "guard" | null;
   };
   /** What keeps a hotpatch that is wanted off a device (src/server/offers). */
   offer_blocks: {
@@ -54,6 +57,25 @@ export interface Tables {
     helps: string;
     until_at: number | null;
     since: number;
+  };
+  /** What the catalog told of hotpatches that were ever wanted. */
+  known_hotpatches: { id: string; product: string; sequence: number; facts_json: string };
+  /** Worked out from actions, blocks and what is wanted (src/server/device-states); a device that is not targeted has no row. */
+  device_states: {
+    device_id: string;
+    product: string;
+    state: Exclude<ProductState, "notTargeted">;
+    code: StateCode;
+    /** What it is about. */
+    hotpatch_id: string;
+    sequence: number;
+    /** The newest one that is in memory. */
+    in_place_id: string | null;
+    in_place_sequence: number | null;
+    reason: string;
+    helps: string;
+    since: number;
+    until_at: number | null;
   };
   reports: { sequence: Generated<number>; device_id: string; key: string; digest: Uint8Array };
   events: { sequence: number; at: number; kind: EventKind; subject: string; data_json: string; link: string | null };

@@ -8,6 +8,7 @@ import * as actions from "../actions/actions.ts";
 import * as approvals from "../approvals/approvals.ts";
 import { listHotpatches, trustFor } from "../catalog/catalog.ts";
 import { instant, type Principal, type ServerContext } from "../context.ts";
+import * as deviceStates from "../device-states/device-states.ts";
 import * as devices from "../devices/devices.ts";
 import { searchDevices } from "../devices/search.ts";
 import * as enrolment from "../enrolment/enrolment.ts";
@@ -82,6 +83,18 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   tagDevice: (context, { params, body }) => devices.tagDevice(context, params.deviceId, body),
   listKnownFacts: async () => ({ items: [...factRows] }),
   revokeDevice: (context, { params }) => devices.revokeDevice(context, params.deviceId, "administrator"),
+
+  listDeviceStates: async ({ database }, { query }) => {
+    if (query.group !== undefined) await groups.requireGroup(database, query.group);
+    return await deviceStates.listDeviceStates(database, query);
+  },
+  countDeviceStates: async ({ database }, { query }) => {
+    if (query.group !== undefined) await groups.requireGroup(database, query.group);
+    return { items: await deviceStates.countDeviceStates(database, query) };
+  },
+  explainDevice: async ({ database }, { params }) => ({
+    items: await deviceStates.explainDevice(database, params.deviceId),
+  }),
 
   listGroups: ({ database }, { query }) => groups.listGroups(database, query),
   makeGroup: (context, { body }) => groups.makeGroup(context, body),

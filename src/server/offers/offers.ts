@@ -33,6 +33,7 @@ export async function offerApproved(
   gates: readonly Gate[] = allGates,
 ): Promise<void> {
   for await (const deviceIds of chunks(under, scope)) {
+    under.touch(...deviceIds);
     const wanted = await wantedOn(under.db, deviceIds, scope.hotpatchId);
     await settle(under, random, { wanted, gates });
   }
@@ -54,7 +55,9 @@ export async function offerEnded(under: Change, random: ServerContext["random"],
     .execute();
   const deviceIds = rows.map(({ device_id }) => device_id);
   for (let from = 0; from < deviceIds.length; from += chunkDevices) {
-    const wanted = await wantedOn(under.db, deviceIds.slice(from, from + chunkDevices), hotpatchId);
+    const some = deviceIds.slice(from, from + chunkDevices);
+    under.touch(...some);
+    const wanted = await wantedOn(under.db, some, hotpatchId);
     await settle(under, random, { wanted, gates: allGates });
   }
   await keepBlocks.dropStale(under, { hotpatchId });
@@ -141,4 +144,13 @@ export async function withdrawUnapproved(under: Change, scope: Omit<OfferScope, 
   );
   await under.reassign(...rows.map(({ device_id }) => device_id));
   await keepBlocks.dropStale(under, scope);
+  under.touch(...(await devicesAbout(under, scope)));
+}
+
+/** Devices whose state may be about a hotpatch that is wanted no more: also those that have begun with it, or only wait for it. */
+async function devicesAbout({ db }: Change, { deviceId, hotpatchId }: OfferScope): Promise<string[]> {
+  if (deviceId !== undefined) return [deviceId];
+  let query = db.selectFrom("device_states").select("device_id").distinct();
+  if (hotpatchId !== undefined) query = query.where("hotpatch_id", "=", hotpatchId);
+  return (await query.execute()).map(({ device_id }) => device_id);
 }
