@@ -10,6 +10,7 @@ import { deviceStateRoutes } from "./routes/device-states.ts";
 import { deviceRoutes } from "./routes/devices.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { groupRoutes } from "./routes/groups.ts";
+import { holdRoutes } from "./routes/holds.ts";
 import { openRoutes } from "./routes/open.ts";
 import { signInRoutes } from "./routes/sign-in.ts";
 import { workRoutes } from "./routes/work.ts";
@@ -20,6 +21,7 @@ export const routes = {
   ...signInRoutes,
   ...deviceRoutes,
   ...deviceStateRoutes,
+  ...holdRoutes,
   ...groupRoutes,
   ...workRoutes,
   ...eventRoutes,

@@ -56,6 +56,7 @@ export const refusalCodes = [
   "report/key-reused",
   "action/transition",
   "action/blocked",
+  "hold/released",
   "approval/exists",
   "group/exists",
   "group/circle",

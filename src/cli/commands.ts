@@ -14,6 +14,7 @@ import { debugInfoCommand } from "./commands/debug-info.ts";
 import { deviceCommands } from "./commands/device.ts";
 import { deviceStateCommands } from "./commands/device-state.ts";
 import { groupCommands } from "./commands/group.ts";
+import { holdCommands } from "./commands/hold.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keyCommands } from "./commands/key.ts";
 import { applyCommand, revertCommand, verifyCommand } from "./commands/process-commands.ts";
@@ -39,6 +40,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...deviceCommands,
   ...deviceStateCommands,
   ...groupCommands,
+  ...holdCommands,
   ...rolloutCommands,
   ...auditCommands,
 ];

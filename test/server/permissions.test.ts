@@ -13,7 +13,15 @@ import { type Ask, certificateRequest, openServer } from "./support/running-serv
 
 const uuid = "00000000-0000-4000-8000-000000000000";
 const fill = {
-  ...{ deviceId: uuid, groupId: "none", excludedId: "none", approvalId: uuid, actionId: uuid },
+  ...{
+    deviceId: uuid,
+    groupId: "none",
+    excludedId: "none",
+    approvalId: uuid,
+    actionId: uuid,
+    issueId: "KI00000001",
+    holdId: "SH00000001",
+  },
   ...{ metadataFile: "timestamp.json", hotpatchFile: `${"0".repeat(64)}.one.hotpatch` },
 };
 
@@ -27,6 +35,8 @@ const allowed: Readonly<Record<string, readonly RouteName[]>> = {
     ...(["listGroups", "makeGroup", "removeGroup", "listMembers", "addMember", "removeMember"] as const),
     ...(["getGroup", "changeGroup", "previewFilter", "excludeGroup", "includeGroup"] as const),
     ...(["exceptDevice", "unexceptDevice", "listGroupReasons", "tagDevice"] as const),
+    ...(["listIssues", "makeIssue", "getIssue", "changeIssue"] as const),
+    ...(["listHolds", "makeHold", "getHold", "releaseHold"] as const),
     ...(["listDeviceStates", "countDeviceStates", "explainDevice"] as const),
     ...(["listHotpatches", "listApprovals", "approve", "removeApproval"] as const),
     ...(["listActions", "getAction", "requestAction", "listEvents", "streamEvents"] as const),

@@ -50,7 +50,12 @@ export type OfferBlock = Static<typeof OfferBlock>;
 
 /** With everything that keeps hotpatches of the product off the device, the one that counts first. */
 export const ExplainedState = record(
-  { ...DeviceState.properties, blocks: Type.Array(OfferBlock) },
+  {
+    ...DeviceState.properties,
+    blocks: Type.Array(OfferBlock),
+    /** Holds that what is in memory has come under; it stays. */
+    heldInPlace: Type.Array(record({ holdId: Type.String(), reason: Type.String() })),
+  },
   { $id: "ExplainedState" },
 );
 export type ExplainedState = Static<typeof ExplainedState>;

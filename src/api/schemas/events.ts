@@ -19,6 +19,11 @@ export const eventKinds = [
   "device-left",
   "approval-made",
   "approval-removed",
+  "issue-made",
+  "issue-changed",
+  "hold-made",
+  "hold-narrowed",
+  "hold-released",
   "action-offered",
   "action-changed",
   "sign-in-link-made",
@@ -33,7 +38,7 @@ export const Event = record(
     sequence: Type.Integer({ minimum: 1 }),
     at: Instant,
     kind: words(eventKinds),
-    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID` or `server`. */
+    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID`, `issue:ID`, `hold:ID` or `server`. */
     subject: Type.String(),
     data: Type.Record(Type.String(), Type.Unknown()),
     /** A digest of this event and all before it (src/api/event-chain.ts); null for those from before there was one. */

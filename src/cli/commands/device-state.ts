@@ -82,13 +82,14 @@ const deviceState: CommandSpec = {
 };
 
 function explained(state: ExplainedState): string[] {
-  const { product, hotpatchId, since, reason, helps, inPlace, blocks } = state;
+  const { product, hotpatchId, since, reason, helps, inPlace, blocks, heldInPlace } = state;
   const others = blocks.filter((block) => block.hotpatchId !== hotpatchId || block.reason !== reason);
   return [
     `${product}: ${called(state)}, ${hotpatchId}, since ${since}`,
     `  why: ${reason}`,
     `  what would change it: ${helps}`,
     ...(inPlace === null ? [] : [`  in memory: ${inPlace.hotpatchId} (sequence ${inPlace.sequence})`]),
+    ...heldInPlace.map((hold) => `  in memory: ${hold.reason}`),
     ...others.map((block) => `  also: ${block.hotpatchId}: ${block.reason} ${block.helps}`),
   ];
 }

@@ -115,6 +115,52 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   CREATE INDEX device_states_by_state ON device_states (state, device_id, product);
   ALTER TABLE actions ADD COLUMN taken_back_by ${text};
   `,
+  // Known issues with their history, and safeguard holds.
+  ({ text, integer, table }) => `
+  CREATE TABLE known_issues (
+    id ${text} PRIMARY KEY,
+    title ${text} NOT NULL,
+    text ${text} NOT NULL,
+    status ${text} NOT NULL,
+    originating ${text},
+    resolved_by ${text},
+    created_at ${integer} NOT NULL,
+    changed_at ${integer} NOT NULL
+  ) ${table};
+  CREATE TABLE known_issue_hotpatches (
+    issue_id ${text} NOT NULL REFERENCES known_issues (id),
+    hotpatch_id ${text} NOT NULL,
+    PRIMARY KEY (issue_id, hotpatch_id)
+  ) ${table};
+  CREATE TABLE known_issue_history (
+    issue_id ${text} NOT NULL REFERENCES known_issues (id),
+    number ${integer} NOT NULL,
+    at ${integer} NOT NULL,
+    made_by ${text} NOT NULL,
+    why ${text} NOT NULL,
+    changes_json ${text} NOT NULL,
+    PRIMARY KEY (issue_id, number)
+  ) ${table};
+  CREATE TABLE holds (
+    id ${text} PRIMARY KEY,
+    filter ${text},
+    reason ${text} NOT NULL,
+    issue_id ${text} REFERENCES known_issues (id),
+    resolved_by ${text},
+    created_at ${integer} NOT NULL,
+    created_by ${text} NOT NULL,
+    released_at ${integer},
+    released_by ${text},
+    release_reason ${text}
+  ) ${table};
+  CREATE INDEX holds_by_issue ON holds (issue_id);
+  CREATE TABLE hold_targets (
+    hold_id ${text} NOT NULL REFERENCES holds (id),
+    kind ${text} NOT NULL CHECK (kind IN ('hotpatch', 'product')),
+    target ${text} NOT NULL,
+    PRIMARY KEY (hold_id, kind, target)
+  ) ${table};
+  `,
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

@@ -4,6 +4,7 @@ import type { BlockCode } from "../../api/block-codes.ts";
 import type { ProductState, StateCode } from "../../api/device-state-table.ts";
 import type { ActionState } from "../../api/schemas/actions.ts";
 import type { EventKind } from "../../api/schemas/events.ts";
+import type { KnownIssue } from "../../api/schemas/holds.ts";
 
 export interface Tables {
   devices: {
@@ -77,6 +78,39 @@ export interface Tables {
     since: number;
     until_at: number | null;
   };
+  known_issues: {
+    id: string;
+    title: string;
+    text: string;
+    status: KnownIssue["status"];
+    originating: string | null;
+    resolved_by: string | null;
+    created_at: number;
+    changed_at: number;
+  };
+  known_issue_hotpatches: { issue_id: string; hotpatch_id: string };
+  known_issue_history: {
+    issue_id: string;
+    number: number;
+    at: number;
+    made_by: string;
+    why: string;
+    changes_json: string;
+  };
+  /** `resolved_by`: this hotpatch and newer ones of its product pass. */
+  holds: {
+    id: string;
+    filter: string | null;
+    reason: string;
+    issue_id: string | null;
+    resolved_by: string | null;
+    created_at: number;
+    created_by: string;
+    released_at: number | null;
+    released_by: string | null;
+    release_reason: string | null;
+  };
+  hold_targets: { hold_id: string; kind: "hotpatch" | "product"; target: string };
   reports: { sequence: Generated<number>; device_id: string; key: string; digest: Uint8Array };
   events: { sequence: number; at: number; kind: EventKind; subject: string; data_json: string; link: string | null };
   one_time_words: {

@@ -14,6 +14,8 @@ import { instant } from "../context.ts";
 import type { Page } from "../database/page.ts";
 import type { Database, Tables } from "../database/tables.ts";
 import { requireDevice } from "../devices/devices.ts";
+import { holdGate } from "../holds/hold-gate.ts";
+import { candidateKey } from "../offers/gates.ts";
 import { productOf } from "./keep-states.ts";
 
 type Row = Tables["device_states"] & { name: string };
@@ -175,9 +177,16 @@ export async function explainDevice(db: Database, deviceId: string): Promise<Exp
     .orderBy("subject")
     .execute();
   const ofProducts = Map.groupBy(blocks, (row) => productOf(row.hotpatch_id, row.product ?? undefined));
+  const standing = rows.flatMap(({ in_place_id }) =>
+    in_place_id === null ? [] : [{ deviceId, hotpatchId: in_place_id }],
+  );
+  const held = await holdGate(db, 0, standing);
   return rows.map((row) => ({
     ...shown({ ...row, name }),
     blocks: (ofProducts.get(row.product) ?? []).map(shownBlock),
+    heldInPlace: [held.get(candidateKey({ deviceId, hotpatchId: row.in_place_id ?? "" })) ?? []]
+      .flat()
+      .map(({ reason, subject = "" }) => ({ holdId: subject, reason: `${reason} It is in place, and stays.` })),
   }));
 }
 

@@ -16,6 +16,8 @@ import { eventsAfter, eventsBefore } from "../events/events.ts";
 import * as groups from "../groups/groups.ts";
 import { previewFilter } from "../groups/preview.ts";
 import { groupReasons } from "../groups/reasons.ts";
+import * as holds from "../holds/holds.ts";
+import * as issues from "../holds/issues.ts";
 import { makeSignInLink, signOut } from "../sign-in/sign-in.ts";
 
 /** The others are about cookies and streams, and live in build-http.ts. */
@@ -95,6 +97,17 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   explainDevice: async ({ database }, { params }) => ({
     items: await deviceStates.explainDevice(database, params.deviceId),
   }),
+
+  listIssues: ({ database }, { query }) => issues.listIssues(database, query),
+  makeIssue: (context, { body }, caller) => issues.makeIssue(context, body, nameOf(caller)),
+  getIssue: ({ database }, { params }) => issues.getIssue(database, params.issueId),
+  changeIssue: (context, { params, body }, caller) =>
+    issues.changeIssue(context, params.issueId, { wanted: body, by: nameOf(caller) }),
+  listHolds: ({ database }, { query }) => holds.listHolds(database, query),
+  makeHold: (context, { body }, caller) => holds.makeHold(context, body, nameOf(caller)),
+  getHold: ({ database }, { params }) => holds.getHold(database, params.holdId),
+  releaseHold: (context, { params, body }, caller) =>
+    holds.releaseHold(context, params.holdId, { reason: body.reason, by: nameOf(caller) }),
 
   listGroups: ({ database }, { query }) => groups.listGroups(database, query),
   makeGroup: (context, { body }) => groups.makeGroup(context, body),

@@ -1,4 +1,5 @@
 /** The gates that every offer asks, in one list. */
+import { holdGate } from "../holds/hold-gate.ts";
 import type { Gate } from "./gates.ts";
 
-export const gates: readonly Gate[] = [];
+export const gates: readonly Gate[] = [holdGate];
