@@ -37,7 +37,9 @@ export interface SwitchResult {
 }
 
 const firstDelayMs = 2;
-const longestDelayMs = 250;
+const longestDelayMs = 40;
+/** Between two stops the process runs for so many times as long as the last one took. */
+const runsPerStop = 10;
 
 /** Refuses with `plan/active-function`, naming thread, function and stack, or with what seizing the threads does. */
 export async function switchFunctions(request: SwitchRequest): Promise<SwitchResult> {
@@ -69,7 +71,7 @@ async function tryUntil(request: SwitchRequest, rehearsal: StopRehearsal | undef
     if (active !== undefined)
       progress(`${sharer === undefined ? "Thread" : "Process"} ${active.tid} is in ${active.name}; trying again`);
     await new Promise((resolve) => setTimeout(resolve, delayMs));
-    delayMs = Math.min(delayMs * 2, longestDelayMs);
+    delayMs = Math.max(Math.min(delayMs * 2, longestDelayMs), pauseMs * runsPerStop);
   }
 }
 
