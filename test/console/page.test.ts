@@ -8,23 +8,23 @@ import type { Page } from "playwright-core";
 import { buildConsole } from "../../scripts/build-console.mjs";
 import { ask } from "../../src/cli/server-client.ts";
 import { accessibilityProblems, openBrowser, openTab, screenshot, withoutBrowser } from "./support/browser.ts";
-import { hostile, openCatalog, ServerProcess, wholeWay } from "./support/server-process.ts";
+import { hostile, openCatalog, PageServer, wholeWay } from "./support/page-server.ts";
 
 const options = { timeout: 180_000, skip: withoutBrowser };
 
 before(() => buildConsole({ say: () => undefined }));
 
-async function openServer(t: TestContext, catalog = true): Promise<{ server: ServerProcess; hotpatchId: string }> {
+async function openServer(t: TestContext, catalog = true): Promise<{ server: PageServer; hotpatchId: string }> {
   const folder = mkdtempSync(path.join(tmpdir(), "rebootless-console-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const { shop, hotpatchId } = catalog ? await openCatalog(t) : { shop: undefined, hotpatchId: "" };
-  const server = new ServerProcess(path.join(folder, "state"), shop);
+  const server = new PageServer(path.join(folder, "state"), { shop });
   t.after(() => server.end("SIGKILL"));
   await server.start();
   return { server, hotpatchId };
 }
 
-async function signIn(page: Page, server: ServerProcess): Promise<void> {
+async function signIn(page: Page, server: PageServer): Promise<void> {
   await page.goto(await server.signInLink());
   assert.equal(page.url(), `${server.address}/`);
   await page.getByText("Live", { exact: true }).waitFor();

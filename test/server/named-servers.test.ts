@@ -10,14 +10,14 @@ import { type TestContext, test } from "node:test";
 import type { Event } from "../../src/api/schemas/events.ts";
 import { ask } from "../../src/cli/server-client.ts";
 import { runProgram } from "../cli/run-program.ts";
-import { ServerProcess } from "../console/support/server-process.ts";
+import { PageServer } from "../console/support/page-server.ts";
 
 const main = path.resolve(import.meta.dirname, "../../src/cli/main.ts");
 const options = { timeout: 120_000 };
 
 interface Desk {
   readonly folder: string;
-  readonly server: ServerProcess;
+  readonly server: PageServer;
   readonly env: NodeJS.ProcessEnv;
   say(line: string, env?: NodeJS.ProcessEnv): ReturnType<typeof runProgram>;
   link(): Promise<string>;
@@ -26,7 +26,7 @@ interface Desk {
 async function openDesk(t: TestContext): Promise<Desk> {
   const folder = mkdtempSync(path.join(tmpdir(), "rebootless-named-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const server = new ServerProcess(path.join(folder, "state"));
+  const server = new PageServer(path.join(folder, "state"));
   t.after(() => server.end("SIGKILL"));
   await server.start();
   const env = { XDG_STATE_HOME: path.join(folder, "home"), REBOOTLESS_STATE: "/nonexistent" };

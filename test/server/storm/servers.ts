@@ -1,12 +1,9 @@
 /** Three servers as processes on one PostgreSQL, killed at random and started again. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Shop } from "../../repository/support/shop.ts";
-
-const main = path.resolve(import.meta.dirname, "../../../src/cli/main.ts");
+import { ServerProcess } from "../support/server-process.ts";
 
 export interface Place {
   readonly folder: string;
@@ -16,52 +13,9 @@ export interface Place {
   readonly shop: Shop;
 }
 
-export class StormServer {
-  readonly state: string;
-  readonly #place: Place;
-  #child: ChildProcess | undefined;
-  #port = "0";
-  address = "";
-  isUp = false;
-
-  constructor(place: Place, name: string) {
-    this.#place = place;
-    this.state = path.join(place.folder, name);
-  }
-
-  async start(): Promise<void> {
-    const { shop, database, authorityFolder } = this.#place;
-    const root = path.join(shop.repository.metadataFolder, "1.root.json");
-    const catalog = ["--catalog", shop.repository.publicFolder, "--catalog-root", root];
-    const words = ["server", "run", "--state", this.state, "--port", this.#port, "--authority", authorityFolder];
-    const child = spawn(process.execPath, [main, ...words, ...catalog], {
-      env: { ...process.env, REBOOTLESS_DATABASE: database },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    this.#child = child;
-    let said = "";
-    await new Promise<void>((resolve, reject) => {
-      child.stderr.on("data", (chunk: Buffer) => {
-        said += chunk.toString("utf8");
-        const address = /Listening on (https:\S+),/.exec(said)?.[1];
-        if (address === undefined) return;
-        this.address = address;
-        // The port that it has once it keeps, so that agents find it again.
-        this.#port = new URL(address).port;
-        resolve();
-      });
-      child.once("exit", () => reject(new Error(`the server ended: ${said}`)));
-    });
-    this.isUp = true;
-  }
-
-  async kill(): Promise<void> {
-    this.isUp = false;
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, "exit");
-    child.kill("SIGKILL");
-    await exited;
+export class StormServer extends ServerProcess {
+  constructor({ folder, shop, database, authorityFolder }: Place, name: string) {
+    super(path.join(folder, name), { shop, database, words: ["--authority", authorityFolder] });
   }
 }
 
@@ -80,7 +34,7 @@ export async function killAtRandom(servers: readonly StormServer[], signal: Abor
     const up = servers.filter(({ isUp }) => isUp);
     if (up.length < 2 || signal.aborted) continue;
     const victim = pick(up);
-    await victim.kill();
+    await victim.end("SIGKILL");
     killed += 1;
     const restart = delay(Math.random() * 500)
       .then(() => victim.start())

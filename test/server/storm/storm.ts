@@ -23,7 +23,7 @@ export async function storm(t: TestContext, seconds: number, tell: (line: string
   await shop.publish(...hotpatches);
   const place = { folder, shop, database: await newDatabase(cluster), authorityFolder: path.join(folder, "authority") };
   const servers = ["a", "b", "c"].map((name) => new StormServer(place, name));
-  t.after(() => Promise.all(servers.map((server) => server.kill())));
+  t.after(() => Promise.all(servers.map((server) => server.end("SIGKILL"))));
   await Promise.all(servers.map((server) => server.start()));
   const noted: Noted = { reports: [], groups: [], approvals: [], requests: [] };
   const agents = [];

@@ -1,7 +1,5 @@
-/** A server in a process of its own, with a catalog that lists a hotpatch that was really built, and machines that report as agents do. */
+/** A server for the page: with a catalog that lists a hotpatch that was really built, and machines that report as agents do. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { TestContext } from "node:test";
@@ -15,10 +13,8 @@ import { openDesk } from "../../cli/desk.ts";
 import { writePackage } from "../../engine/node/application.ts";
 import { newKey, sampleHotpatch, trusting } from "../../hotpatch/support/sample.ts";
 import { openShop, type Shop } from "../../repository/support/shop.ts";
-import { databaseEnvironment } from "../../server/support/postgres-cluster.ts";
 import { type Answer, type Ask, certificateRequest, exchange } from "../../server/support/running-server.ts";
-
-const main = path.resolve(import.meta.dirname, "../../../src/cli/main.ts");
+import { ServerProcess } from "../../server/support/server-process.ts";
 
 /** What must be shown as text wherever it stands. */
 export const hostile = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
@@ -67,49 +63,8 @@ export const wholeWay = [
   ...["apply-done", "verify-started", "verify-done"],
 ];
 
-export class ServerProcess {
-  readonly state: string;
-  readonly #words: readonly string[];
-  #child: ChildProcess | undefined;
-  #port = "0";
-  address = "";
-
-  constructor(state: string, shop?: Shop) {
-    this.state = state;
-    const root = shop === undefined ? "" : path.join(shop.repository.metadataFolder, "1.root.json");
-    const catalog = shop === undefined ? [] : ["--catalog", shop.repository.publicFolder, "--catalog-root", root];
-    this.#words = ["server", "run", "--state", state, ...catalog];
-  }
-
-  /** On the port that it had before, once it had one. */
-  async start(): Promise<void> {
-    const child = spawn(process.execPath, [main, ...this.#words, "--port", this.#port], {
-      env: { ...process.env, ...(await databaseEnvironment(this.state)) },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    this.#child = child;
-    let said = "";
-    await new Promise<void>((resolve, reject) => {
-      child.stderr.on("data", (chunk: Buffer) => {
-        said += chunk.toString("utf8");
-        const address = /Listening on (https:\S+),/.exec(said)?.[1];
-        if (address === undefined) return;
-        this.address = address;
-        this.#port = new URL(address).port;
-        resolve();
-      });
-      child.once("exit", () => reject(new Error(`the server ended: ${said}`)));
-    });
-  }
-
-  async end(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, "exit");
-    child.kill(signal);
-    await exited;
-  }
-
+/** With what a person and a machine ask of it. */
+export class PageServer extends ServerProcess {
   async signInLink(): Promise<string> {
     return (await ask(this.state, "makeSignInLink")).link;
   }
