@@ -72,6 +72,11 @@ export class OwnCluster implements Cluster {
     assert.equal(status, 0, stderr);
   }
 
+  /** Of the process that all others of the cluster are children of. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   get data(): string {
     return path.join(this.socket, "data");
   }

@@ -1,0 +1,79 @@
+/** An agent as its server sees it: mutual TLS, long polls and reports, on one connection that is kept; it has no machine behind it. */
+import type { IncomingMessage } from "node:http";
+import { Agent, request as httpsRequest } from "node:https";
+import type { ActionState, Assignment } from "../../src/api/schemas/actions.ts";
+
+/** What an agent reports next of an action in that state; each report stands for something that a real one has done. */
+const steps: Readonly<Partial<Record<ActionState, string>>> = {
+  offered: "fetch-started",
+  fetching: "fetch-done",
+  fetched: "plan-done",
+  planned: "apply-started",
+  applying: "apply-done",
+  applied: "verify-started",
+  verifying: "verify-done",
+};
+
+export interface AgentCredentials {
+  readonly deviceId: string;
+  readonly key: string;
+  readonly certificate: string;
+  /** The authority's certificate. */
+  readonly ca: string;
+}
+
+export class SimulatedAgent {
+  readonly deviceId: string;
+  readonly #server: URL;
+  readonly #connections: Agent;
+  #reports = 0;
+
+  constructor(server: string, { deviceId, key, certificate, ca }: AgentCredentials) {
+    this.deviceId = deviceId;
+    this.#server = new URL(server);
+    this.#connections = new Agent({ keepAlive: true, maxSockets: 1, key, cert: certificate, ca });
+  }
+
+  async poll(waitMs: number, after?: number): Promise<Assignment> {
+    const query = after === undefined ? `waitMs=${waitMs}` : `waitMs=${waitMs}&after=${after}`;
+    return (await this.#ask("GET", `/v1/agent/actions?${query}`)) as Assignment;
+  }
+
+  /** Reports each action step by step until it is verified. */
+  async work({ actions }: Assignment): Promise<void> {
+    for (const { id, state } of actions) {
+      let at: ActionState = state;
+      for (let event = steps[at]; event !== undefined; event = steps[at]) {
+        this.#reports += 1;
+        const body = { key: `fleet-${this.#reports}-${"0".repeat(16)}`, actionId: id, event };
+        at = ((await this.#ask("POST", "/v1/agent/reports", body)) as { state: ActionState }).state;
+      }
+    }
+  }
+
+  disconnect(): void {
+    this.#connections.destroy();
+  }
+
+  #ask(method: string, path: string, body?: unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const payload = body === undefined ? undefined : JSON.stringify(body);
+      const headers = payload === undefined ? {} : { "content-type": "application/json" };
+      const options = { method, headers, agent: this.#connections };
+      const request = httpsRequest(new URL(path, this.#server), options, (response) => read(response, resolve, reject));
+      request.on("error", reject);
+      request.end(payload);
+    });
+  }
+}
+
+function read(response: IncomingMessage, resolve: (value: unknown) => void, reject: (error: Error) => void): void {
+  const chunks: Buffer[] = [];
+  response.on("data", (chunk: Buffer) => chunks.push(chunk));
+  response.on("error", reject);
+  response.on("end", () => {
+    const text = Buffer.concat(chunks).toString("utf8");
+    if (response.statusCode === 200) resolve(JSON.parse(text));
+    else reject(new Error(`the server answered ${response.statusCode}: ${text}`));
+  });
+}
