@@ -37,7 +37,7 @@ export const apiLimits = {
   /** Actions that one poll answers. */
   pollActions: 100,
   /** Polls and event streams that wait at one time. */
-  waiting: 2_000,
+  waiting: 20_000,
   /** Polls of one device that wait at one time: one that is under way, and some whose connections broke unseen. */
   waitingPerDevice: 4,
   /** For how long an enrolment token is good at most, in minutes. */
