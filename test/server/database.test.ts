@@ -100,3 +100,36 @@ test("what a transaction began and did not end is not there", async (t) => {
   assert.equal((await database.selectFrom("groups").selectAll().execute()).length, 1);
   await close();
 });
+
+test("changes that come together are each done whole or not at all, and their events have no gap", async (t) => {
+  const store = await openDatabase({ file: fileOf(t) });
+  t.after(() => store.close());
+  const context = { store, signals: new Signals(), clock: () => new Date(1_700_000_000_000) };
+  const group = (id: string) => ({ id, title: id, created_at: 0, parent_id: "all", filter: null });
+  const asked = Array.from({ length: 200 }, (_, count) =>
+    change(context, async ({ db, note }) => {
+      await db
+        .insertInto("groups")
+        .values(group(`group-${count}`))
+        .execute();
+      await note("group-made", `group:group-${count}`);
+      if (count % 3 === 0) throw new Error(`changed its mind ${count}`);
+      // The name of one before, which fails in the database itself.
+      if (count % 7 === 0) await db.insertInto("groups").values(group("all")).execute();
+      return count;
+    }),
+  );
+  const outcomes = await Promise.allSettled(asked);
+  const done = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  assert.deepEqual(
+    done,
+    Array.from({ length: 200 }, (_, count) => count).filter((count) => count % 3 !== 0 && count % 7 !== 0),
+  );
+  const groups = await store.database.selectFrom("groups").select("id").where("id", "<>", "all").execute();
+  assert.deepEqual(groups.map(({ id }) => id).toSorted(), done.map((count) => `group-${count}`).toSorted());
+  const events = await eventsAfter(store.database, 0, 1000);
+  assert.deepEqual(
+    events.map(({ sequence, subject }) => [sequence, subject]),
+    done.map((count, index) => [index + 1, `group:group-${count}`]),
+  );
+});

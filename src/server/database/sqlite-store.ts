@@ -3,10 +3,11 @@
  *
  * Invariant: a transaction that has ended is on the disk (WAL with synchronous=FULL), so what was acknowledged survives the death of the process and of the machine.
  */
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { HandleEmptyInListsPlugin, Kysely, replaceWithNoncontingentExpression, SqliteDialect } from "kysely";
 import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
+import { CommitGroup } from "./commit-group.ts";
 import { applicationId, checkVersion, migrations } from "./migrations.ts";
 import { sqliteWords } from "./sql-words.ts";
 import type { Store } from "./store.ts";
@@ -21,11 +22,12 @@ const sqlite = { busy: 5, corrupt: 11, notDatabase: 26 } as const;
  */
 export function openSqliteStore(file: string): Store {
   const database = kyselyOver(openRaw(file));
+  const commits = new CommitGroup(database);
   return {
     kind: "sqlite",
     database,
     // The one connection runs one transaction after the other.
-    transaction: (_scope, work) => database.transaction().execute(work),
+    transaction: (_scope, work) => commits.run(work),
     // There is no other server.
     alone: async (work) => {
       await work();
@@ -37,14 +39,27 @@ export function openSqliteStore(file: string): Store {
   };
 }
 
+/** Statements that are kept ready; a server asks some hundred different ones again and again. */
+const statementsKept = 500;
+
 function kyselyOver(raw: DatabaseSync): Kysely<Tables> {
+  const ready = new Map<string, StatementSync>();
+  const prepared = (text: string) => {
+    const statement = ready.get(text) ?? raw.prepare(text);
+    // The one that was used last stands last.
+    ready.delete(text);
+    ready.set(text, statement);
+    const [oldest] = ready.keys();
+    if (ready.size > statementsKept && oldest !== undefined) ready.delete(oldest);
+    return statement;
+  };
   return new Kysely<Tables>({
     plugins: [new HandleEmptyInListsPlugin({ strategy: replaceWithNoncontingentExpression })],
     dialect: new SqliteDialect({
       database: {
         close: () => raw.close(),
         prepare: (text) => {
-          const statement = raw.prepare(text);
+          const statement = prepared(text);
           return {
             reader: statement.columns().length > 0,
             all: (values) => statement.all(...(values as SQLInputValue[])),
@@ -53,7 +68,8 @@ function kyselyOver(raw: DatabaseSync): Kysely<Tables> {
               if (text === "rollback" && !raw.isTransaction) return { changes: 0, lastInsertRowid: 0 };
               return statement.run(...(values as SQLInputValue[]));
             },
-            iterate: (values) => statement.iterate(...(values as SQLInputValue[])),
+            // Rows that are still being read must not be begun anew by another reader.
+            iterate: (values) => raw.prepare(text).iterate(...(values as SQLInputValue[])),
           };
         },
       },
