@@ -17,7 +17,7 @@ import { clearWaitAlarm, prepareWaitAlarm, setWaitAlarm } from "./wait-alarm.ts"
 
 /** A thread in the kernel that does not come out (a vfork, a dead file server) is given so long before the others run again. */
 const patienceMs = 100;
-/** A thread on another processor stops within microseconds; to fall asleep and be woken takes longer. */
+/** A thread on another processor stops within microseconds; to fall asleep and be woken takes longer. So many looks a stop, since those who need this very processor wait for them. */
 const eagerLooks = 40;
 /** Threads that did not stop are waited for once more before they are left to the kernel, which lets them go when this program ends. */
 const lastPatienceMs = 3000;
@@ -46,6 +46,7 @@ export class ThreadStop {
   readonly #folder: number;
   /** Undefined until a wait has needed it. */
   #hasAlarm: boolean | undefined;
+  #eagerLooksLeft = eagerLooks;
   #stoppedAtMs = 0;
   #releasedAtMs = 0;
 
@@ -118,7 +119,7 @@ export class ThreadStop {
   /** One after the other, since while one is waited for the others stop as well. */
   #waitFor(thread: Tracee, deadlineMs: number): boolean {
     for (let looks = 0; thread.state === "running"; looks++) {
-      if (looks < eagerLooks ? thread.poll() : this.#waitLonger(thread, looks)) return true;
+      if (this.#eagerLooksLeft-- > 0 ? thread.poll() : this.#waitLonger(thread, looks)) return true;
       if (performance.now() > deadlineMs) return false;
     }
     return true;
