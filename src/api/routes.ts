@@ -6,6 +6,7 @@
  */
 import type { Static, TSchema } from "typebox";
 import { agentRoutes } from "./routes/agent.ts";
+import { approvalRoutes } from "./routes/approvals.ts";
 import { deviceStateRoutes } from "./routes/device-states.ts";
 import { deviceRoutes } from "./routes/devices.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -24,6 +25,7 @@ export const routes = {
   ...holdRoutes,
   ...groupRoutes,
   ...workRoutes,
+  ...approvalRoutes,
   ...eventRoutes,
 };
 export type RouteName = keyof typeof routes;

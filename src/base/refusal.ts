@@ -58,6 +58,7 @@ export const refusalCodes = [
   "action/blocked",
   "hold/released",
   "approval/exists",
+  "approval/managed",
   "group/exists",
   "group/circle",
   "group/dynamic",

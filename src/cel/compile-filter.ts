@@ -49,7 +49,7 @@ export interface Filter {
 
 const { characters, parts, depth, elements } = filterLimits;
 
-function environmentFor(names: Names): Environment {
+export function environmentFor(names: Names): Environment {
   const environment = new Environment({
     limits: {
       maxAstNodes: parts,
@@ -104,9 +104,21 @@ export function compileFilter(text: string, use: FilterUse): Filter {
 }
 
 function compile(text: string, use: FilterUse): Filter {
+  const { names, environment } = environmentOf(use);
+  const { expression, asked, steps } = checkedExpression(text, names, environment);
+  const facts = new Set([...asked].filter((name) => singleFacts.has(name)));
+  const others = new Set([...asked].filter((name) => names.has(name.split(".")[0] ?? "") && !facts.has(name)));
+  const asksBinaries = others.delete("binary");
+  return {
+    ...{ text, facts, others, asksBinaries, steps },
+    evaluate: (device) => evaluate(expression, { facts, asksBinaries }, device),
+  };
+}
+
+/** A condition that uses only these names, within the limits. Throws `request/filter`. */
+export function checkedExpression(text: string, names: Names, environment: Environment) {
   if (text.length > characters)
     throw filterFault(text, undefined, `An expression has at most ${characters} characters.`);
-  const { names, environment } = environmentOf(use);
   const expression = attempt(text, names, () => environment.parse(text));
   const { names: asked, steps } = inspectFilter(text, expression.ast, names);
   const { valid, type, error } = expression.check();
@@ -118,13 +130,7 @@ function compile(text: string, use: FilterUse): Filter {
       `An expression has to be a condition, and this one gives ${type}; compare it with something.`,
     );
   }
-  const facts = new Set([...asked].filter((name) => singleFacts.has(name)));
-  const others = new Set([...asked].filter((name) => names.has(name.split(".")[0] ?? "") && !facts.has(name)));
-  const asksBinaries = others.delete("binary");
-  return {
-    ...{ text, facts, others, asksBinaries, steps },
-    evaluate: (device) => evaluate(expression, { facts, asksBinaries }, device),
-  };
+  return { expression, asked, steps };
 }
 
 function attempt<Result>(text: string, names: Names, work: () => Result): Result {

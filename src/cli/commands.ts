@@ -5,6 +5,7 @@
  */
 import type { CommandSpec } from "./command.ts";
 import { agentCommands } from "./commands/agent.ts";
+import { approvalCommands } from "./commands/approval.ts";
 import { auditCommands } from "./commands/audit.ts";
 import { buildCommands } from "./commands/build.ts";
 import { buildElfCommand } from "./commands/build-elf.ts";
@@ -41,6 +42,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...deviceStateCommands,
   ...groupCommands,
   ...holdCommands,
+  ...approvalCommands,
   ...rolloutCommands,
   ...auditCommands,
 ];

@@ -28,3 +28,24 @@ export function wholeNumber(input: CommandInput, name: string, flag: string): nu
 export function paths(input: CommandInput, name: string, io: CommandIo): string[] {
   return texts(input, name).map((given) => path.resolve(io.cwd, given));
 }
+
+/** One of the words that are known; undefined where none was given. Throws `usage/arguments`. */
+export function oneOf<Word extends string>(known: readonly Word[], given: string | undefined, flag: string) {
+  const found = known.find((word) => word === given);
+  if (given === undefined || found !== undefined) return found;
+  throw new RebootlessError("usage/arguments", `${flag} takes ${known.join(", ")}, not ${quoted(given)}.`);
+}
+
+/** An instant as the contract has it; `now` is the present. Throws `usage/arguments`. */
+export function instantOf(given: string | undefined, flag: string): string | undefined {
+  if (given === undefined) return undefined;
+  const at = given === "now" ? new Date() : new Date(given);
+  // Without a zone it would be the zone of this machine, which is hardly that of the server.
+  if (Number.isNaN(at.getTime()) || !(given === "now" || /(Z|[+-]\d\d:\d\d)$/.test(given))) {
+    throw new RebootlessError(
+      "usage/arguments",
+      `${flag} takes a time such as 2026-05-01T04:00:00Z, not ${quoted(given)}.`,
+    );
+  }
+  return at.toISOString();
+}

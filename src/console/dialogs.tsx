@@ -11,7 +11,7 @@ import {
   Select,
 } from "@fluentui/react-components";
 import { type ReactNode, useState } from "react";
-import type { Approval } from "../api/schemas/actions.ts";
+import type { Approval } from "../api/schemas/approvals.ts";
 import type { Group } from "../api/schemas/groups.ts";
 import type { Hotpatch } from "../api/schemas/hotpatches.ts";
 import { hotpatchName } from "./action-words.ts";

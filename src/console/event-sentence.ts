@@ -40,6 +40,12 @@ function people(name: string): string {
   return name === "local" ? "the command on the server" : `the ${name}`;
 }
 
+/** As the decisions of approvals are told. */
+function decided(action: string | undefined): string {
+  if (action === "removal") return "approved for removal";
+  return action === "not-approved" ? "set to not approved" : "approved";
+}
+
 function actionSentence(data: Record<string, string>, names: Names): Sentence {
   const state = data.to as ActionState;
   const reason = data.reason === undefined ? {} : { reason: data.reason };
@@ -49,6 +55,15 @@ function actionSentence(data: Record<string, string>, names: Names): Sentence {
   const tone = words.standing === "off" ? "plain" : words.standing;
   return { text, tone, step: steps.has(state), ...reason };
 }
+
+/** Those that need nothing of the event to be told. */
+const plain: Partial<Readonly<Record<Event["kind"], string>>> = {
+  "issue-made": "A known issue was written down",
+  "issue-changed": "A known issue was changed",
+  "hold-made": "A safeguard hold was made",
+  "hold-narrowed": "A safeguard hold was narrowed",
+  "hold-released": "A safeguard hold was released",
+};
 
 export function eventSentence({ kind, subject, data }: Event, names: Names): Sentence {
   const given = Object.fromEntries(Object.entries(data).map(([name, value]) => [name, String(value)]));
@@ -62,11 +77,23 @@ export function eventSentence({ kind, subject, data }: Event, names: Names): Sen
     case "action-offered":
       return said(`${hotpatch()} was offered to ${device()}`);
     case "approval-made":
-      return said(`${hotpatch()} was approved for ${given.groupId} by ${people(given.by ?? "")}`);
+      return said(`${hotpatch()} was ${decided(given.action)} for ${given.groupId} by ${people(given.by ?? "")}`);
     case "approval-removed":
       return given.hotpatchId === undefined
         ? said(`An approval for ${given.groupId} was taken back`)
         : said(`The approval of ${hotpatch()} for ${given.groupId} was taken back`);
+    case "hotpatch-arrived":
+      return said(`${names.hotpatch(id)} is new in the catalog`);
+    case "hotpatch-declined":
+      return said(`${names.hotpatch(id)} was declined`);
+    case "hotpatch-undeclined":
+      return said(`${names.hotpatch(id)} is declined no longer`);
+    case "approval-rule-made":
+    case "approval-rule-changed":
+    case "approval-rule-removed":
+      return said(`A rule that approves by itself was ${kind.slice("approval-rule-".length)}`);
+    case "setting-changed":
+      return said("A setting was changed");
     case "device-enrolled":
       return said(`${given.name} was enrolled`);
     case "device-renewed":
@@ -104,7 +131,7 @@ export function eventSentence({ kind, subject, data }: Event, names: Names): Sen
       return said(`${sentenceCase(people(given.administrator ?? ""))} signed out`);
     default:
       // A newer server may tell of more than this page knows.
-      return said(`${kind} (${subject})`);
+      return said(plain[kind] ?? `${kind} (${subject})`);
   }
 }
 

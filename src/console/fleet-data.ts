@@ -1,7 +1,8 @@
 /** The lists that the page shows, kept by TanStack Query; the stream of events says when to look again. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { Answered } from "../api/routes.ts";
-import type { Action, AdministratorEvent, Approval } from "../api/schemas/actions.ts";
+import type { Action, AdministratorEvent } from "../api/schemas/actions.ts";
+import type { Approval } from "../api/schemas/approvals.ts";
 import type { Device } from "../api/schemas/devices.ts";
 import type { Group } from "../api/schemas/groups.ts";
 import type { Hotpatch } from "../api/schemas/hotpatches.ts";
@@ -32,7 +33,7 @@ async function readFleet(): Promise<Fleet> {
     askAll<Device>((query) => ask("GET", "/v1/devices", { query })),
     catalog(),
     askAll<Group>((query) => ask("GET", "/v1/groups", { query })),
-    askAll<Approval>((query) => ask("GET", "/v1/approvals", { query })),
+    askAll<Approval>((query) => ask("GET", "/v1/approvals", { query: { ...query, action: "install" } })),
     askAll<Action>((query) => ask("GET", "/v1/actions", { query })),
   ]);
   return { devices, groups, approvals, actions, ...listed };

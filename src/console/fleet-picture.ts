@@ -1,5 +1,6 @@
 /** What the lists of the server come to: who is protected, what waits, what needs a person. Pure. */
-import type { Action, Approval } from "../api/schemas/actions.ts";
+import type { Action } from "../api/schemas/actions.ts";
+import type { Approval } from "../api/schemas/approvals.ts";
 import type { Device } from "../api/schemas/devices.ts";
 import { type Standing, stateWords } from "./action-words.ts";
 

@@ -1,7 +1,7 @@
 /** The hotpatches of the catalog: what each closes, whom it is approved for, and how far it is. */
 import { Body1, Button, Caption1, makeStyles, Subtitle2, Tag, tokens } from "@fluentui/react-components";
 import { useState } from "react";
-import type { Approval } from "../api/schemas/actions.ts";
+import type { Approval } from "../api/schemas/approvals.ts";
 import type { Hotpatch } from "../api/schemas/hotpatches.ts";
 import { hotpatchName, type Standing, standings } from "./action-words.ts";
 import { ApproveDialog, ChangeDialog, devicesInWords } from "./dialogs.tsx";

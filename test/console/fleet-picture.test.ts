@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Action, type ActionState, actionStates } from "../../src/api/schemas/actions.ts";
+import type { Approval } from "../../src/api/schemas/approvals.ts";
 import type { Device } from "../../src/api/schemas/devices.ts";
 import { type Event, eventKinds } from "../../src/api/schemas/events.ts";
 import { possibleRequests, stateWords } from "../../src/console/action-words.ts";
@@ -105,7 +106,10 @@ test("a native hotpatch is told function by function, with the build that it is 
 test("taking an approval back withdraws what has not begun and no other group approves", () => {
   const devices = [device("a", { groups: ["all", "web"] }), device("b", { groups: ["all", "web", "db"] }), device("c")];
   const actions = [action("a", "offered"), action("b", "planned"), action("c", "offered")];
-  const approval = { id: "1", hotpatchId: "one", groupId: "web", createdAt: at, createdBy: "local" };
+  const approval: Approval = {
+    ...{ id: "1", hotpatchId: "one", groupId: "web", action: "install", deadline: null },
+    ...{ source: "person", sourceId: "", reason: "", createdAt: at, createdBy: "local" },
+  };
   const approvals = [approval, { ...approval, id: "2", groupId: "db" }];
   assert.deepEqual(effectOfRemoval(approval, { devices, actions, approvals }), { withdrawn: 1, staying: 0 });
   const applied = { devices, actions: [action("a", "verified")], approvals };

@@ -15,6 +15,7 @@ const root = path.resolve(import.meta.dirname, "../..");
 /** Those that are left out ask no database, look into the file of SQLite, or are about the other side of the wire. */
 const files = [
   "actions",
+  "approvals",
   "audit",
   "device-states",
   "enrolment",

@@ -21,6 +21,8 @@ const fill = {
     actionId: uuid,
     issueId: "KI00000001",
     holdId: "SH00000001",
+    ruleId: uuid,
+    hotpatchId: "none",
   },
   ...{ metadataFile: "timestamp.json", hotpatchFile: `${"0".repeat(64)}.one.hotpatch` },
 };
@@ -39,6 +41,9 @@ const allowed: Readonly<Record<string, readonly RouteName[]>> = {
     ...(["listHolds", "makeHold", "getHold", "releaseHold"] as const),
     ...(["listDeviceStates", "countDeviceStates", "explainDevice"] as const),
     ...(["listHotpatches", "listApprovals", "approve", "removeApproval"] as const),
+    ...(["listDeclined", "declineHotpatch", "undoDecline", "getApprovalSettings", "changeApprovalSettings"] as const),
+    ...(["listApprovalRules", "makeApprovalRule", "changeApprovalRule", "removeApprovalRule"] as const),
+    "runApprovalRule",
     ...(["listActions", "getAction", "requestAction", "listEvents", "streamEvents"] as const),
   ],
 };

@@ -1,7 +1,8 @@
 /** Hotpatches, approvals and actions. */
 import { Type } from "typebox";
-import { Action, ActionRequest, Approval, NewApproval } from "../schemas/actions.ts";
-import { HotpatchId, PageQuery, pageOf, record, Uuid } from "../schemas/basics.ts";
+import { Action, ActionRequest } from "../schemas/actions.ts";
+import { Approval, approvalActions, NewApproval } from "../schemas/approvals.ts";
+import { GroupId, HotpatchId, PageQuery, pageOf, record, Uuid, words } from "../schemas/basics.ts";
 import { Hotpatch } from "../schemas/hotpatches.ts";
 import { route } from "./route-spec.ts";
 
@@ -22,7 +23,12 @@ export const workRoutes = {
     path: "/v1/approvals",
     caller: "administrator",
     summary: "approvals by id",
-    query: pageQuery,
+    query: record({
+      ...PageQuery,
+      hotpatchId: Type.Optional(HotpatchId),
+      groupId: Type.Optional(GroupId),
+      action: Type.Optional(words(approvalActions)),
+    }),
     status: 200,
     response: pageOf(Approval),
   }),
@@ -30,7 +36,8 @@ export const workRoutes = {
     method: "POST",
     path: "/v1/approvals",
     caller: "administrator",
-    summary: "approve a hotpatch for a group, which offers it to every device in it",
+    summary:
+      "decide of a hotpatch for a group: install offers it to every device in it, removal takes it back, not-approved keeps it off whatever is approved above",
     body: NewApproval,
     status: 201,
     response: Approval,
@@ -39,7 +46,8 @@ export const workRoutes = {
     method: "DELETE",
     path: "/v1/approvals/{approvalId}",
     caller: "administrator",
-    summary: "take an approval back; what has not begun is withdrawn, what is in place stays",
+    summary:
+      "take an approval back, so that the group has what is approved above it; what has not begun is withdrawn, what is in place stays",
     params: record({ approvalId: Uuid }),
     status: 204,
   }),

@@ -1,16 +1,8 @@
-/** Approvals, and the actions that follow from them: a hotpatch on a device. */
+/** Actions, which follow from approvals: a hotpatch on a device. */
 import { type Static, Type } from "typebox";
 import { apiLimits } from "../api-limits.ts";
-import { closed, GroupId, HotpatchId, Instant, Reason, record, Uuid, words } from "./basics.ts";
+import { closed, HotpatchId, Instant, Reason, record, Uuid, words } from "./basics.ts";
 import { BuildId } from "./hotpatches.ts";
-
-/** That a hotpatch is wanted on every device of a group. */
-export const Approval = record(
-  { id: Uuid, hotpatchId: HotpatchId, groupId: GroupId, createdAt: Instant, createdBy: Type.String() },
-  { $id: "Approval" },
-);
-export type Approval = Static<typeof Approval>;
-export const NewApproval = record({ hotpatchId: HotpatchId, groupId: GroupId }, { $id: "NewApproval" });
 
 export const actionStates = [
   "offered",

@@ -4,7 +4,7 @@ import { deviceSorts, deviceStates } from "../../api/schemas/devices.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
-import { text, texts, wholeNumber } from "../option-values.ts";
+import { oneOf, text, texts, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
 import { textTable } from "../text-table.ts";
@@ -73,12 +73,6 @@ function searchOf(input: CommandInput): Omit<DeviceSearch, "cursor"> {
     ...(state === undefined ? {} : { state }),
     ...(sort === undefined ? {} : { sort }),
   };
-}
-
-function oneOf<Word extends string>(known: readonly Word[], given: string | undefined, flag: string) {
-  const found = known.find((word) => word === given);
-  if (given === undefined || found !== undefined) return found;
-  throw new RebootlessError("usage/arguments", `${flag} takes ${known.join(", ")}, not ${quoted(given)}.`);
 }
 
 const deviceList: CommandSpec = {

@@ -1,4 +1,4 @@
-/** `rebootless hotpatch|approval|action|events …`: what a server does on its devices. */
+/** `rebootless hotpatch|action|events …`: what a server does on its devices. */
 import type { Action } from "../../api/schemas/actions.ts";
 import type { Event } from "../../api/schemas/events.ts";
 import { RebootlessError } from "../../base/errors.ts";
@@ -23,50 +23,6 @@ const hotpatchList: CommandSpec = {
     const rows = hotpatches.map(({ id, advisories, title }) => [id, advisories.map((a) => a.id).join(","), title]);
     const table = textTable(["HOTPATCH", "ADVISORIES", "TITLE"], rows);
     return { data: { hotpatches }, text: rows.length === 0 ? "The catalog lists no hotpatch." : table };
-  },
-};
-
-const approvalList: CommandSpec = {
-  name: "approval list",
-  summary: "list what is approved, and for which groups",
-  options: serverOptions,
-  examples: [{ command: "rebootless approval list", what: "approvals with their ids" }],
-  async run(input, io) {
-    const server = serverOf(input, io);
-    const approvals = await askAll((cursor) => ask(server, "listApprovals", pageQuery(cursor)));
-    const rows = approvals.map((a) => [a.hotpatchId, a.groupId, a.createdAt, a.createdBy, a.id]);
-    const table = textTable(["HOTPATCH", "GROUP", "SINCE", "BY", "ID"], rows);
-    return { data: { approvals }, text: rows.length === 0 ? "Nothing is approved." : table };
-  },
-};
-
-const approvalAdd: CommandSpec = {
-  name: "approval add",
-  summary: "approve a hotpatch for a group",
-  description: "It is offered to every device of the group, now and when others join.",
-  arguments: [{ name: "<hotpatch>", description: "its id, as `rebootless hotpatch list` shows it" }],
-  options: [...serverOptions, { flags: "--group <id>", description: "the group", default: "all" }],
-  examples: [{ command: "rebootless approval add npm-json5-2.2.1-to-2.2.2 --group web", what: "for the group web" }],
-  async run(input, io) {
-    const [hotpatchId = ""] = input.arguments;
-    const body = { hotpatchId, groupId: text(input, "group") ?? "all" };
-    const approval = await ask(serverOf(input, io), "approve", { body });
-    return { data: approval, text: `Approved for ${approval.groupId}: ${approval.hotpatchId} (${approval.id}).` };
-  },
-};
-
-const approvalRemove: CommandSpec = {
-  name: "approval remove",
-  summary: "take an approval back",
-  description:
-    "What has not begun is withdrawn, unless another group approves it. What is in place stays; `rebootless action revert` takes it back.",
-  arguments: [{ name: "<id>", description: "the id of the approval" }],
-  options: serverOptions,
-  examples: [{ command: "rebootless approval remove 5f0c1d5e-8f4b-4c8e-9c53-0a6d3a6f7c21", what: "stop a rollout" }],
-  async run(input, io) {
-    const [approvalId = ""] = input.arguments;
-    await ask(serverOf(input, io), "removeApproval", { params: { approvalId } });
-    return { data: { approvalId, removed: true }, text: `Removed: ${printable(approvalId)}.` };
   },
 };
 
@@ -164,7 +120,6 @@ const events: CommandSpec = {
 
 export const rolloutCommands: readonly CommandSpec[] = [
   hotpatchList,
-  ...[approvalList, approvalAdd, approvalRemove],
   actionList,
   requestCommand("offer", "offer an action again", "after it was refused, failed or was taken back"),
   requestCommand("withdraw", "withdraw an action that has not begun", "keep one device off a hotpatch"),

@@ -62,7 +62,8 @@ function shown({ facts, sizeBytes }: CatalogHotpatch): Hotpatch[] {
   return [{ ...rest, sizeBytes }];
 }
 
-function required(catalog: Catalog | undefined): Catalog {
+/** Refuses with `server/no-catalog`. */
+export function requireCatalog(catalog: Catalog | undefined): Catalog {
   if (catalog === undefined) {
     refuse("server/no-catalog", "This server follows no catalog; start it with --catalog and --catalog-root.");
   }
@@ -71,7 +72,7 @@ function required(catalog: Catalog | undefined): Catalog {
 
 export async function listHotpatches(catalog: Catalog | undefined, asked: PageAsked): Promise<Page<Hotpatch>> {
   const { after, rows } = pageBounds(asked);
-  const all = await required(catalog).hotpatches();
+  const all = await requireCatalog(catalog).hotpatches();
   return pageFrom(all.filter(({ id }) => id > after).slice(0, rows), asked, (hotpatch) => hotpatch);
 }
 
@@ -85,7 +86,7 @@ export async function trustFor(catalog: Catalog | undefined, trustFolder: string
   return { catalogRoot: (await catalog?.trustedRoot()) ?? null, authorKeys };
 }
 
-/** A metadata file of the catalog, for an agent. Refuses as `required`; throws `request/not-found`, and as CatalogClient.publicFile. */
+/** A metadata file of the catalog, for an agent. Refuses as `requireCatalog`; throws `request/not-found`, and as CatalogClient.publicFile. */
 export async function metadataFile(catalog: Catalog | undefined, file: string): Promise<AsyncGenerator<Uint8Array>> {
   const role = file.replace(/^\d+\./, "").replace(/\.json$/, "");
   const bounds: Readonly<Record<string, number>> = {
@@ -102,14 +103,14 @@ export async function hotpatchFile(catalog: Catalog | undefined, file: string): 
 }
 
 async function fileOf(catalog: Catalog | undefined, name: string, maxBytes: number) {
-  const pieces = await required(catalog).publicFile(name, maxBytes);
+  const pieces = await requireCatalog(catalog).publicFile(name, maxBytes);
   if (pieces === undefined) throw new RebootlessError("request/not-found", `The catalog has no file ${name}.`);
   return pieces;
 }
 
 /** Refuses with `catalog/hotpatch-unknown`, and as `hotpatches`. */
 export async function requireHotpatch(catalog: Catalog | undefined, hotpatchId: string): Promise<Hotpatch> {
-  const all = await required(catalog).hotpatches();
+  const all = await requireCatalog(catalog).hotpatches();
   const found = all.find(({ id }) => id === hotpatchId);
   if (found !== undefined) return found;
   refuse("catalog/hotpatch-unknown", `The catalog lists no hotpatch ${hotpatchId}; see \`rebootless hotpatch list\`.`, {

@@ -6,6 +6,7 @@
  */
 import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
+import { approvalTables, ruleTables } from "../approvals/approval-tables.ts";
 import { fleetTables, workTables } from "./first-tables.ts";
 import type { SqlWords } from "./sql-words.ts";
 
@@ -161,6 +162,7 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
     PRIMARY KEY (hold_id, kind, target)
   ) ${table};
   `,
+  (words) => approvalTables(words) + ruleTables(words),
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

@@ -5,8 +5,9 @@ import type { ProductState, StateCode } from "../../api/device-state-table.ts";
 import type { ActionState } from "../../api/schemas/actions.ts";
 import type { EventKind } from "../../api/schemas/events.ts";
 import type { KnownIssue } from "../../api/schemas/holds.ts";
+import type { ApprovalTables } from "../approvals/approval-tables.ts";
 
-export interface Tables {
+export interface Tables extends ApprovalTables {
   devices: {
     id: string;
     name: string;
@@ -30,7 +31,6 @@ export interface Tables {
   group_exclusions: { group_id: string; excluded_id: string };
   /** Devices that are left out. */
   group_exceptions: { group_id: string; device_id: string };
-  approvals: { id: string; hotpatch_id: string; group_id: string; created_at: number; created_by: string };
   actions: {
     id: string;
     device_id: string;
@@ -127,7 +127,7 @@ export interface Tables {
   /** `events` holds the number and the link of the newest event; its row is locked from the numbering until the end of the transaction. */
   counters: { name: "events"; value: number; link: string };
   /** `authority`: the SHA-256 of the certificate of the authority that all servers of this database have (base64url). */
-  settings: { name: "authority"; value: string };
+  settings: { name: "authority" | "approvals"; value: string };
   sessions: { digest: Uint8Array; administrator: string; expires_at: number };
 }
 

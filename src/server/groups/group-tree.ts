@@ -44,6 +44,15 @@ export function childrenOf(nodes: readonly GroupNode[]): ReadonlyMap<string, rea
   return children;
 }
 
+/** These groups and all that stand below them in the tree. */
+export function groupsBelow(nodes: readonly GroupNode[], ids: readonly string[]): readonly string[] {
+  const children = childrenOf(nodes);
+  const found = new Set(ids);
+  // Grows while it is gone through.
+  for (const id of found) for (const child of children.get(id) ?? []) found.add(child);
+  return [...found];
+}
+
 /** How many groups stand above and at this one; endless circles count as infinite. */
 export function depthOf(nodes: readonly GroupNode[], id: string): number {
   const byId = new Map(nodes.map((node) => [node.id, node]));

@@ -4,11 +4,12 @@ import type { Group, GroupChange, NewGroup } from "../../api/schemas/groups.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { compileFilter } from "../../cel/compile-filter.ts";
+import { followDecisions } from "../approvals/follow-decisions.ts";
+import { endApprovalsOf } from "../approvals/of-group.ts";
 import { type Change, change, instant, type ServerContext } from "../context.ts";
 import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/page.ts";
 import type { Database, Tables } from "../database/tables.ts";
 import { requireDevice } from "../devices/devices.ts";
-import { withdrawUnapproved } from "../offers/offers.ts";
 import { readGroups } from "./group-rows.ts";
 import { depthOf, hangingOn, inOrder } from "./group-tree.ts";
 import { followFilter, placeDevice, placeGroups } from "./membership.ts";
@@ -164,17 +165,15 @@ export async function removeGroup(context: ServerContext, groupId: string): Prom
       refuse("group/has-children", `${children.join(", ")} stand below ${groupId}; remove or move them first.`);
     }
     const hanging = hangingOn(inOrder(groups) ?? [], groupId).flatMap(({ id }) => (id === groupId ? [] : [id]));
-    const approvals = await db.selectFrom("approvals").selectAll().where("group_id", "=", groupId).execute();
-    for (const { id } of approvals) await note("approval-removed", `approval:${id}`, { groupId });
-    await db.deleteFrom("approvals").where("group_id", "=", groupId).execute();
+    const hotpatches = await endApprovalsOf(under, groupId);
     for (const table of ["group_members", "group_own", "group_exceptions", "group_exclusions"] as const) {
       await db.deleteFrom(table).where("group_id", "=", groupId).execute();
     }
     await db.deleteFrom("group_exclusions").where("excluded_id", "=", groupId).execute();
     await db.deleteFrom("groups").where("id", "=", groupId).execute();
     await note("group-removed", `group:${groupId}`);
-    for (const { hotpatch_id: hotpatchId } of approvals) await withdrawUnapproved(under, { hotpatchId });
     await placeGroups(under, context.random, hanging);
+    for (const hotpatchId of hotpatches) await followDecisions(under, context.random, { hotpatchId });
   });
 }
 

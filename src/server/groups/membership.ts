@@ -4,11 +4,13 @@
  * Who joins is offered what the group has approved; of who leaves, what has not begun is withdrawn.
  */
 import { compileFilter, type Filter } from "../../cel/compile-filter.ts";
+import { followDecisions, takeBackRemoved } from "../approvals/follow-decisions.ts";
+import { refreshDecisions } from "../approvals/group-decisions.ts";
 import type { Change, ServerContext } from "../context.ts";
 import type { Database } from "../database/tables.ts";
 import { offerApproved, withdrawUnapproved } from "../offers/offers.ts";
 import { type GroupRow, orderedGroups } from "./group-rows.ts";
-import { childrenOf, groupsOfDevice, hangingOn } from "./group-tree.ts";
+import { childrenOf, groupsBelow, groupsOfDevice, hangingOn } from "./group-tree.ts";
 import { loadDevices, Matcher, outcomes } from "./matching.ts";
 
 type Random = ServerContext["random"];
@@ -28,7 +30,7 @@ export async function placeDevice(under: Change, random: Random, deviceId: strin
   if (cause !== "anything" && cause.size === 0) return;
   await followGroups(under, deviceId, cause);
   // Also where no group changed: gates ask for facts as well.
-  await offerApproved(under, random, { deviceId });
+  await followDecisions(under, random, { deviceId });
 }
 
 async function followGroups(under: Change, deviceId: string, cause: Cause): Promise<void> {
@@ -50,7 +52,6 @@ async function followGroups(under: Change, deviceId: string, cause: Cause): Prom
   }
   for (const id of joined) await under.note("device-joined", `group:${id}`, { deviceId });
   for (const id of left) await under.note("device-left", `group:${id}`, { deviceId });
-  if (left.length > 0) await withdrawUnapproved(under, { deviceId });
 }
 
 async function idsOf(
@@ -161,15 +162,50 @@ export async function placeGroups(under: Change, random: Random, changed: readon
     if (joined.length + left.length === 0) continue;
     await under.note("group-members-changed", `group:${id}`, { joined: joined.length, left: left.length });
   }
-  for (const groupId of joining) await offerApproved(under, random, { groupId });
-  if (leaving.length === 0) return;
-  const approved = await db
-    .selectFrom("approvals")
-    .select("hotpatch_id")
-    .distinct()
-    .where("group_id", "in", leaving)
+  await followGroupDecisions(under, random, { ordered, changed, joining, leaving });
+}
+
+interface GroupsChanged {
+  readonly ordered: readonly GroupRow[];
+  readonly changed: readonly string[];
+  readonly joining: readonly string[];
+  readonly leaving: readonly string[];
+}
+
+/** What is decided follows the tree, and devices follow what is decided. */
+async function followGroupDecisions(
+  under: Change,
+  random: Random,
+  { ordered, changed, joining, leaving }: GroupsChanged,
+): Promise<void> {
+  const { db } = under;
+  const below = groupsBelow(ordered, changed);
+  const concerned = [...new Set([...below, ...joining, ...leaving])];
+  const before = await decisionsIn(db, concerned);
+  await refreshDecisions(db, { groupIds: below });
+  const after = await decisionsIn(db, concerned);
+  const isMoved = JSON.stringify(before) !== JSON.stringify(after);
+  if (!isMoved && joining.length + leaving.length === 0) return;
+  const hotpatches = new Set([...before, ...after].map(({ hotpatch_id }) => hotpatch_id));
+  for (const hotpatchId of hotpatches) {
+    await withdrawUnapproved(under, { hotpatchId });
+    await takeBackRemoved(under, { hotpatchId });
+  }
+  // Who leaves a group that kept something off gets what the groups above have.
+  const barred = new Set(before.flatMap(({ action, group_id }) => (action === "install" ? [] : [group_id])));
+  const parents = ordered.filter(({ id }) => leaving.includes(id) && barred.has(id)).map(({ parentId }) => parentId);
+  const offering = new Set([...joining, ...parents, ...(isMoved ? changed : [])]);
+  for (const groupId of offering) if (groupId !== null) await offerApproved(under, random, { groupId });
+}
+
+async function decisionsIn(db: Database, groupIds: readonly string[]) {
+  return await db
+    .selectFrom("group_decisions")
+    .selectAll()
+    .where("group_id", "in", [...groupIds])
+    .orderBy("hotpatch_id")
+    .orderBy("group_id")
     .execute();
-  for (const { hotpatch_id: hotpatchId } of approved) await withdrawUnapproved(under, { hotpatchId });
 }
 
 interface Around {

@@ -2,12 +2,10 @@
 import { apiLimits } from "../../api/api-limits.ts";
 import { factRows } from "../../api/fact-catalog.ts";
 import { openApiDocument } from "../../api/openapi.ts";
-import type { Answered, Asked, RouteName } from "../../api/routes.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import * as actions from "../actions/actions.ts";
-import * as approvals from "../approvals/approvals.ts";
 import { listHotpatches, trustFor } from "../catalog/catalog.ts";
-import { instant, type Principal, type ServerContext } from "../context.ts";
+import { instant } from "../context.ts";
 import * as deviceStates from "../device-states/device-states.ts";
 import * as devices from "../devices/devices.ts";
 import { searchDevices } from "../devices/search.ts";
@@ -19,32 +17,16 @@ import { groupReasons } from "../groups/reasons.ts";
 import * as holds from "../holds/holds.ts";
 import * as issues from "../holds/issues.ts";
 import { makeSignInLink, signOut } from "../sign-in/sign-in.ts";
-
-/** The others are about cookies and streams, and live in build-http.ts. */
-export type PlainRouteName = Exclude<RouteName, "signIn" | "streamEvents" | "catalogMetadata" | "catalogHotpatch">;
-
-interface Caller {
-  readonly principal: Principal;
-  /** Aborted when the caller has gone away. */
-  readonly gone: AbortSignal;
-}
-
-type Handler<Name extends RouteName> = (
-  context: ServerContext,
-  asked: Asked<Name>,
-  caller: Caller,
-) => Promise<Answered<Name>>;
+import { type Caller, type Handlers, nameOf } from "./handler.ts";
+import { approvalHandlers } from "./handlers/approvals.ts";
 
 function deviceIdOf({ principal }: Caller): string {
   if (principal.kind !== "agent") throw new RebootlessError("bug/invariant", "A route of agents let somebody else in.");
   return principal.deviceId;
 }
 
-function nameOf({ principal }: Caller): string {
-  return principal.kind === "administrator" ? principal.name : principal.kind;
-}
-
-export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
+export const handlers: Handlers = {
+  ...approvalHandlers,
   openapi: async ({ version }) => openApiDocument(version),
   authority: async ({ authority }) => ({
     certificate: authority.certificate,
@@ -148,12 +130,6 @@ export const handlers: { readonly [Name in PlainRouteName]: Handler<Name> } = {
   },
 
   listHotpatches: ({ catalog }, { query }) => listHotpatches(catalog, query),
-  listApprovals: ({ database }, { query }) => approvals.listApprovals(database, query),
-  approve: (context, { body }, caller) => approvals.approve(context, body, nameOf(caller)),
-  removeApproval: async (context, { params }) => {
-    await approvals.removeApproval(context, params.approvalId);
-    return undefined;
-  },
   listActions: ({ database }, { query }) => actions.listActions(database, query),
   getAction: ({ database }, { params }) => actions.getAction(database, params.actionId),
   requestAction: (context, { params, body }) => actions.requestAction(context, params.actionId, body.event),

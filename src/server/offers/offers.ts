@@ -90,38 +90,56 @@ async function settle(under: Change, random: ServerContext["random"], { wanted, 
   const { db, now } = under;
   const rows = await actionsOf(under, wanted);
   const open = wanted.filter((candidate) => {
-    const state = rows.get(candidateKey(candidate))?.state;
-    return state === undefined || state === "withdrawn" || withdrawable.includes(state);
+    const row = rows.get(candidateKey(candidate));
+    return row === undefined || mayBeOffered(row) || withdrawable.includes(row.state);
   });
   const blocks = await askGates(db, now, { gates, candidates: open });
   await keepBlocks.replace(under, open, blocks);
   const fresh: Candidate[] = [];
-  const again: ActionRow[] = [];
-  const stopped: { row: ActionRow; block: Block }[] = [];
+  const again: OpenAction[] = [];
+  const stopped: { row: OpenAction; block: Block }[] = [];
   for (const candidate of open) {
     const row = rows.get(candidateKey(candidate));
     const block = blocks.get(candidateKey(candidate))?.[0];
     if (block === undefined && row === undefined) fresh.push(candidate);
-    if (block === undefined && row?.state === "withdrawn") again.push(row);
-    if (block !== undefined && row !== undefined && row.state !== "withdrawn") stopped.push({ row, block });
+    if (block === undefined && row !== undefined && mayBeOffered(row)) again.push(row);
+    if (block !== undefined && row !== undefined && !mayBeOffered(row)) stopped.push({ row, block });
   }
   await newActions(under, random, fresh);
   await steps(
     under,
-    again.map((row) => ({ row, event: "offer", reason: "" })),
+    again.map(({ removed_action, ...row }) => ({ row, event: "offer", reason: "" })),
   );
+  const removed = again.flatMap(({ removed_action }) => removed_action ?? []);
+  if (removed.length > 0) await db.deleteFrom("removed_actions").where("action_id", "in", removed).execute();
   await steps(
     under,
-    stopped.map(({ row, block }) => ({ row, event: "withdraw", reason: block.reason, told: { block: block.code } })),
+    stopped.map(({ row: { removed_action, ...row }, block }) => ({
+      row,
+      event: "withdraw",
+      reason: block.reason,
+      told: { block: block.code },
+    })),
   );
   await under.reassign(...fresh.map(({ deviceId }) => deviceId));
   await under.reassign(...[...again, ...stopped.map(({ row }) => row)].map(({ device_id }) => device_id));
 }
 
-async function actionsOf({ db }: Change, wanted: readonly Candidate[]): Promise<Map<string, ActionRow>> {
+/** It did not begin, or was taken back since its hotpatch was approved for removal. */
+function mayBeOffered({ state, removed_action }: OpenAction): boolean {
+  return state === "withdrawn" || (state === "reverted" && removed_action !== null);
+}
+
+interface OpenAction extends ActionRow {
+  readonly removed_action: string | null;
+}
+
+async function actionsOf({ db }: Change, wanted: readonly Candidate[]): Promise<Map<string, OpenAction>> {
   const rows = await db
     .selectFrom("actions")
-    .selectAll()
+    .leftJoin("removed_actions", "removed_actions.action_id", "actions.id")
+    .selectAll("actions")
+    .select("removed_actions.action_id as removed_action")
     .where("device_id", "in", [...new Set(wanted.map(({ deviceId }) => deviceId))])
     .execute();
   return new Map(rows.map((row) => [candidateKey({ deviceId: row.device_id, hotpatchId: row.hotpatch_id }), row]));

@@ -1,7 +1,7 @@
 /**
  * Which hotpatches are wanted on which devices, as one view for all who ask: offers, blocks and states.
  *
- * A hotpatch is wanted on the enrolled devices of each group that it is approved for.
+ * A hotpatch is wanted on an enrolled device where a group that counts for it has decided for its installation (`device_decisions`, src/server/approvals).
  */
 import type { Expression, ExpressionBuilder, SqlBool } from "kysely";
 import type { Database, Tables } from "../database/tables.ts";
@@ -17,16 +17,14 @@ export interface OfferScope {
 /** What is wanted on these devices, each pair once, by device and hotpatch. */
 export async function wantedOn(db: Database, deviceIds: readonly string[], hotpatchId?: string): Promise<Candidate[]> {
   let query = db
-    .selectFrom("approvals")
-    .innerJoin("group_members", "group_members.group_id", "approvals.group_id")
-    .innerJoin("devices", "devices.id", "group_members.device_id")
-    .select(["group_members.device_id as deviceId", "approvals.hotpatch_id as hotpatchId"])
+    .selectFrom("device_decisions")
+    .select(["device_id as deviceId", "hotpatch_id as hotpatchId"])
     .distinct()
-    .where("devices.state", "=", "enrolled")
-    .where("group_members.device_id", "in", [...deviceIds])
-    .orderBy("group_members.device_id")
-    .orderBy("approvals.hotpatch_id");
-  if (hotpatchId !== undefined) query = query.where("approvals.hotpatch_id", "=", hotpatchId);
+    .where("action", "=", "install")
+    .where("device_id", "in", [...deviceIds])
+    .orderBy("device_id")
+    .orderBy("hotpatch_id");
+  if (hotpatchId !== undefined) query = query.where("hotpatch_id", "=", hotpatchId);
   return await query.execute();
 }
 
@@ -42,11 +40,11 @@ export async function devicesThatWant(
     .where("devices.id", ">", after)
     .where((is) => {
       let wants = is
-        .selectFrom("group_members")
-        .innerJoin("approvals", "approvals.group_id", "group_members.group_id")
-        .select("approvals.id")
-        .whereRef("group_members.device_id", "=", "devices.id");
-      if (hotpatchId !== undefined) wants = wants.where("approvals.hotpatch_id", "=", hotpatchId);
+        .selectFrom("device_decisions")
+        .select("device_decisions.device_id")
+        .whereRef("device_decisions.device_id", "=", "devices.id")
+        .where("device_decisions.action", "=", "install");
+      if (hotpatchId !== undefined) wants = wants.where("device_decisions.hotpatch_id", "=", hotpatchId);
       return is.exists(wants);
     })
     .orderBy("devices.id")
@@ -63,13 +61,20 @@ export function isWanted<Table extends "actions" | "offer_blocks">(
   is: ExpressionBuilder<Tables, Table>,
   table: Table,
 ): Expression<SqlBool> {
-  const wanting = (is as unknown as ExpressionBuilder<Tables, "actions">)
-    .selectFrom("approvals")
-    .innerJoin("group_members", "group_members.group_id", "approvals.group_id")
-    .innerJoin("devices", "devices.id", "group_members.device_id")
-    .select("approvals.id")
-    .where("devices.state", "=", "enrolled")
-    .whereRef("group_members.device_id", "=", `${table as "actions"}.device_id`)
-    .whereRef("approvals.hotpatch_id", "=", `${table as "actions"}.hotpatch_id`);
-  return (is as unknown as ExpressionBuilder<Tables, "actions">).exists(wanting);
+  return isDecided(is, table, "install");
+}
+
+/** Whether a group that counts for its device has decided so of the hotpatch of a row of `table`. */
+export function isDecided<Table extends "actions" | "offer_blocks">(
+  is: ExpressionBuilder<Tables, Table>,
+  table: Table,
+  action: "install" | "removal",
+): Expression<SqlBool> {
+  const deciding = (is as unknown as ExpressionBuilder<Tables, "actions">)
+    .selectFrom("device_decisions")
+    .select("device_decisions.device_id")
+    .whereRef("device_decisions.device_id", "=", `${table as "actions"}.device_id`)
+    .whereRef("device_decisions.hotpatch_id", "=", `${table as "actions"}.hotpatch_id`)
+    .where("device_decisions.action", "=", action);
+  return (is as unknown as ExpressionBuilder<Tables, "actions">).exists(deciding);
 }

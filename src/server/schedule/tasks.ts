@@ -1,5 +1,6 @@
 /** The list of all tasks, in the order in which a tick does them; a part of the server adds its own here. */
+import { arrivals } from "../approvals/arrivals.ts";
 import { endsOfBlocks } from "../offers/ends-of-blocks.ts";
 import type { ScheduledTask } from "./task.ts";
 
-export const scheduledTasks: readonly ScheduledTask[] = [endsOfBlocks];
+export const scheduledTasks: readonly ScheduledTask[] = [arrivals, endsOfBlocks];

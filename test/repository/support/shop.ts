@@ -27,9 +27,9 @@ import { filesOf, serve } from "./mirror-server.ts";
 const author = newKey();
 
 /** A signed hotpatch of that id. */
-export function hotpatchBytes(id: string, sequence = 1): Buffer {
+export function hotpatchBytes(id: string, sequence = 1, supersedes: string[] = []): Buffer {
   const { manifest, payloads } = sampleHotpatch();
-  return encodeHotpatch({ manifest: { ...manifest, id, sequence }, payloads }, [author.signer]);
+  return encodeHotpatch({ manifest: { ...manifest, id, sequence, supersedes }, payloads }, [author.signer]);
 }
 
 export class Shop {
@@ -76,6 +76,12 @@ export class Shop {
     const opened = openHotpatch(bytes, trusting(author), { allowUnsigned: false });
     const said = release === undefined ? {} : { release };
     return await stageHotpatch(this.repository, bytes, opened, { dryRun: false, ...said });
+  }
+
+  async addSuperseding(id: string, supersedes: string[]): Promise<string> {
+    const bytes = hotpatchBytes(id, 2, supersedes);
+    const opened = openHotpatch(bytes, trusting(author), { allowUnsigned: false });
+    return await stageHotpatch(this.repository, bytes, opened, { dryRun: false });
   }
 
   async addBaseline(baseline: Baseline): Promise<string> {

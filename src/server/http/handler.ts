@@ -1,0 +1,24 @@
+/** What a handler of a route is, for the files that hold handlers. */
+import type { Answered, Asked, RouteName } from "../../api/routes.ts";
+import type { Principal, ServerContext } from "../context.ts";
+
+/** The others are about cookies and streams, and live in build-http.ts. */
+export type PlainRouteName = Exclude<RouteName, "signIn" | "streamEvents" | "catalogMetadata" | "catalogHotpatch">;
+
+export interface Caller {
+  readonly principal: Principal;
+  /** Aborted when the caller has gone away. */
+  readonly gone: AbortSignal;
+}
+
+type Handler<Name extends RouteName> = (
+  context: ServerContext,
+  asked: Asked<Name>,
+  caller: Caller,
+) => Promise<Answered<Name>>;
+
+export type Handlers = { readonly [Name in PlainRouteName]: Handler<Name> };
+
+export function nameOf({ principal }: Caller): string {
+  return principal.kind === "administrator" ? principal.name : principal.kind;
+}
