@@ -113,3 +113,53 @@ test("devices and groups by hand", { timeout: 300_000 }, async (t) => {
   assert.equal((await say("device", "tag", "web-1")).code, 2);
   assert.equal((await say("group", "exclude", "debian")).code, 2);
 });
+
+test("approvals, declined updates and rules by hand", { timeout: 300_000 }, async (t) => {
+  const shop = openShop(t);
+  await shop.init();
+  await shop.publish("one");
+  const address = catalogAddress(shop.repository.publicFolder, shop.folder);
+  const firstRoot = path.join(shop.repository.metadataFolder, "1.root.json");
+  const server = await openServer(t, { catalog: { address, firstRoot } });
+  const env = { REBOOTLESS_STATE: path.join(server.folder, "state") };
+  const say = async (...words: string[]) => await runProgram([main, "approval", ...words], { env, cwd: server.folder });
+  const done = async (...words: string[]) => {
+    const { code, out, error } = await say(...words);
+    assert.deepEqual([code, error], [0, ""], words.join(" "));
+    return out;
+  };
+  const ids = /[0-9a-f]{8}-[0-9a-f-]{27}/;
+  assert.match(await done("add", "one", "--action", "removal"), /^Approved for removal for all: one \(/);
+  assert.match(await done("add", "one", "--deadline", "2026-05-01T06:00:00+02:00"), /^Approved for all: one \(/);
+  assert.match(await done("list"), /^HOTPATCH .*\none +all +install +2026-05-01T04:00:00\.000Z +\S+ +local +\S+\n$/);
+  for (const wrong of [
+    ["--action", "maybe"],
+    ["--deadline", "2026-05-01T06:00:00"],
+  ]) {
+    assert.equal((await say("add", "one", ...wrong)).code, 2, wrong.join(" "));
+  }
+  assert.equal((await say("add", "one", "--deadline", "2026-05-01T04:00:00Z")).code, 3, "decided already");
+  assert.match(await done("decline", "one", "--reason", "breaks billing"), /^Declined: one\.\n$/);
+  assert.match(await done("declined"), /\none +\S+ +local +breaks billing\n$/);
+  assert.match(await done("decline", "one", "--undo"), /^Declined no longer: one\.\n$/);
+  assert.match(await done("settings", "--superseded", "when-newer-approved"), /: when-newer-approved\n$/);
+  const made = await done(
+    "rule",
+    "add",
+    "all npm",
+    "--product",
+    "npm/*",
+    "--severity",
+    "high",
+    "--severity",
+    "critical",
+  );
+  const rule = ids.exec(made)?.[0] ?? "";
+  assert.match(await done("rule", "list"), /\nall npm +on +all +high,critical +npm\/\* /);
+  assert.match(await done("rule", "run", rule, "--dry-run"), /^Fits: /);
+  assert.match(await done("rule", "switch", rule, "off"), /^all npm is off\.\n$/);
+  assert.match(await done("rule", "remove", rule), /^Removed: /);
+  const approval = ids.exec(await done("list", "--json"))?.[0] ?? "";
+  assert.match(await done("remove", approval), /^Removed: /);
+  assert.equal(await done("list"), "Nothing is approved.\n");
+});

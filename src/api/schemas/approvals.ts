@@ -20,7 +20,7 @@ export const Approval = record(
     hotpatchId: HotpatchId,
     groupId: GroupId,
     action: words(approvalActions),
-    /** From then on no deferral, window or ring keeps it off. */
+    /** When it is to be in place at the latest; null: none. */
     deadline: Nullable(Instant),
     source: words(approvalSources),
     /** The id of the rule, policy, rollout or expedite; empty of a person. */
@@ -40,7 +40,7 @@ export const NewApproval = record(
     groupId: GroupId,
     /** `install` unless told. */
     action: Type.Optional(words(approvalActions)),
-    /** For `install`; one in the past means at once. */
+    /** For `install` alone. */
     deadline: Type.Optional(Instant),
     reason: Type.Optional(Reason),
   },
