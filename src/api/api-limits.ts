@@ -16,6 +16,8 @@ export const apiLimits = {
   jsonStringBytes: 16 * KiB,
   /** The body that tells facts: a machine with 5,000 packages and 600 binaries tells some 300 KiB the first time, and only devices send it. */
   factsBodyBytes: 512 * KiB,
+  /** A body of notes of advisories, in bytes. */
+  advisoryBodyBytes: 2048 * KiB,
   /** Facts of one device. */
   factsPerDevice: 1_200,
   /** Entries of one fact that is a map, such as the packages of a machine. */

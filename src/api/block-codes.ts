@@ -34,6 +34,7 @@ export const blockCodes = {
   "restart/pending": { state: "pendingRestart", meaning: "the device has to restart first" },
   "hold/safeguard": { state: "onHold", meaning: "a safeguard hold keeps it off affected devices" },
   "stage/preview": { state: "eligible", meaning: "it is a preview, and the device has not opted in" },
+  "track/leaves": { state: "eligible", meaning: "it would take the device off the hotpatch track" },
   "channel/standard": { state: "eligible", meaning: "the device is on the standard channel" },
   "catalog/withdrawn": { state: "eligible", meaning: "the catalog has withdrawn it" },
   "pause/policy": { state: "paused", meaning: "a policy or a rollout is paused" },

@@ -7,6 +7,7 @@
 import type { Static, TSchema } from "typebox";
 import { agentRoutes } from "./routes/agent.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
+import { catalogRoutes } from "./routes/catalog.ts";
 import { deviceStateRoutes } from "./routes/device-states.ts";
 import { deviceRoutes } from "./routes/devices.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -24,6 +25,7 @@ export const routes = {
   ...deviceStateRoutes,
   ...holdRoutes,
   ...groupRoutes,
+  ...catalogRoutes,
   ...workRoutes,
   ...approvalRoutes,
   ...eventRoutes,

@@ -4,9 +4,11 @@
  * To add one: write its `CommandSpec` in a file under commands/, import it here, and put it into the list; help, completion, exit codes and --json come by themselves.
  */
 import type { CommandSpec } from "./command.ts";
+import { advisoryCommands } from "./commands/advisory.ts";
 import { agentCommands } from "./commands/agent.ts";
 import { approvalCommands } from "./commands/approval.ts";
 import { auditCommands } from "./commands/audit.ts";
+import { baselineCommands } from "./commands/baseline.ts";
 import { buildCommands } from "./commands/build.ts";
 import { buildElfCommand } from "./commands/build-elf.ts";
 import { catalogCommands } from "./commands/catalog.ts";
@@ -16,6 +18,7 @@ import { deviceCommands } from "./commands/device.ts";
 import { deviceStateCommands } from "./commands/device-state.ts";
 import { groupCommands } from "./commands/group.ts";
 import { holdCommands } from "./commands/hold.ts";
+import { hotpatchCommands } from "./commands/hotpatch.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keyCommands } from "./commands/key.ts";
 import { applyCommand, revertCommand, verifyCommand } from "./commands/process-commands.ts";
@@ -43,6 +46,9 @@ const workingCommands: readonly CommandSpec[] = [
   ...groupCommands,
   ...holdCommands,
   ...approvalCommands,
+  ...hotpatchCommands,
+  ...baselineCommands,
+  ...advisoryCommands,
   ...rolloutCommands,
   ...auditCommands,
 ];

@@ -15,6 +15,7 @@ import { CatalogClient } from "../repository/client/catalog-client.ts";
 import { Authority } from "./authority/authority.ts";
 import { shareAuthority } from "./authority/shared-authority.ts";
 import { Catalog } from "./catalog/catalog.ts";
+import { followCatalog } from "./catalog/follow-catalog.ts";
 import { builtConsole, PageFiles } from "./console/page-files.ts";
 import { change, type ServerContext, systemClock, systemRandom } from "./context.ts";
 import { openDatabase } from "./database/open-database.ts";
@@ -76,6 +77,8 @@ type Closing = (() => Promise<unknown>)[];
 
 export const loopbackNames = ["localhost", "127.0.0.1", "::1"] as const;
 export const keptEventDays = 400;
+/** How often the catalog is looked at when nobody asks for it. */
+const catalogMs = 30_000;
 const dayMs = 24 * 60 * 60 * 1000;
 
 /** Starts everything, or nothing. Throws `server/*` errors, and what the state folder's files may throw. */
@@ -110,6 +113,7 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
       version: options.version,
       address: "",
     };
+    catalog?.followedBy((content) => followCatalog(context, content));
     await learn(context, options);
     const network = await networkListener(context, options, closing);
     context.address = `https://${addressOf(network, options)}`;
@@ -118,6 +122,7 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
     closing.push(async () => signals.close());
     await change(context, ({ note }) => note("server-started", "server", { address: context.address }));
     await keepEvents(context, options, closing);
+    keepUpWithCatalog(context, options, closing);
     const scheduler = keepTime(context, options, closing);
     return {
       address: context.address,
@@ -227,6 +232,19 @@ function keepTime(context: ServerContext, options: RunOptions, closing: Closing)
     await scheduler.close();
   });
   return scheduler;
+}
+
+/** So that what is published, or withdrawn, takes effect though nobody asks. */
+function keepUpWithCatalog({ catalog }: ServerContext, options: RunOptions, closing: Closing): void {
+  if (catalog === undefined) return;
+  const stop = (options.repeat ?? repeatByTimer)(catalogMs, async () => {
+    try {
+      await catalog.content();
+    } catch (error) {
+      options.log({ level: "warn", message: "the catalog could not be read", error: String(error) });
+    }
+  });
+  closing.push(async () => stop());
 }
 
 function repeatByTimer(everyMs: number, work: () => Promise<void>): () => void {

@@ -3,21 +3,9 @@ import { Type } from "typebox";
 import { Action, ActionRequest } from "../schemas/actions.ts";
 import { Approval, approvalActions, NewApproval } from "../schemas/approvals.ts";
 import { GroupId, HotpatchId, PageQuery, pageOf, record, Uuid, words } from "../schemas/basics.ts";
-import { Hotpatch } from "../schemas/hotpatches.ts";
 import { route } from "./route-spec.ts";
 
-const pageQuery = record(PageQuery);
-
 export const workRoutes = {
-  listHotpatches: route({
-    method: "GET",
-    path: "/v1/hotpatches",
-    caller: "administrator",
-    summary: "the hotpatches of the catalog, verified, by id",
-    query: pageQuery,
-    status: 200,
-    response: pageOf(Hotpatch),
-  }),
   listApprovals: route({
     method: "GET",
     path: "/v1/approvals",

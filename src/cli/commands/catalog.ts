@@ -39,7 +39,7 @@ const catalogList: CommandSpec = {
   },
 };
 
-const catalogGet: CommandSpec = {
+export const catalogGet: CommandSpec = {
   name: "catalog get",
   summary: "download a hotpatch from a catalog",
   description:

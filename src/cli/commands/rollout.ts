@@ -1,4 +1,4 @@
-/** `rebootless hotpatch|action|events …`: what a server does on its devices. */
+/** `rebootless action|events …`: what a server does on its devices. */
 import type { Action } from "../../api/schemas/actions.ts";
 import type { Event } from "../../api/schemas/events.ts";
 import { RebootlessError } from "../../base/errors.ts";
@@ -10,21 +10,6 @@ import { ask, askAll, pageQuery } from "../server-client.ts";
 import { type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
 import { textTable } from "../text-table.ts";
 import { deviceNamed } from "./device.ts";
-
-const hotpatchList: CommandSpec = {
-  name: "hotpatch list",
-  summary: "list the hotpatches that can be approved",
-  description: "They are those of the catalog that the server follows, verified.",
-  options: serverOptions,
-  examples: [{ command: "rebootless hotpatch list", what: "what the catalog has to offer" }],
-  async run(input, io) {
-    const server = serverOf(input, io);
-    const hotpatches = await askAll((cursor) => ask(server, "listHotpatches", pageQuery(cursor)));
-    const rows = hotpatches.map(({ id, advisories, title }) => [id, advisories.map((a) => a.id).join(","), title]);
-    const table = textTable(["HOTPATCH", "ADVISORIES", "TITLE"], rows);
-    return { data: { hotpatches }, text: rows.length === 0 ? "The catalog lists no hotpatch." : table };
-  },
-};
 
 const actionList: CommandSpec = {
   name: "action list",
@@ -119,7 +104,6 @@ const events: CommandSpec = {
 };
 
 export const rolloutCommands: readonly CommandSpec[] = [
-  hotpatchList,
   actionList,
   requestCommand("offer", "offer an action again", "after it was refused, failed or was taken back"),
   requestCommand("withdraw", "withdraw an action that has not begun", "keep one device off a hotpatch"),

@@ -1,41 +1,63 @@
 /** The hotpatches that can be approved: those that the catalog lists, verified as any client verifies them. */
+import type { Baseline, Withdrawal } from "../../api/schemas/catalog.ts";
 import type { Trust } from "../../api/schemas/enrolment.ts";
 import type { Hotpatch } from "../../api/schemas/hotpatches.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
+import { quoted } from "../../base/printable.ts";
 import { refuse } from "../../base/refusal.ts";
 import { publicKeyPem } from "../../hotpatch/key.ts";
 import { loadTrustStore } from "../../hotpatch/trust-store.ts";
 import { catalogLimits } from "../../repository/catalog-limits.ts";
-import type { CatalogClient, CatalogHotpatch } from "../../repository/client/catalog-client.ts";
+import type { CatalogClient } from "../../repository/client/catalog-client.ts";
 import { catalogFolders, hotpatchFolder } from "../../repository/layout.ts";
-import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/page.ts";
+import { shownBaseline, shownHotpatch, shownWithdrawal } from "./shown-entries.ts";
 
 /** For how long a verified list is shown again without another look, in milliseconds. */
 const freshMs = 2_000;
 
+/** Everything that the catalog lists, by id. */
+export interface CatalogContent {
+  readonly hotpatches: readonly Hotpatch[];
+  readonly baselines: readonly Baseline[];
+  readonly withdrawn: readonly Withdrawal[];
+  /** A content with a lower one is an older one. */
+  readonly version: number;
+}
+
 export class Catalog {
   readonly #client: CatalogClient;
   readonly #clock: () => Date;
-  #list: { at: number; hotpatches: Promise<Hotpatch[]> } | undefined;
+  #list: { at: number; content: Promise<CatalogContent> } | undefined;
+  #follow: (content: CatalogContent) => Promise<void> = async () => {};
 
   constructor(client: CatalogClient, clock: () => Date) {
     this.#client = client;
     this.#clock = clock;
   }
 
-  /** By id. Refuses with a `catalog/*` code, and throws as CatalogClient.hotpatches does. */
-  async hotpatches(): Promise<Hotpatch[]> {
+  /** Has `follow` see each content before anybody else does. */
+  followedBy(follow: (content: CatalogContent) => Promise<void>): void {
+    this.#follow = follow;
+  }
+
+  /** Refuses with a `catalog/*` code, and throws as CatalogClient.listing does. Not to be called in a transaction. */
+  async content(): Promise<CatalogContent> {
     const now = this.#clock().getTime();
     if (this.#list === undefined || Math.abs(now - this.#list.at) > freshMs) {
-      const list = { at: now, hotpatches: this.#read() };
+      const list = { at: now, content: this.#read() };
       this.#list = list;
       // A refusal must not be shown again as if it were news.
-      list.hotpatches.catch(() => {
+      list.content.catch(() => {
         if (this.#list === list) this.#list = undefined;
       });
     }
-    return await this.#list.hotpatches;
+    return await this.#list.content;
+  }
+
+  /** As `content`. */
+  async hotpatches(): Promise<readonly Hotpatch[]> {
+    return (await this.content()).hotpatches;
   }
 
   /** As CatalogClient.trustedRoot. */
@@ -49,17 +71,21 @@ export class Catalog {
     return await this.#client.publicFile(name, maxBytes);
   }
 
-  async #read(): Promise<Hotpatch[]> {
-    const listed = await this.#client.hotpatches();
-    return listed.flatMap(shown).sort((left, right) => (left.id < right.id ? -1 : 1));
+  async #read(): Promise<CatalogContent> {
+    const { hotpatches, baselines, withdrawn, version } = await this.#client.listing();
+    const content = {
+      hotpatches: hotpatches.flatMap(shownHotpatch).sort(byId),
+      baselines: baselines.map(shownBaseline).sort(byId),
+      withdrawn: withdrawn.map(shownWithdrawal).sort(byId),
+      version,
+    };
+    await this.#follow(content);
+    return content;
   }
 }
 
-/** A hotpatch without facts that fit the schema cannot be told from another, and is left out. */
-function shown({ facts, sizeBytes }: CatalogHotpatch): Hotpatch[] {
-  if (facts === undefined) return [];
-  const { schema: _, ...rest } = facts;
-  return [{ ...rest, sizeBytes }];
+function byId(left: { readonly id: string }, right: { readonly id: string }): number {
+  return left.id < right.id ? -1 : 1;
 }
 
 /** Refuses with `server/no-catalog`. */
@@ -68,12 +94,6 @@ export function requireCatalog(catalog: Catalog | undefined): Catalog {
     refuse("server/no-catalog", "This server follows no catalog; start it with --catalog and --catalog-root.");
   }
   return catalog;
-}
-
-export async function listHotpatches(catalog: Catalog | undefined, asked: PageAsked): Promise<Page<Hotpatch>> {
-  const { after, rows } = pageBounds(asked);
-  const all = await requireCatalog(catalog).hotpatches();
-  return pageFrom(all.filter(({ id }) => id > after).slice(0, rows), asked, (hotpatch) => hotpatch);
 }
 
 /**
@@ -108,11 +128,20 @@ async function fileOf(catalog: Catalog | undefined, name: string, maxBytes: numb
   return pieces;
 }
 
-/** Refuses with `catalog/hotpatch-unknown`, and as `hotpatches`. */
+/** Refuses with `catalog/hotpatch-unknown` or `catalog/withdrawn`, and as `Catalog.content`. */
 export async function requireHotpatch(catalog: Catalog | undefined, hotpatchId: string): Promise<Hotpatch> {
-  const all = await requireCatalog(catalog).hotpatches();
-  const found = all.find(({ id }) => id === hotpatchId);
+  const { hotpatches, withdrawn } = await requireCatalog(catalog).content();
+  const found = hotpatches.find(({ id }) => id === hotpatchId);
   if (found !== undefined) return found;
+  const note = withdrawn.find(({ kind, id }) => kind === "hotpatch" && id === hotpatchId);
+  if (note !== undefined) {
+    const { at, reason } = note;
+    refuse("catalog/withdrawn", `${hotpatchId} was withdrawn on ${at}: ${quoted(reason)}`, {
+      id: hotpatchId,
+      at,
+      reason,
+    });
+  }
   refuse("catalog/hotpatch-unknown", `The catalog lists no hotpatch ${hotpatchId}; see \`rebootless hotpatch list\`.`, {
     id: hotpatchId,
   });

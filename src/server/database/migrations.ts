@@ -163,6 +163,33 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   ) ${table};
   `,
   (words) => approvalTables(words) + ruleTables(words),
+  // What the catalog said last, for gates; what groups opted into; what advisories say.
+  ({ text, integer, table }) => `
+  CREATE TABLE catalog_entries (
+    kind ${text} NOT NULL,
+    id ${text} NOT NULL,
+    facts_json ${text} NOT NULL,
+    withdrawn_json ${text},
+    changed_at ${integer} NOT NULL,
+    PRIMARY KEY (kind, id)
+  ) ${table};
+  CREATE TABLE group_servicing (
+    group_id ${text} PRIMARY KEY REFERENCES groups (id),
+    channel ${text} NOT NULL,
+    preview ${integer} NOT NULL,
+    may_leave_track ${integer} NOT NULL,
+    reason ${text} NOT NULL,
+    changed_at ${integer} NOT NULL,
+    changed_by ${text} NOT NULL
+  ) ${table};
+  CREATE TABLE advisories (
+    id ${text} NOT NULL,
+    source ${text} NOT NULL,
+    note_json ${text} NOT NULL,
+    imported_at ${integer} NOT NULL,
+    PRIMARY KEY (id, source)
+  ) ${table};
+  `,
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

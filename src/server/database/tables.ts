@@ -126,8 +126,27 @@ export interface Tables extends ApprovalTables {
   };
   /** `events` holds the number and the link of the newest event; its row is locked from the numbering until the end of the transaction. */
   counters: { name: "events"; value: number; link: string };
-  /** `authority`: the SHA-256 of the certificate of the authority that all servers of this database have (base64url). */
-  settings: { name: "authority" | "approvals"; value: string };
+  /** `catalog`: the version of the newest listing that any server has seen. `authority`: the SHA-256 of the certificate of the authority that all servers of this database have (base64url). */
+  settings: { name: "authority" | "catalog" | "approvals"; value: string };
+  /** What the catalog said last: facts as the publisher signed them; `withdrawn_json` of what is not listed any more. */
+  catalog_entries: {
+    kind: "hotpatch" | "baseline";
+    id: string;
+    facts_json: string;
+    withdrawn_json: string | null;
+    changed_at: number;
+  };
+  group_servicing: {
+    group_id: string;
+    channel: "hotpatch" | "standard";
+    preview: number;
+    may_leave_track: number;
+    reason: string;
+    changed_at: number;
+    changed_by: string;
+  };
+  /** `id` is that of the advisory or an alias, `source` its publisher and document. */
+  advisories: { id: string; source: string; note_json: string; imported_at: number };
   sessions: { digest: Uint8Array; administrator: string; expires_at: number };
 }
 

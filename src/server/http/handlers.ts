@@ -4,7 +4,7 @@ import { factRows } from "../../api/fact-catalog.ts";
 import { openApiDocument } from "../../api/openapi.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import * as actions from "../actions/actions.ts";
-import { listHotpatches, trustFor } from "../catalog/catalog.ts";
+import { trustFor } from "../catalog/catalog.ts";
 import { instant } from "../context.ts";
 import * as deviceStates from "../device-states/device-states.ts";
 import * as devices from "../devices/devices.ts";
@@ -19,6 +19,7 @@ import * as issues from "../holds/issues.ts";
 import { makeSignInLink, signOut } from "../sign-in/sign-in.ts";
 import { type Caller, type Handlers, nameOf } from "./handler.ts";
 import { approvalHandlers } from "./handlers/approvals.ts";
+import { catalogHandlers } from "./handlers/catalog.ts";
 
 function deviceIdOf({ principal }: Caller): string {
   if (principal.kind !== "agent") throw new RebootlessError("bug/invariant", "A route of agents let somebody else in.");
@@ -27,6 +28,7 @@ function deviceIdOf({ principal }: Caller): string {
 
 export const handlers: Handlers = {
   ...approvalHandlers,
+  ...catalogHandlers,
   openapi: async ({ version }) => openApiDocument(version),
   authority: async ({ authority }) => ({
     certificate: authority.certificate,
@@ -129,7 +131,6 @@ export const handlers: Handlers = {
     return undefined;
   },
 
-  listHotpatches: ({ catalog }, { query }) => listHotpatches(catalog, query),
   listActions: ({ database }, { query }) => actions.listActions(database, query),
   getAction: ({ database }, { params }) => actions.getAction(database, params.actionId),
   requestAction: (context, { params, body }) => actions.requestAction(context, params.actionId, body.event),

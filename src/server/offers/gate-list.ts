@@ -1,5 +1,6 @@
 /** The gates that every offer asks, in one list. */
+import { servicingGate } from "../calendar/servicing-gate.ts";
 import { holdGate } from "../holds/hold-gate.ts";
 import type { Gate } from "./gates.ts";
 
-export const gates: readonly Gate[] = [holdGate];
+export const gates: readonly Gate[] = [holdGate, servicingGate];
