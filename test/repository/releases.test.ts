@@ -1,6 +1,6 @@
 /** Releases: what publishers say of hotpatches, baselines, and what was withdrawn. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { RefusalError } from "../../src/base/refusal.ts";
@@ -93,6 +93,33 @@ test("what is withdrawn cannot be had by any client, says why, and never comes b
   await before.refresh();
   const replayed = shop.client("follows", old);
   assertRefusal(await refusalOfAsync(() => replayed.download("bad", file)), "catalog/rollback", /older/);
+});
+
+test("who serves the catalog can hold a withdrawal back until the timestamp runs out, and can neither undo it nor make one", async (t) => {
+  const shop = openShop(t);
+  const present = shop.now;
+  shop.now = new Date(present.getTime() - 8 * 86_400_000);
+  await shop.init();
+  await shop.publish("bad");
+  const old = shop.mirror("old");
+  shop.now = present;
+  await shop.withdraw("bad", "It breaks comments.");
+  const file = path.join(shop.folder, "bad.hotpatch");
+  const held = shop.client("held back", old);
+  assertRefusal(await refusalOfAsync(() => held.download("bad", file)), "catalog/frozen", /./);
+  // The list from before, under the name of the new one; and a note that nobody signed.
+  const names = readdirSync(shop.repository.metadataFolder).filter((name) => name.endsWith(".publishers.json"));
+  const [before = "", after = ""] = names
+    .toSorted((left, right) => Number.parseInt(left, 10) - Number.parseInt(right, 10))
+    .slice(-2);
+  const lists = [before, after].map((name) => readFileSync(path.join(shop.repository.metadataFolder, name)));
+  const forged = Buffer.from(String(lists[1]).replace("It breaks comments.", "It breaks nothing!!"));
+  for (const [number, bytes] of [lists[0], forged].entries()) {
+    const lying = shop.mirror(`lying-${number}`);
+    writeFileSync(path.join(lying, "metadata", after), bytes ?? "");
+    const { code } = await refusalOfAsync(() => shop.client(`client-${number}`, lying).download("bad", file));
+    assert.ok(["catalog/altered", "catalog/mixed", "catalog/rollback"].includes(code), code);
+  }
 });
 
 test("a repository from before there were baselines is told how to get them", async (t) => {

@@ -15,6 +15,7 @@ const root = path.resolve(import.meta.dirname, "../..");
 /** Those that are left out ask no database, look into the file of SQLite, or are about the other side of the wire. */
 const files = [
   "actions",
+  "advisories",
   "approvals",
   "audit",
   "device-states",
@@ -24,6 +25,7 @@ const files = [
   "killed",
   "permissions",
   "renewal",
+  "servicing",
 ].map((name) => `test/server/${name}.test.ts`);
 
 test("the server's tests hold on PostgreSQL", { skip: withoutPostgres, timeout: 540_000 }, async (t) => {
