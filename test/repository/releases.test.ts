@@ -118,7 +118,8 @@ test("who serves the catalog can hold a withdrawal back until the timestamp runs
     const lying = shop.mirror(`lying-${number}`);
     writeFileSync(path.join(lying, "metadata", after), bytes ?? "");
     const { code } = await refusalOfAsync(() => shop.client(`client-${number}`, lying).download("bad", file));
-    assert.ok(["catalog/altered", "catalog/mixed", "catalog/rollback"].includes(code), code);
+    // The list from before is longer than what the snapshot signed, and reading ends there.
+    assert.equal(code, number === 0 ? "catalog/too-large" : "catalog/altered");
   }
 });
 
