@@ -1,5 +1,5 @@
 /**
- * `npm run bench:fleet [-- --devices N] [--database sqlite|postgresql]`: what a fleet costs its server, on both databases unless told.
+ * `npm run bench:fleet [-- --devices N] [--database sqlite|postgresql] [--loaded N]`: what a fleet costs its server, on both databases unless told; then every question about a million devices in a PostgreSQL.
  *
  * The devices are simulated in this one process, and speak as agents do: mutual TLS 1.3, a certificate each, long polls and reports.
  * They share the machine with the server, so seconds of its processor count, and not those of the clock alone.
@@ -16,6 +16,7 @@ import { openShop } from "../test/repository/support/shop.ts";
 import { newDatabase, openCluster, withoutPostgres } from "../test/server/support/postgres-cluster.ts";
 import { certificateRequest } from "../test/server/support/running-server.ts";
 import { ServerProcess } from "../test/server/support/server-process.ts";
+import { askAboutFleet, loadFleet } from "./fleet/million.ts";
 import { cpuSeconds, residentMiB } from "./fleet/process-cost.ts";
 import { type AgentCredentials, SimulatedAgent } from "./fleet/simulated-agent.ts";
 
@@ -24,17 +25,19 @@ const { values } = parseArgs({
     devices: { type: "string", default: "10000" },
     database: { type: "string", default: "sqlite,postgresql" },
     seconds: { type: "string", default: "10" },
+    loaded: { type: "string", default: "1000000" },
   },
 });
 const deviceCount = Number(values.devices);
 const seconds = Number(values.seconds);
-const databases = values.database.split(",");
+const loaded = Number(values.loaded);
+const databases = values.database.split(",").filter((name) => name !== "");
 /** Requests under way at one time, where not every device waits. */
 const concurrency = 64;
 /** Shorter than what a server lets wait. */
 const waitMs = 55_000;
 /** The aims of the project, beside which the figures are printed. */
-const aims = { checkInsPerCore: 2_000, actedSeconds: 60 } as const;
+const aims = { checkInsPerCore: 2_000, actedSeconds: 60, questionMs: 200 } as const;
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -214,4 +217,23 @@ async function measureOn(t: TestContext, kind: string): Promise<void> {
 for (const kind of databases) {
   const skip = kind === "postgresql" && withoutPostgres;
   test(`a fleet on ${kind}`, { timeout: 3_600_000, skip }, (t) => measureOn(t, kind));
+}
+
+async function measureQuestions(t: TestContext): Promise<void> {
+  const folder = mkdtempSync(path.join(tmpdir(), "rebootless-million-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const cluster = await openCluster(t, ["max_wal_size=8GB", "shared_buffers=512MB"]);
+  const database = await newDatabase(cluster);
+  const server = new ServerProcess(path.join(folder, "state"), { database });
+  t.after(() => server.end("SIGKILL"));
+  await server.start();
+  say("");
+  await loadFleet(database, loaded, say);
+  await askAboutFleet(server.state, aims.questionMs, say);
+  await server.end();
+}
+
+if (loaded > 0) {
+  const name = `questions about ${loaded} devices in a PostgreSQL`;
+  test(name, { timeout: 3_600_000, skip: withoutPostgres }, measureQuestions);
 }

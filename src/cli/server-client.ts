@@ -7,7 +7,8 @@ import type { ServerTarget } from "./server-target.ts";
 
 const silenceMs = 60_000;
 
-type Given<Name extends RouteName> = { [Part in keyof Asked<Name>]?: Asked<Name>[Part] };
+/** What a request to a route may bring. */
+export type Given<Name extends RouteName> = { [Part in keyof Asked<Name>]?: Asked<Name>[Part] };
 
 /** Asks the server. Throws what the server declined with, `server/not-running`, `server/wrong-authority`, or `server/answer`. */
 export async function ask<Name extends RouteName>(
