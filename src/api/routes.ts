@@ -10,6 +10,7 @@ import { approvalRoutes } from "./routes/approvals.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { deviceStateRoutes } from "./routes/device-states.ts";
 import { deviceRoutes } from "./routes/devices.ts";
+import { eligibilityRoutes } from "./routes/eligibility.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { holdRoutes } from "./routes/holds.ts";
@@ -23,6 +24,7 @@ export const routes = {
   ...signInRoutes,
   ...deviceRoutes,
   ...deviceStateRoutes,
+  ...eligibilityRoutes,
   ...holdRoutes,
   ...groupRoutes,
   ...catalogRoutes,

@@ -16,6 +16,7 @@ import { completionCommand } from "./commands/completion.ts";
 import { debugInfoCommand } from "./commands/debug-info.ts";
 import { deviceCommands } from "./commands/device.ts";
 import { deviceStateCommands } from "./commands/device-state.ts";
+import { eligibilityCommands } from "./commands/eligibility.ts";
 import { groupCommands } from "./commands/group.ts";
 import { holdCommands } from "./commands/hold.ts";
 import { hotpatchCommands } from "./commands/hotpatch.ts";
@@ -49,6 +50,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...hotpatchCommands,
   ...baselineCommands,
   ...advisoryCommands,
+  ...eligibilityCommands,
   ...rolloutCommands,
   ...auditCommands,
 ];

@@ -37,6 +37,13 @@ const allowed: Readonly<Record<string, readonly RouteName[]>> = {
     ...(["listGroups", "makeGroup", "removeGroup", "listMembers", "addMember", "removeMember"] as const),
     ...(["getGroup", "changeGroup", "previewFilter", "excludeGroup", "includeGroup"] as const),
     ...(["exceptDevice", "unexceptDevice", "listGroupReasons", "tagDevice"] as const),
+    ...([
+      "listEligibilityRules",
+      "changeEligibilityRule",
+      "resetEligibilityRule",
+      "eligibilityHistory",
+      "previewEligibility",
+    ] as const),
     ...(["listIssues", "makeIssue", "getIssue", "changeIssue"] as const),
     ...(["listHolds", "makeHold", "getHold", "releaseHold"] as const),
     ...(["listDeviceStates", "countDeviceStates", "explainDevice"] as const),

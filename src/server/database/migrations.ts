@@ -190,6 +190,29 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
     PRIMARY KEY (id, source)
   ) ${table};
   `,
+  // Rules of eligibility that administrators changed or added, with their history.
+  ({ text, integer, table }) => `
+  CREATE TABLE eligibility_rules (
+    id ${text} PRIMARY KEY,
+    filter ${text} NOT NULL,
+    products_json ${text} NOT NULL,
+    reason ${text} NOT NULL,
+    helps ${text} NOT NULL,
+    unknown_facts ${text} NOT NULL,
+    enabled ${integer} NOT NULL,
+    changed_at ${integer} NOT NULL,
+    changed_by ${text} NOT NULL
+  ) ${table};
+  CREATE TABLE eligibility_history (
+    rule_id ${text} NOT NULL,
+    number ${integer} NOT NULL,
+    at ${integer} NOT NULL,
+    made_by ${text} NOT NULL,
+    why ${text} NOT NULL,
+    rule_json ${text} NOT NULL,
+    PRIMARY KEY (rule_id, number)
+  ) ${table};
+  `,
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

@@ -111,6 +111,19 @@ export interface Tables extends ApprovalTables {
     release_reason: string | null;
   };
   hold_targets: { hold_id: string; kind: "hotpatch" | "product"; target: string };
+  /** What administrators changed of the rules that ship, or added to them. */
+  eligibility_rules: {
+    id: string;
+    filter: string;
+    products_json: string;
+    reason: string;
+    helps: string;
+    unknown_facts: "blocks" | "passes";
+    enabled: number;
+    changed_at: number;
+    changed_by: string;
+  };
+  eligibility_history: { rule_id: string; number: number; at: number; made_by: string; why: string; rule_json: string };
   reports: { sequence: Generated<number>; device_id: string; key: string; digest: Uint8Array };
   events: { sequence: number; at: number; kind: EventKind; subject: string; data_json: string; link: string | null };
   one_time_words: {

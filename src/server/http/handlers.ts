@@ -9,6 +9,8 @@ import { instant } from "../context.ts";
 import * as deviceStates from "../device-states/device-states.ts";
 import * as devices from "../devices/devices.ts";
 import { searchDevices } from "../devices/search.ts";
+import { previewEligibility } from "../eligibility/preview.ts";
+import * as rules from "../eligibility/rules.ts";
 import * as enrolment from "../enrolment/enrolment.ts";
 import { eventsAfter, eventsBefore } from "../events/events.ts";
 import * as groups from "../groups/groups.ts";
@@ -81,6 +83,16 @@ export const handlers: Handlers = {
   explainDevice: async ({ database }, { params }) => ({
     items: await deviceStates.explainDevice(database, params.deviceId),
   }),
+
+  listEligibilityRules: async ({ database }) => ({ items: await rules.listRules(database) }),
+  changeEligibilityRule: (context, { params, body }, caller) =>
+    rules.changeRule(context, params.ruleId, { wanted: body, by: nameOf(caller) }),
+  resetEligibilityRule: async (context, { params, body }, caller) => {
+    await rules.resetRule(context, params.ruleId, { why: body.why, by: nameOf(caller) });
+    return undefined;
+  },
+  eligibilityHistory: async ({ database }, { params }) => ({ items: await rules.ruleHistory(database, params.ruleId) }),
+  previewEligibility: ({ database }, { body }) => previewEligibility(database, body),
 
   listIssues: ({ database }, { query }) => issues.listIssues(database, query),
   makeIssue: (context, { body }, caller) => issues.makeIssue(context, body, nameOf(caller)),

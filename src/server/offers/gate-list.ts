@@ -1,6 +1,7 @@
 /** The gates that every offer asks, in one list. */
 import { servicingGate } from "../calendar/servicing-gate.ts";
+import { eligibilityGate } from "../eligibility/eligibility-gate.ts";
 import { holdGate } from "../holds/hold-gate.ts";
 import type { Gate } from "./gates.ts";
 
-export const gates: readonly Gate[] = [holdGate, servicingGate];
+export const gates: readonly Gate[] = [eligibilityGate, holdGate, servicingGate];
