@@ -48,6 +48,8 @@ export const apiLimits = {
   signInLinkMinutes: 15,
   /** For how long a session is good, in minutes. */
   sessionMinutes: 12 * 60,
+  /** After how many minutes without a request it ends before that. */
+  idleMinutes: 60,
   /** Enrolments and sign-ins that one address may try within a minute. */
   attemptsPerMinute: 20,
   /** Requests of one device within a minute, which only an agent that has gone wild makes. */

@@ -8,15 +8,21 @@ import { createHash } from "node:crypto";
 import { canonicalJson } from "../base/canonical-json.ts";
 import type { Event } from "./schemas/events.ts";
 
+type Linked = Omit<Event, "link">;
+
 /** Before the first event. */
 export const chainStart = "";
 
 /** Keeps digests of events apart from those of anything else. */
 const domain = "rebootless event 1";
 
-/** SHA-256 over the domain, the link before and the event in canonical JSON (RFC 8785), a line each; base64url. */
-export function linkOf(previous: string, { sequence, at, kind, subject, data }: Omit<Event, "link">): string {
-  const text = `${domain}\n${previous}\n${canonicalJson({ sequence, at, kind, subject, data })}\n`;
+/**
+ * SHA-256 over the domain, the link before and the event in canonical JSON (RFC 8785), a line each; base64url.
+ * Who did it counts where it is told: an event from before that was kept is digested without.
+ */
+export function linkOf(previous: string, { sequence, at, kind, subject, data, by }: Linked): string {
+  const whole = { sequence, at, kind, subject, data, ...(by == null ? {} : { by }) };
+  const text = `${domain}\n${previous}\n${canonicalJson(whole)}\n`;
   return createHash("sha256").update(text).digest("base64url");
 }
 

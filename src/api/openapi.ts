@@ -5,7 +5,7 @@
  */
 import type { TSchema } from "typebox";
 import { Problem, problemMediaType } from "./problem.ts";
-import type { RouteSpec } from "./routes/route-spec.ts";
+import { isForPeople, type RouteSpec } from "./routes/route-spec.ts";
 import { type RouteName, routes } from "./routes.ts";
 
 type Json = Record<string, unknown>;
@@ -28,7 +28,7 @@ export function openApiDocument(version: string): Json {
       schemas: Object.fromEntries([...components].sort(([left], [right]) => (left < right ? -1 : 1))),
       securitySchemes: {
         agent: { type: "mutualTLS", description: "The certificate that enrolment gave the device." },
-        administrator: { type: "apiKey", in: "cookie", name: "__Host-rebootless-session" },
+        session: { type: "apiKey", in: "cookie", name: "__Host-rebootless-session" },
       },
     },
   };
@@ -43,7 +43,8 @@ function operation(name: string, spec: RouteSpec, components: Map<string, unknow
   return {
     operationId: name,
     summary: spec.summary,
-    security: spec.caller === "nobody" ? [] : [{ [spec.caller]: [] }],
+    security: security(spec),
+    ...(isForPeople(spec) ? { "x-roles": spec.roles, "x-scoped": spec.scoped === true } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(spec.body === undefined ? {} : { requestBody: { required: true, content: content(spec.body) } }),
     responses: {
@@ -54,6 +55,13 @@ function operation(name: string, spec: RouteSpec, components: Map<string, unknow
       },
     },
   };
+}
+
+/** The roles that let in stand with each proof (section 4.8.30.1): one of them is enough. */
+function security(spec: RouteSpec): Json[] {
+  if (!isForPeople(spec)) return spec.caller === "nobody" ? [] : [{ agent: [] }];
+  const roles = spec.roles === "any" ? [] : [...spec.roles];
+  return [{ session: roles }];
 }
 
 function fields(spec: RouteSpec, part: "params" | "query", place: string, components: Map<string, unknown>): Json[] {

@@ -47,6 +47,7 @@ export const refusalCodes = [
   // asking the server
   "access/credentials-missing",
   "access/forbidden",
+  "access/scope",
   "access/origin",
   "access/rate-limited",
   "access/token-invalid",

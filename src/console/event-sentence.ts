@@ -36,8 +36,23 @@ const phrases: Readonly<Record<ActionState, (hotpatch: string, device: string) =
   withdrawn: (hotpatch, device) => `${hotpatch} was withdrawn from ${device} before it began`,
 };
 
-function people(name: string): string {
-  return name === "local" ? "the command on the server" : `the ${name}`;
+/** Whoever did it, as the beginning or the end of a sentence. */
+function people(by: Event["by"]): string {
+  switch (by?.kind) {
+    case "person":
+      return by.name ?? "somebody";
+    case "token":
+      return `an API token of ${by.name ?? "somebody"}`;
+    case "local":
+      return "the command on the server";
+    case "device":
+      return "the device itself";
+    case "scheduler":
+    case "server":
+      return "the server";
+    default:
+      return "somebody";
+  }
 }
 
 /** As the decisions of approvals are told. */
@@ -65,7 +80,7 @@ const plain: Partial<Readonly<Record<Event["kind"], string>>> = {
   "hold-released": "A safeguard hold was released",
 };
 
-export function eventSentence({ kind, subject, data }: Event, names: Names): Sentence {
+export function eventSentence({ kind, subject, data, by }: Event, names: Names): Sentence {
   const given = Object.fromEntries(Object.entries(data).map(([name, value]) => [name, String(value)]));
   const id = subject.slice(subject.indexOf(":") + 1);
   const said = (text: string, step = false): Sentence => ({ text, tone: "plain", step });
@@ -77,7 +92,7 @@ export function eventSentence({ kind, subject, data }: Event, names: Names): Sen
     case "action-offered":
       return said(`${hotpatch()} was offered to ${device()}`);
     case "approval-made":
-      return said(`${hotpatch()} was ${decided(given.action)} for ${given.groupId} by ${people(given.by ?? "")}`);
+      return said(`${hotpatch()} was ${decided(given.action)} for ${given.groupId} by ${people(by)}`);
     case "approval-removed":
       return given.hotpatchId === undefined
         ? said(`An approval for ${given.groupId} was taken back`)
@@ -99,7 +114,7 @@ export function eventSentence({ kind, subject, data }: Event, names: Names): Sen
     case "device-renewed":
       return said(`${device()} renewed its certificate`, true);
     case "device-revoked":
-      if (given.by === "device") return said(`${given.name} left, and is no device any more`);
+      if (by?.kind === "device") return said(`${given.name} left, and is no device any more`);
       return { text: `${given.name} was cut off`, tone: "person", step: false };
     case "facts-changed":
       return said(`${device()} told of changes on it`, true);
@@ -126,15 +141,15 @@ export function eventSentence({ kind, subject, data }: Event, names: Names): Sen
     case "sign-in-link-made":
       return said("A sign-in link was made", true);
     case "signed-in":
-      return said(`${sentenceCase(people(given.administrator ?? ""))} signed in`);
+      return said(`${given.name ?? "Somebody"} signed in`);
     case "signed-out":
-      return said(`${sentenceCase(people(given.administrator ?? ""))} signed out`);
+      return said(`${given.name ?? "Somebody"} signed out`);
+    case "role-given":
+      return said(`Somebody was given the role ${given.role} in ${given.groupId}`);
+    case "role-removed":
+      return said(`The role ${given.role} in ${given.groupId} was taken from somebody`);
     default:
       // A newer server may tell of more than this page knows.
       return said(plain[kind] ?? `${kind} (${subject})`);
   }
-}
-
-function sentenceCase(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }

@@ -1,6 +1,8 @@
 /** What every part of the server works with, and the one way to change the database. */
 import { randomBytes } from "node:crypto";
+import type { By } from "../api/schemas/access.ts";
 import type { EventKind } from "../api/schemas/events.ts";
+import type { Reach } from "./access/reach.ts";
 import type { Authority } from "./authority/authority.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import type { ChangeScope, Store } from "./database/store.ts";
@@ -28,19 +30,23 @@ export interface ServerContext {
   address: string;
   /** The names and addresses that are the server's own, as its certificate has them. */
   readonly names: readonly string[];
+  /** Who acts: the server itself, unless `actingAs` made another context of it. Every event says it. */
+  readonly by: By;
+  /** The devices and groups that whoever acts may see and change by the role that let him in. */
+  readonly reach: Reach;
 }
 
-/** Who asks. */
-export type Principal =
-  | { readonly kind: "nobody" }
-  | { readonly kind: "agent"; readonly deviceId: string }
-  /** `session` is the digest of the session's secret; absent on the local socket. */
-  | { readonly kind: "administrator"; readonly name: string; readonly session?: Buffer; readonly expiresAt?: number };
+/** The same server, for somebody who asks it. */
+export function actingAs(context: ServerContext, by: By, reach: Reach): ServerContext {
+  return { ...context, by, reach };
+}
 
 /** A change under way: the transaction, its instant, and what it leaves behind. */
 export interface Change {
   readonly db: Database;
   readonly now: number;
+  /** Who acts; a sign-in learns it on its way. */
+  by: By;
   /** Records an event in the same transaction; it is numbered and written at its end. */
   note(kind: EventKind, subject: string, data?: Record<string, unknown>): Promise<void>;
   /** Tells the agents of devices, once the change has come to stay, that they have something else to do. */
@@ -57,18 +63,18 @@ export interface Change {
  * `work` may run again where the database undid it, so it must do nothing that is not undone with its transaction.
  */
 export async function change<Result>(
-  context: Pick<ServerContext, "store" | "clock" | "signals">,
+  context: Pick<ServerContext, "store" | "clock" | "signals" | "by">,
   work: (change: Change) => Promise<Result>,
   scope: ChangeScope = "fleet",
 ): Promise<Result> {
   const { store, signals } = context;
   const now = context.clock().getTime();
   const { result, awake } = await store.transaction(scope, async (db) => {
-    const under = new ChangeUnderWay(db, now);
+    const under = new ChangeUnderWay(db, now, context.by);
     const result = await work(under);
     await keepDeviceStates(db, now, [...under.touched]);
     // Last, since events are numbered one transaction after the other.
-    await appendEvents(db, now, under.events);
+    await appendEvents(db, { at: now, by: under.by }, under.events);
     await store.announce(db, [...under.awake]);
     return { result, awake: under.awake };
   });
@@ -82,14 +88,16 @@ const devicesAtOnce = 1_000;
 class ChangeUnderWay implements Change {
   readonly db: Database;
   readonly now: number;
+  by: By;
   readonly events: NewEvent[] = [];
   /** The names of the signals to send. */
   readonly awake = new Set<string>();
   readonly touched = new Set<string>();
 
-  constructor(db: Database, now: number) {
+  constructor(db: Database, now: number, by: By) {
     this.db = db;
     this.now = now;
+    this.by = by;
   }
 
   readonly note: Change["note"] = async (kind, subject, data = {}) => {

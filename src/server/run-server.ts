@@ -12,6 +12,7 @@ import { quoted } from "../base/printable.ts";
 import { createFolder, errnoOf } from "../base/stored-file.ts";
 import { addTrustedKey } from "../hotpatch/trust-store.ts";
 import { CatalogClient } from "../repository/client/catalog-client.ts";
+import { everything } from "./access/reach.ts";
 import { Authority } from "./authority/authority.ts";
 import { shareAuthority } from "./authority/shared-authority.ts";
 import { Catalog } from "./catalog/catalog.ts";
@@ -112,6 +113,8 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
       names,
       version: options.version,
       address: "",
+      by: { kind: "server" },
+      reach: everything,
     };
     catalog?.followedBy((content) => followCatalog(context, content));
     await learn(context, options);

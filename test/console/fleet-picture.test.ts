@@ -138,8 +138,7 @@ test("every kind of event and every state is told in a sentence that names what 
     hotpatchId: "h",
     groupId: "g",
     name: "n",
-    by: "administrator",
-    administrator: "administrator",
+    role: "auditor",
     ...{ count: 3, through: 3 },
   };
   for (const kind of eventKinds.filter((known) => known !== "action-changed")) {

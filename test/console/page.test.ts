@@ -54,7 +54,7 @@ test("from approval to verified and back, with no reload", options, async (t) =>
   await action.getByText("Offered").waitFor();
   await dialog.waitFor({ state: "detached" });
   const timeline = page.getByRole("region", { name: "Timeline" });
-  await timeline.getByText(`${name} was approved for all by the administrator`).waitFor();
+  await timeline.getByText(`${name} was approved for all by administrator`).waitFor();
   const [offered] = await machine.actions();
   assert.ok(offered);
   await machine.report(offered, wholeWay.slice(0, 4));

@@ -55,7 +55,12 @@ test("a file of an earlier version opens with all that it holds, and its events 
   const { database } = store;
   const [device] = await database.selectFrom("devices").select("name").execute();
   assert.equal(device?.name, "old");
-  const context = { store, signals: new Signals(), clock: () => new Date(1_700_000_001_000) };
+  const context = {
+    store,
+    signals: new Signals(),
+    clock: () => new Date(1_700_000_001_000),
+    by: { kind: "server" as const },
+  };
   await change(context, ({ note }) => note("server-started", "server"));
   const events = await eventsAfter(database, 0, 10);
   assert.deepEqual(
@@ -104,7 +109,12 @@ test("what a transaction began and did not end is not there", async (t) => {
 test("changes that come together are each done whole or not at all, and their events have no gap", async (t) => {
   const store = await openDatabase({ file: fileOf(t) });
   t.after(() => store.close());
-  const context = { store, signals: new Signals(), clock: () => new Date(1_700_000_000_000) };
+  const context = {
+    store,
+    signals: new Signals(),
+    clock: () => new Date(1_700_000_000_000),
+    by: { kind: "server" as const },
+  };
   const group = (id: string) => ({ id, title: id, created_at: 0, parent_id: "all", filter: null });
   const asked = Array.from({ length: 200 }, (_, count) =>
     change(context, async ({ db, note }) => {

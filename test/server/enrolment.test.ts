@@ -98,7 +98,7 @@ test("a sign-in link works once, expires, and its session ends", async (t) => {
   assert.match(String(signedIn.headers["set-cookie"]), /^__Host-.*; Path=\/; .*HttpOnly; Secure; SameSite=Strict$/);
   assert.equal((await server.ask(link)).body.code, "access/token-invalid");
   const cookie = String(signedIn.headers["set-cookie"]).split(";")[0] ?? "";
-  assert.equal((await server.ask("/v1/session", { headers: { cookie } })).body.administrator, "administrator");
+  assert.equal((await server.ask("/v1/session", { headers: { cookie } })).body.name, "administrator");
   server.now += apiLimits.signInLinkMinutes * 60_000;
   assert.equal((await server.ask(stale)).body.code, "access/token-invalid");
   server.now += apiLimits.sessionMinutes * 60_000;

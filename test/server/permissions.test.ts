@@ -1,15 +1,17 @@
-/** Every route with no credentials, with an agent's, with an administrator's: the table is what is allowed. */
+/** Every route with no credentials, with an agent's, with those of each role: the table is what is allowed. */
 import assert from "node:assert/strict";
 import { Agent, get } from "node:https";
 import path from "node:path";
 import { test } from "node:test";
 import { apiLimits } from "../../src/api/api-limits.ts";
-import type { RouteSpec } from "../../src/api/routes/route-spec.ts";
+import { isForPeople, type RouteSpec } from "../../src/api/routes/route-spec.ts";
 import { type RouteName, routes } from "../../src/api/routes.ts";
+import { type Role, roles } from "../../src/api/schemas/access.ts";
 import { RebootlessError } from "../../src/base/errors.ts";
 import { RefusalError } from "../../src/base/refusal.ts";
 import { ask } from "../../src/cli/server-client.ts";
-import { type Ask, certificateRequest, openServer } from "./support/running-server.ts";
+import { signInAs } from "./support/people.ts";
+import { type Answer, type Ask, certificateRequest, openServer } from "./support/running-server.ts";
 
 const uuid = "00000000-0000-4000-8000-000000000000";
 const fill = {
@@ -31,30 +33,54 @@ const fill = {
 const allowed: Readonly<Record<string, readonly RouteName[]>> = {
   everybody: ["openapi", "authority", "enrol", "signIn"],
   agent: ["renewCertificate", "changeFacts", "poll", "report", "leave", "trust", "catalogMetadata", "catalogHotpatch"],
-  administrator: [
-    ...(["session", "signOut", "makeSignInLink", "makeToken"] as const),
-    ...(["listDevices", "getDevice", "getFacts", "listKnownFacts", "revokeDevice"] as const),
-    ...(["listGroups", "makeGroup", "removeGroup", "listMembers", "addMember", "removeMember"] as const),
-    ...(["getGroup", "changeGroup", "previewFilter", "excludeGroup", "includeGroup"] as const),
-    ...(["exceptDevice", "unexceptDevice", "listGroupReasons", "tagDevice"] as const),
+};
+const reading: readonly RouteName[] = [
+  ...(["listDevices", "getDevice", "getFacts", "listGroupReasons", "previewFilter", "listMembers"] as const),
+  ...(["listApprovals", "listActions", "getAction"] as const),
+];
+const catalogue: readonly RouteName[] = [
+  ...(["listHotpatches", "getHotpatch", "listBaselines", "listWithdrawals", "getCalendar", "listAdvisories"] as const),
+  ...(["listIssues", "getIssue"] as const),
+];
+const eligibility: readonly RouteName[] = ["listEligibilityRules", "eligibilityHistory", "previewEligibility"];
+/** Of the whole fleet, and by those who read it. */
+const readingAll: readonly RouteName[] = [
+  ...catalogue,
+  ...eligibility,
+  ...(["listDeviceStates", "getDeviceServicing", "listServicing", "countDeviceStates", "explainDevice"] as const),
+  ...(["listHolds", "getHold"] as const),
+  ...(["listDeclined", "listApprovalRules", "getApprovalSettings"] as const),
+];
+const ownDoor: readonly RouteName[] = ["session", "signOut", "makeSignInLink", "listKnownFacts"];
+const recordAndGroups: readonly RouteName[] = ["listGroups", "getGroup", "listEvents", "streamEvents"];
+
+/** The same for people, by their roles. */
+const byRole: Readonly<Record<Role, readonly RouteName[]>> = {
+  auditor: [...ownDoor, ...reading, ...recordAndGroups, ...readingAll],
+  operator: [
+    ...[...ownDoor, ...reading, ...recordAndGroups, ...readingAll],
     ...([
-      "listEligibilityRules",
-      "changeEligibilityRule",
-      "resetEligibilityRule",
-      "eligibilityHistory",
-      "previewEligibility",
+      "setServicing",
+      "clearServicing",
+      "makeHold",
+      "releaseHold",
+      "makeToken",
+      "revokeDevice",
+      "tagDevice",
+      "requestAction",
     ] as const),
-    ...(["listIssues", "makeIssue", "getIssue", "changeIssue"] as const),
-    ...(["listHolds", "makeHold", "getHold", "releaseHold"] as const),
-    ...(["listDeviceStates", "countDeviceStates", "explainDevice"] as const),
-    ...(["listApprovals", "approve", "removeApproval"] as const),
-    ...(["listDeclined", "declineHotpatch", "undoDecline", "getApprovalSettings", "changeApprovalSettings"] as const),
-    ...(["listApprovalRules", "makeApprovalRule", "changeApprovalRule", "removeApprovalRule"] as const),
-    "runApprovalRule",
-    ...(["listHotpatches", "getHotpatch", "listBaselines", "listWithdrawals", "getCalendar"] as const),
-    ...(["getDeviceServicing", "listServicing", "setServicing", "clearServicing"] as const),
-    ...(["importAdvisories", "listAdvisories"] as const),
-    ...(["listActions", "getAction", "requestAction", "listEvents", "streamEvents"] as const),
+    ...(["makeGroup", "removeGroup", "addMember", "removeMember", "changeGroup"] as const),
+    ...(["excludeGroup", "includeGroup", "exceptDevice", "unexceptDevice"] as const),
+  ],
+  approver: [
+    ...[...ownDoor, ...reading, ...recordAndGroups, ...readingAll],
+    ...(["approve", "removeApproval", "declineHotpatch", "undoDecline", "changeApprovalSettings"] as const),
+    ...(["makeApprovalRule", "changeApprovalRule", "removeApprovalRule", "runApprovalRule"] as const),
+  ],
+  publisher: [...ownDoor, ...catalogue, "makeIssue", "changeIssue", "importAdvisories"],
+  administrator: [
+    ...[...ownDoor, ...recordAndGroups, ...eligibility],
+    ...(["changeEligibilityRule", "resetEligibilityRule"] as const),
   ],
 };
 
@@ -70,42 +96,78 @@ function coded(code: string) {
     (error instanceof RefusalError && error.refusals[0]?.code === code);
 }
 
-test("the table by hand has every route once", () => {
-  assert.deepEqual(Object.values(allowed).flat().toSorted(), Object.keys(routes).toSorted());
+/** Codes that say that somebody did not get through the door. */
+const turnedAway: ReadonlySet<string> = new Set(
+  ["credentials-missing", "forbidden", "scope", "origin", "device-revoked"].map((word) => `access/${word}`),
+);
+
+type Asking = (address: string, ask: Ask) => Promise<Answer>;
+
+/** Asks each of these routes, and says which answers were others than the table by hand has. */
+async function walk(names: readonly RouteName[], ask: Asking, mayPass: (name: RouteName) => boolean, refused = 403) {
+  const wrong: string[] = [];
+  for (const name of names) {
+    const { status, body } = await ask(...requestOf(routes[name]));
+    const passed = !turnedAway.has(String(body?.code ?? ""));
+    if (passed !== mayPass(name)) wrong.push(`${name}: ${status} ${body?.code}`);
+    if (!passed) assert.equal(status, refused, name);
+    assert.ok(status < 500, `${name}: ${status}`);
+  }
+  return wrong;
+}
+
+// Signing out ends what the others need, and a stream has no end; what ends a session, and a device, comes last.
+const last: readonly RouteName[] = ["leave", "signOut"];
+const names: readonly RouteName[] = [
+  ...(Object.keys(routes) as RouteName[]).filter((name) => !last.includes(name) && name !== "streamEvents"),
+  ...last,
+];
+
+test("the table by hand has every route, and no other", () => {
+  const listed = new Set([...Object.values(allowed), ...Object.values(byRole)].flat());
+  assert.deepEqual([...listed].toSorted(), Object.keys(routes).toSorted());
 });
 
-test("each route lets in whom it should, and nobody else", { timeout: 120_000 }, async (t) => {
+test("each route lets in nobody, an agent and each role as it should", { timeout: 120_000 }, async (t) => {
+  const server = await openServer(t);
+  const machine = await server.enrol("machine");
+  const everybody = allowed.everybody ?? [];
+  const nobody = await walk(names, server.ask.bind(server), (name) => everybody.includes(name), 401);
+  assert.deepEqual(nobody, []);
+  const agents = [...everybody, ...(allowed.agent ?? [])];
+  assert.deepEqual(await walk(names, machine.ask, (name) => agents.includes(name)), []);
+  for (const role of roles) {
+    // Attempts to sign in are counted by the minute.
+    server.now += 60_000;
+    const own = [...everybody, ...byRole[role]];
+    const person = await signInAs(server, role, [{ role, groupId: "all" }]);
+    assert.deepEqual(await walk(names, person, (name) => own.includes(name)), [], role);
+    assert.equal((await person("/v1/devices", {})).body.code, "access/credentials-missing", "after signing out");
+    const again = await signInAs(server, role, [{ role, groupId: "all" }]);
+    if (!byRole[role].includes("streamEvents")) assert.equal((await again("/v1/events/stream", {})).status, 403);
+  }
+  for (const [ask, status] of [
+    [server.ask.bind(server), 401],
+    [machine.ask, 403],
+  ] as const) {
+    assert.equal((await ask("/v1/events/stream", {})).status, status);
+  }
+  assert.deepEqual(server.logged, []);
+});
+
+test("a role in a group opens the routes that keep to a scope, and none that concern the whole fleet", async (t) => {
   const server = await openServer(t);
   const admin = await server.signIn();
-  const machine = await server.enrol("machine");
-  const callers = {
-    nobody: (address: string, ask: Ask) => server.ask(address, ask),
-    agent: (address: string, ask: Ask) => machine.ask(address, ask),
-    administrator: (address: string, ask: Ask) => admin(address, ask),
-  };
-  // Signing out ends what the others need, and a stream has no end.
-  // What ends a session, and a device, comes last.
-  const last: readonly RouteName[] = ["leave", "signOut"];
-  const names = (Object.keys(routes) as RouteName[]).filter((name) => !last.includes(name) && name !== "streamEvents");
-  const wrong: string[] = [];
-  for (const name of [...names, ...last]) {
-    for (const [caller, ask] of Object.entries(callers)) {
-      const { status, body } = await ask(...requestOf(routes[name]));
-      const mayPass = (allowed.everybody ?? []).includes(name) || (allowed[caller] ?? []).includes(name);
-      const code = String(body?.code ?? "");
-      const refusals = ["access/credentials-missing", "access/forbidden", "access/origin", "access/device-revoked"];
-      const passed = !refusals.includes(code);
-      if (passed !== mayPass) wrong.push(`${name} by ${caller}: ${status} ${code}`);
-      if (!passed) assert.equal(status, caller === "nobody" ? 401 : 403, name);
-      assert.ok(status < 500, `${name} by ${caller}: ${status}`);
-    }
+  assert.equal((await admin("/v1/groups", { method: "POST", body: { id: "web" } })).status, 201);
+  for (const role of roles) {
+    server.now += 60_000;
+    const person = await signInAs(server, role, [{ role, groupId: "web" }]);
+    const own = [...(allowed.everybody ?? []), ...byRole[role]].filter((name) => {
+      const spec: RouteSpec = routes[name];
+      return !isForPeople(spec) || spec.roles === "any" || spec.scoped === true;
+    });
+    assert.deepEqual(await walk(names, person, (name) => own.includes(name)), [], role);
   }
-  assert.deepEqual(wrong, []);
-  for (const caller of ["nobody", "agent"] as const) {
-    assert.equal((await callers[caller]("/v1/events/stream", {})).status, caller === "nobody" ? 401 : 403);
-  }
-  assert.equal((await admin("/v1/devices")).body.code, "access/credentials-missing", "after signing out");
-  assert.deepEqual(server.logged, []);
 });
 
 test("a device that was revoked gets through no agent's door any more", async (t) => {
@@ -128,10 +190,10 @@ test("the page is for everybody, and holds nothing of anybody's", async (t) => {
   for (const method of ["POST", "PUT", "DELETE"]) assert.equal((await admin("/", { method })).status, 404, method);
 });
 
-test("the local socket is an administrator's way in, and no agent's", async (t) => {
+test("the local socket is a way in for people, and no agent's", async (t) => {
   const server = await openServer(t);
   const state = path.join(server.folder, "state");
-  assert.equal((await ask(state, "session")).administrator, "local");
+  assert.deepEqual((await ask(state, "session")).via, "local");
   for (const name of ["poll", "trust"] as const) {
     await assert.rejects(ask(state, name), coded("access/forbidden"), name);
   }

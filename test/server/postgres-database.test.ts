@@ -20,7 +20,7 @@ async function open(t: TestContext, address: string): Promise<Store> {
 }
 
 function contextOf(store: Store) {
-  return { store, signals: new Signals(), clock: () => new Date() };
+  return { store, signals: new Signals(), clock: () => new Date(), by: { kind: "server" as const } };
 }
 
 let cluster: OwnCluster;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type DeviceSort, deviceSorts } from "../../src/api/schemas/devices.ts";
+import { everything } from "../../src/server/access/reach.ts";
 import { change } from "../../src/server/context.ts";
 import { searchDevices } from "../../src/server/devices/search.ts";
 import { openServer } from "./support/running-server.ts";
@@ -43,7 +44,8 @@ async function openLarge(t: Parameters<typeof openServer>[0]) {
     const seen = [];
     let pages = 0;
     for (let cursor: string | undefined, more = true; more; pages++) {
-      const page = await searchDevices(context.database, { limit: 200, ...asked, ...(cursor ? { cursor } : {}) });
+      const wanted = { limit: 200, ...asked, ...(cursor ? { cursor } : {}) };
+      const page = await searchDevices(context.database, wanted, everything);
       seen.push(...page.items);
       cursor = page.next;
       more = cursor !== undefined;

@@ -10,7 +10,7 @@ import {
   RuleRun,
 } from "../schemas/approvals.ts";
 import { HotpatchId, PageQuery, pageOf, record, Uuid } from "../schemas/basics.ts";
-import { route } from "./route-spec.ts";
+import { fleetReaders, route } from "./route-spec.ts";
 
 const pageQuery = record(PageQuery);
 const hotpatchParams = record({ hotpatchId: HotpatchId });
@@ -20,7 +20,8 @@ export const approvalRoutes = {
   listDeclined: route({
     method: "GET",
     path: "/v1/declined-hotpatches",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
     summary: "hotpatches that are declined, by id",
     query: pageQuery,
     status: 200,
@@ -29,7 +30,8 @@ export const approvalRoutes = {
   declineHotpatch: route({
     method: "PUT",
     path: "/v1/declined-hotpatches/{hotpatchId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["approver"],
     summary: "decline a hotpatch: it is offered nowhere, whatever is approved; what is in place stays",
     params: hotpatchParams,
     body: NewDeclined,
@@ -39,7 +41,8 @@ export const approvalRoutes = {
   undoDecline: route({
     method: "DELETE",
     path: "/v1/declined-hotpatches/{hotpatchId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["approver"],
     summary: "decline it no longer; its approvals are in force again",
     params: hotpatchParams,
     status: 204,
@@ -47,7 +50,8 @@ export const approvalRoutes = {
   listApprovalRules: route({
     method: "GET",
     path: "/v1/approval-rules",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
     summary: "rules that approve updates by themselves, by id",
     query: pageQuery,
     status: 200,
@@ -56,7 +60,8 @@ export const approvalRoutes = {
   makeApprovalRule: route({
     method: "POST",
     path: "/v1/approval-rules",
-    caller: "administrator",
+    caller: "person",
+    roles: ["approver"],
     summary: "make a rule; it approves what arrives in the catalog from now on",
     body: NewApprovalRule,
     status: 201,
@@ -65,7 +70,8 @@ export const approvalRoutes = {
   changeApprovalRule: route({
     method: "PATCH",
     path: "/v1/approval-rules/{ruleId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["approver"],
     summary: "change the title of a rule, or switch it on or off",
     params: ruleParams,
     body: ApprovalRuleChange,
@@ -75,7 +81,8 @@ export const approvalRoutes = {
   removeApprovalRule: route({
     method: "DELETE",
     path: "/v1/approval-rules/{ruleId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["approver"],
     summary: "remove a rule; what it has approved stays approved",
     params: ruleParams,
     status: 204,
@@ -83,7 +90,8 @@ export const approvalRoutes = {
   runApprovalRule: route({
     method: "POST",
     path: "/v1/approval-rules/{ruleId}/runs",
-    caller: "administrator",
+    caller: "person",
+    roles: ["approver"],
     summary: "have a rule approve what the catalog lists already; with dryRun only say what that is",
     params: ruleParams,
     body: record({ dryRun: Type.Optional(Type.Boolean()) }),
@@ -93,7 +101,8 @@ export const approvalRoutes = {
   getApprovalSettings: route({
     method: "GET",
     path: "/v1/approval-settings",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
     summary: "what is set for approvals",
     status: 200,
     response: ApprovalSettings,
@@ -101,7 +110,8 @@ export const approvalRoutes = {
   changeApprovalSettings: route({
     method: "PUT",
     path: "/v1/approval-settings",
-    caller: "administrator",
+    caller: "person",
+    roles: ["approver"],
     summary: "set what becomes of hotpatches that are superseded",
     body: ApprovalSettings,
     status: 200,

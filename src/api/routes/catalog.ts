@@ -16,13 +16,15 @@ import {
   Withdrawal,
 } from "../schemas/catalog.ts";
 import { Hotpatch, HotpatchDetails } from "../schemas/hotpatches.ts";
-import { route } from "./route-spec.ts";
+import { catalogReaders, fleetReaders, route } from "./route-spec.ts";
 
 export const catalogRoutes = {
   listHotpatches: route({
     method: "GET",
     path: "/v1/hotpatches",
-    caller: "administrator",
+    caller: "person",
+    roles: catalogReaders,
+    scoped: true,
     summary: "the hotpatches of the catalog, verified, by id; what is given narrows the list",
     query: CatalogSearch,
     status: 200,
@@ -31,7 +33,9 @@ export const catalogRoutes = {
   getHotpatch: route({
     method: "GET",
     path: "/v1/hotpatches/{hotpatchId}",
-    caller: "administrator",
+    caller: "person",
+    roles: catalogReaders,
+    scoped: true,
     summary: "one hotpatch, also one that was withdrawn, with what advisories say beside it",
     params: record({ hotpatchId: HotpatchId }),
     status: 200,
@@ -40,7 +44,9 @@ export const catalogRoutes = {
   listBaselines: route({
     method: "GET",
     path: "/v1/baselines",
-    caller: "administrator",
+    caller: "person",
+    roles: catalogReaders,
+    scoped: true,
     summary: "the baselines of the catalog, verified, by id",
     query: CatalogSearch,
     status: 200,
@@ -49,7 +55,9 @@ export const catalogRoutes = {
   listWithdrawals: route({
     method: "GET",
     path: "/v1/withdrawals",
-    caller: "administrator",
+    caller: "person",
+    roles: catalogReaders,
+    scoped: true,
     summary: "what was taken out of the catalog, and why",
     status: 200,
     response: record({ items: Type.Array(Withdrawal) }),
@@ -57,7 +65,9 @@ export const catalogRoutes = {
   getCalendar: route({
     method: "GET",
     path: "/v1/calendar",
-    caller: "administrator",
+    caller: "person",
+    roles: catalogReaders,
+    scoped: true,
     summary: "the servicing calendar: what was released in which month, and what is planned",
     query: CalendarQuery,
     status: 200,
@@ -66,7 +76,9 @@ export const catalogRoutes = {
   getDeviceServicing: route({
     method: "GET",
     path: "/v1/devices/{deviceId}/servicing",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
+    scoped: true,
     summary: "which baseline a device is on, and what it is offered",
     params: record({ deviceId: Uuid }),
     status: 200,
@@ -75,7 +87,8 @@ export const catalogRoutes = {
   listServicing: route({
     method: "GET",
     path: "/v1/servicing",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
     summary: "what groups opted into: channel, previews, leaving the track",
     status: 200,
     response: record({ items: Type.Array(ServicingChoice) }),
@@ -83,7 +96,8 @@ export const catalogRoutes = {
   setServicing: route({
     method: "PUT",
     path: "/v1/groups/{groupId}/servicing",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
     summary: "say what a group opts into; what is not given stays as it is",
     params: record({ groupId: GroupId }),
     body: NewServicingChoice,
@@ -93,7 +107,8 @@ export const catalogRoutes = {
   clearServicing: route({
     method: "DELETE",
     path: "/v1/groups/{groupId}/servicing",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
     summary: "take back what a group opted into",
     params: record({ groupId: GroupId }),
     status: 204,
@@ -101,7 +116,8 @@ export const catalogRoutes = {
   importAdvisories: route({
     method: "POST",
     path: "/v1/advisories",
-    caller: "administrator",
+    caller: "person",
+    roles: ["publisher"],
     summary: "keep what advisories say; the same document of the same source replaces its older version",
     body: AdvisoryImport,
     bodyBytes: apiLimits.advisoryBodyBytes,
@@ -111,7 +127,9 @@ export const catalogRoutes = {
   listAdvisories: route({
     method: "GET",
     path: "/v1/advisories",
-    caller: "administrator",
+    caller: "person",
+    roles: catalogReaders,
+    scoped: true,
     summary: "what imported advisories say, by id",
     query: record({ ...PageQuery, id: Type.Optional(AdvisoryId) }),
     status: 200,

@@ -2,7 +2,7 @@
 import { Type } from "typebox";
 import { pageOf, record, Uuid } from "../schemas/basics.ts";
 import { Device, DeviceFacts, DeviceSearch, GroupReason, KnownFact, TagChange } from "../schemas/devices.ts";
-import { route } from "./route-spec.ts";
+import { fleetReaders, route } from "./route-spec.ts";
 
 const deviceParams = record({ deviceId: Uuid });
 
@@ -10,7 +10,9 @@ export const deviceRoutes = {
   listDevices: route({
     method: "GET",
     path: "/v1/devices",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
+    scoped: true,
     summary:
       "devices by id or as sorted; a search with a filter or a text may answer fewer than asked, with a cursor that goes on",
     query: DeviceSearch,
@@ -20,7 +22,9 @@ export const deviceRoutes = {
   getDevice: route({
     method: "GET",
     path: "/v1/devices/{deviceId}",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
+    scoped: true,
     summary: "one device",
     params: deviceParams,
     status: 200,
@@ -29,7 +33,9 @@ export const deviceRoutes = {
   getFacts: route({
     method: "GET",
     path: "/v1/devices/{deviceId}/facts",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
+    scoped: true,
     summary: "what a device told of itself",
     params: deviceParams,
     status: 200,
@@ -38,7 +44,9 @@ export const deviceRoutes = {
   listGroupReasons: route({
     method: "GET",
     path: "/v1/devices/{deviceId}/groups",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
+    scoped: true,
     summary: "the groups that a device is in, why, and those that missing facts or exclusions keep it out of",
     params: deviceParams,
     status: 200,
@@ -47,7 +55,9 @@ export const deviceRoutes = {
   tagDevice: route({
     method: "PATCH",
     path: "/v1/devices/{deviceId}/tags",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "give a device tags, and take others from it",
     params: deviceParams,
     body: TagChange,
@@ -57,7 +67,8 @@ export const deviceRoutes = {
   listKnownFacts: route({
     method: "GET",
     path: "/v1/facts",
-    caller: "administrator",
+    caller: "person",
+    roles: "any",
     summary: "the catalog of facts: what devices may tell, and expressions may ask for",
     status: 200,
     response: record({ items: Type.Array(KnownFact) }),
@@ -65,7 +76,9 @@ export const deviceRoutes = {
   revokeDevice: route({
     method: "POST",
     path: "/v1/devices/{deviceId}/revocation",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "cut a device off for good",
     params: deviceParams,
     status: 200,

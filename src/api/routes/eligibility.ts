@@ -10,7 +10,7 @@ import {
   RuleId,
   RuleReset,
 } from "../schemas/eligibility.ts";
-import { route } from "./route-spec.ts";
+import { fleetReaders, route } from "./route-spec.ts";
 
 const params = record({ ruleId: RuleId });
 
@@ -18,7 +18,8 @@ export const eligibilityRoutes = {
   listEligibilityRules: route({
     method: "GET",
     path: "/v1/eligibility-rules",
-    caller: "administrator",
+    caller: "person",
+    roles: [...fleetReaders, "administrator"],
     summary: "the rules of eligibility, those that shipped and those that were added",
     status: 200,
     response: record({ items: Type.Array(Rule) }),
@@ -26,7 +27,8 @@ export const eligibilityRoutes = {
   changeEligibilityRule: route({
     method: "PUT",
     path: "/v1/eligibility-rules/{ruleId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["administrator"],
     summary: "change a rule, switch it off, or add one; offers follow at once",
     params,
     body: RuleChange,
@@ -36,7 +38,8 @@ export const eligibilityRoutes = {
   resetEligibilityRule: route({
     method: "POST",
     path: "/v1/eligibility-rules/{ruleId}/reset",
-    caller: "administrator",
+    caller: "person",
+    roles: ["administrator"],
     summary: "make a rule what it was when it shipped, or take away one that was added",
     params,
     body: RuleReset,
@@ -45,7 +48,8 @@ export const eligibilityRoutes = {
   eligibilityHistory: route({
     method: "GET",
     path: "/v1/eligibility-rules/{ruleId}/history",
-    caller: "administrator",
+    caller: "person",
+    roles: [...fleetReaders, "administrator"],
     summary: "who changed a rule, when and why, oldest first",
     params,
     status: 200,
@@ -54,7 +58,8 @@ export const eligibilityRoutes = {
   previewEligibility: route({
     method: "POST",
     path: "/v1/eligibility-previews",
-    caller: "administrator",
+    caller: "person",
+    roles: [...fleetReaders, "administrator"],
     summary: "how many devices can take hotpatches of a product, and what the others lack; nothing is changed",
     body: EligibilityPreviewRequest,
     status: 200,

@@ -2,13 +2,15 @@
 import { Type } from "typebox";
 import { PageQuery, record } from "../schemas/basics.ts";
 import { Event } from "../schemas/events.ts";
-import { route, Sequence } from "./route-spec.ts";
+import { fleetReaders, route, Sequence } from "./route-spec.ts";
 
 export const eventRoutes = {
   listEvents: route({
     method: "GET",
     path: "/v1/events",
-    caller: "administrator",
+    caller: "person",
+    roles: [...fleetReaders, "administrator"],
+    scoped: true,
     summary: "events, oldest first: the first ones behind a sequence number, or the last ones `before` one",
     query: record({
       after: Type.Optional(Sequence),
@@ -21,7 +23,9 @@ export const eventRoutes = {
   streamEvents: route({
     method: "GET",
     path: "/v1/events/stream",
-    caller: "administrator",
+    caller: "person",
+    roles: [...fleetReaders, "administrator"],
+    scoped: true,
     summary: "events as they happen, as server-sent events whose id is the sequence number",
     query: record({ after: Type.Optional(Sequence) }),
     status: 200,

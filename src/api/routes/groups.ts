@@ -2,7 +2,7 @@
 import { GroupId, PageQuery, pageOf, record, Uuid } from "../schemas/basics.ts";
 import { Device } from "../schemas/devices.ts";
 import { Group, GroupChange, NewGroup, Preview, PreviewRequest } from "../schemas/groups.ts";
-import { route } from "./route-spec.ts";
+import { fleetReaders, route } from "./route-spec.ts";
 
 const groupParams = record({ groupId: GroupId });
 const exclusionParams = record({ groupId: GroupId, excludedId: GroupId });
@@ -13,7 +13,9 @@ export const groupRoutes = {
   listGroups: route({
     method: "GET",
     path: "/v1/groups",
-    caller: "administrator",
+    caller: "person",
+    roles: [...fleetReaders, "administrator"],
+    scoped: true,
     summary: "groups by id",
     query: pageQuery,
     status: 200,
@@ -22,7 +24,9 @@ export const groupRoutes = {
   makeGroup: route({
     method: "POST",
     path: "/v1/groups",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "make a group",
     body: NewGroup,
     status: 201,
@@ -31,7 +35,9 @@ export const groupRoutes = {
   getGroup: route({
     method: "GET",
     path: "/v1/groups/{groupId}",
-    caller: "administrator",
+    caller: "person",
+    roles: [...fleetReaders, "administrator"],
+    scoped: true,
     summary: "one group",
     params: groupParams,
     status: 200,
@@ -40,7 +46,9 @@ export const groupRoutes = {
   changeGroup: route({
     method: "PATCH",
     path: "/v1/groups/{groupId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "change a group; who joins is offered what is approved, what has not begun of who leaves is withdrawn",
     params: groupParams,
     body: GroupChange,
@@ -50,7 +58,9 @@ export const groupRoutes = {
   previewFilter: route({
     method: "POST",
     path: "/v1/group-previews",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
+    scoped: true,
     summary: "how many devices a filter matches, and which facts others lack; nothing is changed",
     body: PreviewRequest,
     status: 200,
@@ -59,7 +69,9 @@ export const groupRoutes = {
   removeGroup: route({
     method: "DELETE",
     path: "/v1/groups/{groupId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "remove a group with its approvals; what has not begun is withdrawn",
     params: groupParams,
     status: 204,
@@ -67,7 +79,9 @@ export const groupRoutes = {
   listMembers: route({
     method: "GET",
     path: "/v1/groups/{groupId}/devices",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
+    scoped: true,
     summary: "the devices of a group",
     params: groupParams,
     query: pageQuery,
@@ -77,7 +91,9 @@ export const groupRoutes = {
   excludeGroup: route({
     method: "PUT",
     path: "/v1/groups/{groupId}/exclusions/{excludedId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "leave the devices of another group out of a group",
     params: exclusionParams,
     status: 204,
@@ -85,7 +101,9 @@ export const groupRoutes = {
   includeGroup: route({
     method: "DELETE",
     path: "/v1/groups/{groupId}/exclusions/{excludedId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "leave them out no longer",
     params: exclusionParams,
     status: 204,
@@ -93,7 +111,9 @@ export const groupRoutes = {
   exceptDevice: route({
     method: "PUT",
     path: "/v1/groups/{groupId}/exceptions/{deviceId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "leave a device out of a group, whatever else would have it in",
     params: memberParams,
     status: 204,
@@ -101,7 +121,9 @@ export const groupRoutes = {
   unexceptDevice: route({
     method: "DELETE",
     path: "/v1/groups/{groupId}/exceptions/{deviceId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "leave it out no longer",
     params: memberParams,
     status: 204,
@@ -109,7 +131,9 @@ export const groupRoutes = {
   addMember: route({
     method: "PUT",
     path: "/v1/groups/{groupId}/devices/{deviceId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "put a device into a group",
     params: memberParams,
     status: 204,
@@ -117,7 +141,9 @@ export const groupRoutes = {
   removeMember: route({
     method: "DELETE",
     path: "/v1/groups/{groupId}/devices/{deviceId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "take a device out of a group; what has not begun is withdrawn",
     params: memberParams,
     status: 204,

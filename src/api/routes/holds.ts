@@ -12,7 +12,7 @@ import {
   NewHold,
   NewIssue,
 } from "../schemas/holds.ts";
-import { route } from "./route-spec.ts";
+import { catalogReaders, fleetReaders, route } from "./route-spec.ts";
 
 const issueParams = record({ issueId: IssueId });
 const holdParams = record({ holdId: HoldId });
@@ -21,7 +21,8 @@ export const holdRoutes = {
   listIssues: route({
     method: "GET",
     path: "/v1/issues",
-    caller: "administrator",
+    caller: "person",
+    roles: catalogReaders,
     summary: "known issues by id, each with its history",
     query: IssueSearch,
     status: 200,
@@ -30,7 +31,8 @@ export const holdRoutes = {
   makeIssue: route({
     method: "POST",
     path: "/v1/issues",
-    caller: "administrator",
+    caller: "person",
+    roles: ["publisher"],
     summary: "make an issue known",
     body: NewIssue,
     status: 201,
@@ -39,7 +41,8 @@ export const holdRoutes = {
   getIssue: route({
     method: "GET",
     path: "/v1/issues/{issueId}",
-    caller: "administrator",
+    caller: "person",
+    roles: catalogReaders,
     summary: "one known issue with its history",
     params: issueParams,
     status: 200,
@@ -48,7 +51,8 @@ export const holdRoutes = {
   changeIssue: route({
     method: "PATCH",
     path: "/v1/issues/{issueId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["publisher"],
     summary:
       "change a known issue, and say why; resolved, its holds are released, or let the hotpatch pass that resolves it",
     params: issueParams,
@@ -59,7 +63,8 @@ export const holdRoutes = {
   listHolds: route({
     method: "GET",
     path: "/v1/holds",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
     summary: "safeguard holds by id",
     query: HoldSearch,
     status: 200,
@@ -68,7 +73,8 @@ export const holdRoutes = {
   makeHold: route({
     method: "POST",
     path: "/v1/holds",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
     summary: "keep hotpatches off the devices of a filter; what has not begun is withdrawn, what is in place stays",
     body: NewHold,
     status: 201,
@@ -77,7 +83,8 @@ export const holdRoutes = {
   getHold: route({
     method: "GET",
     path: "/v1/holds/{holdId}",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
     summary: "one safeguard hold",
     params: holdParams,
     status: 200,
@@ -86,7 +93,8 @@ export const holdRoutes = {
   releaseHold: route({
     method: "POST",
     path: "/v1/holds/{holdId}/release",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
     summary: "release a hold, and say why; what is wanted is offered again",
     params: holdParams,
     body: HoldRelease,

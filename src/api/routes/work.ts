@@ -3,13 +3,15 @@ import { Type } from "typebox";
 import { Action, ActionRequest } from "../schemas/actions.ts";
 import { Approval, approvalActions, NewApproval } from "../schemas/approvals.ts";
 import { GroupId, HotpatchId, PageQuery, pageOf, record, Uuid, words } from "../schemas/basics.ts";
-import { route } from "./route-spec.ts";
+import { fleetReaders, route } from "./route-spec.ts";
 
 export const workRoutes = {
   listApprovals: route({
     method: "GET",
     path: "/v1/approvals",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
+    scoped: true,
     summary: "approvals by id",
     query: record({
       ...PageQuery,
@@ -23,7 +25,9 @@ export const workRoutes = {
   approve: route({
     method: "POST",
     path: "/v1/approvals",
-    caller: "administrator",
+    caller: "person",
+    roles: ["approver"],
+    scoped: true,
     summary:
       "decide of a hotpatch for a group: install offers it to every device in it, removal takes it back, not-approved keeps it off whatever is approved above",
     body: NewApproval,
@@ -33,7 +37,9 @@ export const workRoutes = {
   removeApproval: route({
     method: "DELETE",
     path: "/v1/approvals/{approvalId}",
-    caller: "administrator",
+    caller: "person",
+    roles: ["approver"],
+    scoped: true,
     summary:
       "take an approval back, so that the group has what is approved above it; what has not begun is withdrawn, what is in place stays",
     params: record({ approvalId: Uuid }),
@@ -42,7 +48,9 @@ export const workRoutes = {
   listActions: route({
     method: "GET",
     path: "/v1/actions",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
+    scoped: true,
     summary: "actions by id",
     query: record({
       ...PageQuery,
@@ -56,7 +64,9 @@ export const workRoutes = {
   getAction: route({
     method: "GET",
     path: "/v1/actions/{actionId}",
-    caller: "administrator",
+    caller: "person",
+    roles: fleetReaders,
+    scoped: true,
     summary: "one action",
     params: record({ actionId: Uuid }),
     status: 200,
@@ -65,7 +75,9 @@ export const workRoutes = {
   requestAction: route({
     method: "POST",
     path: "/v1/actions/{actionId}/requests",
-    caller: "administrator",
+    caller: "person",
+    roles: ["operator"],
+    scoped: true,
     summary: "offer an action again, withdraw it, or have it reverted",
     params: record({ actionId: Uuid }),
     body: ActionRequest,

@@ -1,7 +1,8 @@
 /** Enrolment of machines, and sign-in of people. */
 import { type Static, Type } from "typebox";
 import { apiLimits } from "../api-limits.ts";
-import { GroupId, Instant, Nullable, Pem, record, Title, Uuid } from "./basics.ts";
+import { Grant } from "./access.ts";
+import { GroupId, Instant, Nullable, Pem, record, Title, Uuid, words } from "./basics.ts";
 
 export const TokenRequest = record(
   {
@@ -33,4 +34,14 @@ export type Trust = Static<typeof Trust>;
 export const Authority = record({ certificate: Type.String(), sha256: Type.String() }, { $id: "Authority" });
 /** `link` is shown this once, and works once. */
 export const SignInLink = record({ link: Type.String(), expiresAt: Instant }, { $id: "SignInLink" });
-export const Session = record({ administrator: Type.String(), expiresAt: Type.Optional(Instant) }, { $id: "Session" });
+/** Who is signed in. `personId` is absent on the local socket, and `expiresAt` as well. */
+export const Session = record(
+  {
+    name: Type.String(),
+    personId: Type.Optional(Uuid),
+    via: words(["session", "token", "local"]),
+    grants: Type.Array(Grant),
+    expiresAt: Type.Optional(Instant),
+  },
+  { $id: "Session" },
+);

@@ -1,5 +1,6 @@
 /** Events: what has happened, in order. */
 import { type Static, Type } from "typebox";
+import { By } from "./access.ts";
 import { Instant, Nullable, record, words } from "./basics.ts";
 
 export const eventKinds = [
@@ -40,6 +41,8 @@ export const eventKinds = [
   "sign-in-link-made",
   "signed-in",
   "signed-out",
+  "role-given",
+  "role-removed",
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 
@@ -54,6 +57,8 @@ export const Event = record(
     data: Type.Record(Type.String(), Type.Unknown()),
     /** A digest of this event and all before it (src/api/event-chain.ts); null for those from before there was one. */
     link: Nullable(Type.String()),
+    /** Who did it; null, or absent in files, of events from before that was kept. */
+    by: Type.Optional(Nullable(By)),
   },
   { $id: "Event" },
 );

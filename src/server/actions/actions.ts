@@ -17,6 +17,7 @@ import {
 import { canonicalJson } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
+import { type Reach, reachedGroups, requireDeviceInReach } from "../access/reach.ts";
 import { type Change, change, instant, type ServerContext } from "../context.ts";
 import { type Page, pageBounds, pageFrom } from "../database/page.ts";
 import type { Database, Tables } from "../database/tables.ts";
@@ -45,9 +46,15 @@ function shown(row: Row): Action {
 export async function listActions(
   db: Database,
   asked: Static<(typeof routes)["listActions"]["query"]>,
+  reach: Reach,
 ): Promise<Page<Action>> {
   const { after, rows } = pageBounds(asked);
   let query = db.selectFrom("actions").selectAll().where("id", ">", after).orderBy("id").limit(rows);
+  const reached = reachedGroups(reach);
+  if (reached !== undefined) {
+    const members = db.selectFrom("group_members").select("device_id").where("group_id", "in", reached);
+    query = query.where("device_id", "in", members);
+  }
   if (asked.deviceId !== undefined) query = query.where("device_id", "=", asked.deviceId);
   if (asked.hotpatchId !== undefined) query = query.where("hotpatch_id", "=", asked.hotpatchId);
   if (asked.state !== undefined) query = query.where("state", "=", asked.state);
@@ -55,8 +62,10 @@ export async function listActions(
 }
 
 /** Throws `request/not-found`. */
-export async function getAction(db: Database, actionId: string): Promise<Action> {
-  return shown(await requireAction(db, actionId));
+export async function getAction(db: Database, actionId: string, reach: Reach): Promise<Action> {
+  const row = await requireAction(db, actionId);
+  await requireDeviceInReach(db, reach, row.device_id);
+  return shown(row);
 }
 
 async function requireAction(db: Database, actionId: string, deviceId?: string): Promise<Row> {
@@ -79,6 +88,7 @@ export async function requestAction(
 ): Promise<Action> {
   return await change(context, async (under) => {
     const before = await requireAction(under.db, actionId);
+    await requireDeviceInReach(under.db, context.reach, before.device_id);
     if (event === "offer") await refuseBlocked(under, before);
     const row = await step(under, { row: before, event, reason: "" });
     await under.reassign(row.device_id);

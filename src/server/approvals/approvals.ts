@@ -4,6 +4,7 @@ import type { routes } from "../../api/routes.ts";
 import type { Approval, NewApproval } from "../../api/schemas/approvals.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
+import { type Reach, reachedGroups, requireGroupInReach } from "../access/reach.ts";
 import { requireHotpatch } from "../catalog/catalog.ts";
 import { type Change, change, instant, newId, type ServerContext } from "../context.ts";
 import { type Page, pageBounds, pageFrom } from "../database/page.ts";
@@ -34,9 +35,12 @@ function shown(row: Row): Approval {
 export async function listApprovals(
   db: Database,
   asked: Static<(typeof routes)["listApprovals"]["query"]>,
+  reach: Reach,
 ): Promise<Page<Approval>> {
   const { after, rows } = pageBounds(asked);
   let query = db.selectFrom("approvals").selectAll().where("id", ">", after).orderBy("id").limit(rows);
+  const reached = reachedGroups(reach);
+  if (reached !== undefined) query = query.where("group_id", "in", reached);
   if (asked.hotpatchId !== undefined) query = query.where("hotpatch_id", "=", asked.hotpatchId);
   if (asked.groupId !== undefined) query = query.where("group_id", "=", asked.groupId);
   if (asked.action !== undefined) query = query.where("action", "=", asked.action);
@@ -131,6 +135,7 @@ export async function removeApproval(context: ServerContext, approvalId: string)
   await change(context, async (under) => {
     const row = await under.db.selectFrom("approvals").selectAll().where("id", "=", approvalId).executeTakeFirst();
     if (row === undefined) throw new RebootlessError("request/not-found", `There is no approval ${approvalId}.`);
+    requireGroupInReach(context.reach, row.group_id);
     if (row.source !== "person" && row.source !== "rule") {
       refuse("approval/managed", `This is decided by the ${row.source} ${row.source_id}; change or end that.`);
     }

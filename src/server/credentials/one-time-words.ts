@@ -17,7 +17,7 @@ export function digestOf(secret: string): Buffer {
 export async function mintWord(
   db: Database,
   random: (bytes: number) => Buffer,
-  wanted: { purpose: OneTimeWord["purpose"]; expiresAt: number; groupId?: string },
+  wanted: { purpose: OneTimeWord["purpose"]; expiresAt: number; groupId?: string; personId?: string },
 ): Promise<string> {
   const id = random(9).toString("base64url");
   const secret = random(32).toString("base64url");
@@ -32,6 +32,7 @@ export async function mintWord(
       used_at: null,
       device_id: null,
       key_digest: null,
+      person_id: wanted.personId ?? null,
     })
     .execute();
   return `${id}.${secret}`;

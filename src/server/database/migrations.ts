@@ -7,6 +7,7 @@
 import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
 import { approvalTables, ruleTables } from "../approvals/approval-tables.ts";
+import { accessTables } from "./access-tables.ts";
 import { fleetTables, workTables } from "./first-tables.ts";
 import type { SqlWords } from "./sql-words.ts";
 
@@ -213,6 +214,8 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
     PRIMARY KEY (rule_id, number)
   ) ${table};
   `,
+  // Who did it stands in events from here on; those from before have none, and their links stay as they are.
+  accessTables,
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

@@ -2,6 +2,7 @@
 import type { Generated, Kysely } from "kysely";
 import type { BlockCode } from "../../api/block-codes.ts";
 import type { ProductState, StateCode } from "../../api/device-state-table.ts";
+import type { Role, SignInMethod } from "../../api/schemas/access.ts";
 import type { ActionState } from "../../api/schemas/actions.ts";
 import type { EventKind } from "../../api/schemas/events.ts";
 import type { KnownIssue } from "../../api/schemas/holds.ts";
@@ -125,7 +126,15 @@ export interface Tables extends ApprovalTables {
   };
   eligibility_history: { rule_id: string; number: number; at: number; made_by: string; why: string; rule_json: string };
   reports: { sequence: Generated<number>; device_id: string; key: string; digest: Uint8Array };
-  events: { sequence: number; at: number; kind: EventKind; subject: string; data_json: string; link: string | null };
+  events: {
+    sequence: number;
+    at: number;
+    kind: EventKind;
+    subject: string;
+    data_json: string;
+    link: string | null;
+    by_json: string | null;
+  };
   one_time_words: {
     id: string;
     purpose: "enrolment" | "sign-in";
@@ -136,6 +145,8 @@ export interface Tables extends ApprovalTables {
     /** For an enrolment: the device, and the SHA-256 of its public key, so that the same machine may ask again. */
     device_id: string | null;
     key_digest: Uint8Array | null;
+    /** For a sign-in link: whom it lets in. */
+    person_id: string | null;
   };
   /** `events` holds the number and the link of the newest event; its row is locked from the numbering until the end of the transaction. */
   counters: { name: "events"; value: number; link: string };
@@ -160,7 +171,59 @@ export interface Tables extends ApprovalTables {
   };
   /** `id` is that of the advisory or an alias, `source` its publisher and document. */
   advisories: { id: string; source: string; note_json: string; imported_at: number };
-  sessions: { digest: Uint8Array; administrator: string; expires_at: number };
+  /** `password` is a PHC string (src/server/sign-in/password.ts), null of whoever has none; `issuer` and `subject` are those of OpenID Connect. */
+  people: {
+    id: string;
+    name: string;
+    title: string;
+    state: "enabled" | "disabled";
+    created_at: number;
+    password: string | null;
+    issuer: string | null;
+    subject: string | null;
+  };
+  grants: { person_id: string; role: Role; group_id: string };
+  /** `address` and `program` are where it came from, for the person to know it again. */
+  sessions: {
+    digest: Uint8Array;
+    id: string;
+    person_id: string;
+    method: SignInMethod;
+    created_at: number;
+    seen_at: number;
+    expires_at: number;
+    address: string;
+    program: string;
+  };
+  api_tokens: {
+    id: string;
+    person_id: string;
+    title: string;
+    digest: Uint8Array;
+    created_at: number;
+    expires_at: number;
+    used_at: number | null;
+  };
+  token_grants: { token_id: string; role: Role; group_id: string };
+  /** `id` is the credential's own, base64url; `public_key` is a COSE key (RFC 9052). */
+  passkeys: {
+    id: string;
+    person_id: string;
+    title: string;
+    public_key: Uint8Array;
+    counter: number;
+    created_at: number;
+    used_at: number | null;
+  };
+  /** Sign-ins that are under way, by the SHA-256 of the secret that the browser holds. */
+  sign_in_flows: {
+    digest: Uint8Array;
+    purpose: "oidc" | "passkey" | "new-passkey";
+    data_json: string;
+    expires_at: number;
+  };
+  /** `name` is whom or where the guesses are about; src/server/sign-in/failures.ts says how. */
+  sign_in_failures: { name: string; failures: number; failed_at: number };
 }
 
 /** The database, or a transaction on it. */

@@ -43,17 +43,13 @@ export async function admitDevice({ database, clock }: ServerContext, deviceId: 
 }
 
 /** Cuts a device off for good, or takes note that it left; saying so twice is the same. Throws `request/not-found`. */
-export async function revokeDevice(
-  context: ServerContext,
-  deviceId: string,
-  by: "administrator" | "device",
-): Promise<Device> {
+export async function revokeDevice(context: ServerContext, deviceId: string): Promise<Device> {
   return await change(context, async (under) => {
     const { db, note, reassign } = under;
     const row = await requireDevice(db, deviceId);
     if (row.state === "enrolled") {
       await db.updateTable("devices").set({ state: "revoked" }).where("id", "=", deviceId).execute();
-      await note("device-revoked", `device:${deviceId}`, { name: row.name, by });
+      await note("device-revoked", `device:${deviceId}`, { name: row.name });
       await placeDevice(under, context.random, deviceId, "anything");
       await reassign(deviceId);
     }

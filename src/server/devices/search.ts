@@ -9,6 +9,7 @@ import { apiLimits } from "../../api/api-limits.ts";
 import type { Device, DeviceSearch, DeviceSort } from "../../api/schemas/devices.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { compileFilter } from "../../cel/compile-filter.ts";
+import { type Reach, reachedGroups } from "../access/reach.ts";
 import type { Page } from "../database/page.ts";
 import type { Database } from "../database/tables.ts";
 import { type DeviceRow, type LoadedDevice, loadDevices, Matcher } from "../groups/matching.ts";
@@ -22,7 +23,7 @@ const chunkDevices = 500;
 const none: ReadonlySet<string> = new Set();
 
 /** Throws `request/filter`, `request/not-found` for an unknown group, and `request/invalid` for a cursor of another search. */
-export async function searchDevices(db: Database, asked: DeviceSearch): Promise<Page<Device>> {
+export async function searchDevices(db: Database, asked: DeviceSearch, reach: Reach): Promise<Page<Device>> {
   const limit = asked.limit ?? apiLimits.pageItemsByDefault;
   const filter = asked.filter === undefined ? undefined : compileFilter(asked.filter, "search");
   const matcher = filter === undefined ? undefined : new Matcher(filter);
@@ -37,7 +38,7 @@ export async function searchDevices(db: Database, asked: DeviceSearch): Promise<
   for (let seen = 0; ; ) {
     // One more than a page tells whether another one follows.
     const wanted = isPlain ? limit + 1 : chunkDevices;
-    const rows = await candidates(db, asked, { after, wanted });
+    const rows = await candidates(db, asked, { after, wanted, reach });
     const loaded = await loadDevices(db, rows, { facts, binaries: filter?.asksBinaries === true });
     for (const device of loaded) {
       if (items.length === limit) return { items, next: writeCursor(after) };
@@ -91,6 +92,7 @@ function readCursor(cursor: string): Position {
 interface Chunk {
   readonly after: Position | undefined;
   readonly wanted: number;
+  readonly reach: Reach;
 }
 
 /** Never seen counts as seen at the beginning of time. */
@@ -101,7 +103,7 @@ const columns = {
   lastSeenAt: sql<number>`coalesce(devices.last_seen_at, 0)`,
 };
 
-async function candidates(db: Database, asked: DeviceSearch, { after, wanted }: Chunk): Promise<DeviceRow[]> {
+async function candidates(db: Database, asked: DeviceSearch, { after, wanted, reach }: Chunk): Promise<DeviceRow[]> {
   const sort = asked.sort ?? "id";
   const key = sort.replace("-", "") as keyof typeof columns;
   const [direction, beyond] = sort.startsWith("-") ? (["desc", "<"] as const) : (["asc", ">"] as const);
@@ -111,6 +113,11 @@ async function candidates(db: Database, asked: DeviceSearch, { after, wanted }: 
   if (asked.state !== undefined) query = query.where("devices.state", "=", asked.state);
   if (asked.group !== undefined) {
     const members = db.selectFrom("group_members").select("device_id").where("group_id", "=", asked.group);
+    query = query.where("devices.id", "in", members);
+  }
+  const reached = reachedGroups(reach);
+  if (reached !== undefined) {
+    const members = db.selectFrom("group_members").select("device_id").where("group_id", "in", reached);
     query = query.where("devices.id", "in", members);
   }
   if (after !== undefined) {

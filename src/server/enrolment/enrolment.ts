@@ -4,6 +4,7 @@ import type { Static } from "typebox";
 import { apiLimits } from "../../api/api-limits.ts";
 import type { Enrolment, EnrolmentRequest, EnrolmentToken, TokenRequest } from "../../api/schemas/enrolment.ts";
 import { refuse } from "../../base/refusal.ts";
+import { requireGroupInReach, wholeFleet } from "../access/reach.ts";
 import { keyOfRequest } from "../authority/authority.ts";
 import { change, instant, newId, type ServerContext } from "../context.ts";
 import { findWord, forgetOldWords, mintWord, refuseWord } from "../credentials/one-time-words.ts";
@@ -18,6 +19,8 @@ export async function makeToken(
   context: ServerContext,
   { minutes, groupId }: Static<typeof TokenRequest>,
 ): Promise<Static<typeof EnrolmentToken>> {
+  // A device that joins no group within reach would be a device for others.
+  requireGroupInReach(context.reach, groupId ?? wholeFleet);
   return await change(context, async ({ db, now, note }) => {
     await forgetOldWords(db, now);
     if (groupId !== undefined && (await requireGroup(db, groupId)).kind === "dynamic") {
@@ -70,7 +73,8 @@ export async function enrol(
       .set({ used_at: now, device_id: id, key_digest: keyDigest })
       .where("id", "=", word.id)
       .execute();
-    await under.note("device-enrolled", `device:${id}`, { name });
+    under.by = { kind: "device", id };
+    await under.note("device-enrolled", `device:${id}`, { name, token: word.id });
     for (const groupId of new Set(["all", ...(await groupOfWord(word.group_id, under.db))])) {
       await db.insertInto("group_own").values({ group_id: groupId, device_id: id }).execute();
     }

@@ -4,6 +4,8 @@ import type { Group, GroupChange, NewGroup } from "../../api/schemas/groups.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { compileFilter } from "../../cel/compile-filter.ts";
+import { endGrantsIn } from "../access/people.ts";
+import { type Reach, reachedGroups, requireGroupInReach } from "../access/reach.ts";
 import { followDecisions } from "../approvals/follow-decisions.ts";
 import { endApprovalsOf } from "../approvals/of-group.ts";
 import { type Change, change, instant, type ServerContext } from "../context.ts";
@@ -61,9 +63,12 @@ async function shown(db: Database, rows: readonly Row[]): Promise<(row: Row) => 
   });
 }
 
-export async function listGroups(db: Database, asked: PageAsked): Promise<Page<Group>> {
+export async function listGroups(db: Database, asked: PageAsked, reach: Reach): Promise<Page<Group>> {
   const { after, rows } = pageBounds(asked);
-  const found = await select(db).where("id", ">", after).orderBy("id").limit(rows).execute();
+  const reached = reachedGroups(reach);
+  let query = select(db).where("id", ">", after).orderBy("id").limit(rows);
+  if (reached !== undefined) query = query.where("id", "in", reached);
+  const found = await query.execute();
   return pageFrom(found, asked, await shown(db, found));
 }
 
@@ -78,6 +83,8 @@ export async function requireGroup(db: Database, groupId: string): Promise<Group
 export async function makeGroup(context: ServerContext, wanted: NewGroup): Promise<Group> {
   const { id, title = id, parentId = everyDevice, filter, excludes = [] } = wanted;
   if (filter !== undefined) compileFilter(filter, "group");
+  requireGroupInReach(context.reach, parentId);
+  if (filter !== undefined) requireWholeFleet(context.reach);
   return await change(context, async (under) => {
     const { db, now, note } = under;
     await requireGroup(db, parentId);
@@ -103,9 +110,15 @@ export async function changeGroup(context: ServerContext, groupId: string, wante
     refuseForEvery(groupId, "has every device");
   }
   if (filter !== undefined) compileFilter(filter, "group");
+  if (filter !== undefined) requireWholeFleet(context.reach);
   return await change(context, async (under) => {
     const { db, note } = under;
     const before = await requireGroup(db, groupId);
+    // Taking it away changes the group above, and that has to be in reach as the new one has.
+    if (parentId !== undefined && before.parentId !== null) requireGroupInReach(context.reach, before.parentId);
+    // Including what another one excluded would draw its devices in.
+    const included = excludes === undefined ? [] : before.excludes.filter((id) => !excludes.includes(id));
+    for (const id of included) requireGroupInReach(context.reach, id);
     if (filter !== undefined && before.kind === "static") {
       refuse("group/static", `Devices are put into ${groupId} by hand; make another group for a filter.`);
     }
@@ -158,7 +171,8 @@ export async function removeGroup(context: ServerContext, groupId: string): Prom
   refuseForEvery(groupId, "cannot be removed");
   await change(context, async (under) => {
     const { db, note } = under;
-    await requireGroup(db, groupId);
+    const { parentId: above } = await requireGroup(db, groupId);
+    if (above !== null) requireGroupInReach(context.reach, above);
     const groups = await readGroups(db);
     const children = groups.filter(({ parentId }) => parentId === groupId).map(({ id }) => id);
     if (children.length > 0) {
@@ -170,11 +184,18 @@ export async function removeGroup(context: ServerContext, groupId: string): Prom
       await db.deleteFrom(table).where("group_id", "=", groupId).execute();
     }
     await db.deleteFrom("group_exclusions").where("excluded_id", "=", groupId).execute();
+    await endGrantsIn(under, groupId);
     await db.deleteFrom("groups").where("id", "=", groupId).execute();
     await note("group-removed", `group:${groupId}`);
     await placeGroups(under, context.random, hanging);
     for (const hotpatchId of hotpatches) await followDecisions(under, context.random, { hotpatchId });
   });
+}
+
+/** A filter finds devices anywhere, and would take them into reach. Refuses with `access/scope`. */
+function requireWholeFleet(reach: Reach): void {
+  if (reach.kind === "all") return;
+  refuse("access/scope", "A filter looks at all devices; only a role in the group all may set one.");
 }
 
 export interface Membership {

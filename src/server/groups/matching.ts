@@ -7,6 +7,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Facts } from "../../api/schemas/devices.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import type { Filter, FilterDevice, FilterOutcome } from "../../cel/compile-filter.ts";
+import { everything, type Reach, reachedGroups } from "../access/reach.ts";
 import type { Database, Tables } from "../database/tables.ts";
 
 export type DeviceRow = Tables["devices"];
@@ -109,21 +110,25 @@ function filterDevice({ row, tags, groups, facts }: LoadedDevice): FilterDevice 
   };
 }
 
-/** All devices that are not cut off, or one, with the outcome of each. */
+/** All devices within reach, with the outcome of each; a group looks at all there are. */
 export async function* outcomes(
   db: Database,
   filter: Filter,
+  reach: Reach = everything,
 ): AsyncGenerator<{ device: LoadedDevice; outcome: FilterOutcome }> {
   const matcher = new Matcher(filter);
+  const reached = reachedGroups(reach);
   let after = "";
   for (;;) {
-    const rows = await db
-      .selectFrom("devices")
-      .selectAll()
-      .where("id", ">", after)
-      .orderBy("id")
-      .limit(chunkDevices)
-      .execute();
+    let query = db.selectFrom("devices").selectAll().where("id", ">", after).orderBy("id").limit(chunkDevices);
+    if (reached !== undefined) {
+      query = query.where(
+        "id",
+        "in",
+        db.selectFrom("group_members").select("device_id").where("group_id", "in", reached),
+      );
+    }
+    const rows = await query.execute();
     const loaded = await loadDevices(db, rows, { facts: filter.facts, binaries: filter.asksBinaries });
     for (const device of loaded) yield { device, outcome: matcher.outcome(device) };
     after = rows.at(-1)?.id ?? "";

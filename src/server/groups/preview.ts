@@ -2,16 +2,18 @@
 import type { Static } from "typebox";
 import type { Preview, PreviewRequest } from "../../api/schemas/groups.ts";
 import { compileFilter } from "../../cel/compile-filter.ts";
+import type { Reach } from "../access/reach.ts";
 import type { Database } from "../database/tables.ts";
 import { requireGroup } from "./groups.ts";
 import { outcomes } from "./matching.ts";
 
 const shownExamples = 10;
 
-/** Goes through all devices. Throws `request/filter` and `request/not-found`. */
+/** Goes through all devices within reach. Throws `request/filter` and `request/not-found`. */
 export async function previewFilter(
   db: Database,
   { filter: text, groupId }: Static<typeof PreviewRequest>,
+  reach: Reach,
 ): Promise<Preview> {
   const filter = compileFilter(text, "group");
   if (groupId !== undefined) await requireGroup(db, groupId);
@@ -26,7 +28,7 @@ export async function previewFilter(
   const examples: Preview["examples"] = [];
   const lacking = new Map<string, number>();
   let staying = 0;
-  for await (const { device, outcome } of outcomes(db, filter)) {
+  for await (const { device, outcome } of outcomes(db, filter, reach)) {
     const { id, name, state } = device.row;
     if (state !== "enrolled") continue;
     counts.devices += 1;

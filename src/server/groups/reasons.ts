@@ -1,6 +1,7 @@
 /** Why a device is in a group, and what keeps it out of one that it might be in. */
 import type { GroupReason } from "../../api/schemas/devices.ts";
 import { compileFilter, type FilterOutcome } from "../../cel/compile-filter.ts";
+import type { Reach } from "../access/reach.ts";
 import type { Database } from "../database/tables.ts";
 import { requireDevice } from "../devices/devices.ts";
 import { type GroupRow, orderedGroups } from "./group-rows.ts";
@@ -9,10 +10,10 @@ import { loadDevices, Matcher } from "./matching.ts";
 
 type Because = GroupReason["because"];
 
-/** Groups that it is in, and those that exclusions or missing facts keep it out of, by id. Throws `request/not-found`. */
-export async function groupReasons(db: Database, deviceId: string): Promise<GroupReason[]> {
+/** Groups within reach that it is in, and those that exclusions or missing facts keep it out of, by id. Throws `request/not-found`. */
+export async function groupReasons(db: Database, deviceId: string, reach: Reach): Promise<GroupReason[]> {
   const device = await requireDevice(db, deviceId);
-  const ordered = await orderedGroups(db);
+  const ordered = (await orderedGroups(db)).filter(({ id }) => reach.kind === "all" || reach.groupIds.has(id));
   const children = childrenOf(ordered);
   const [own, members, excepted] = await Promise.all(
     (["group_own", "group_members", "group_exceptions"] as const).map(async (table) => {
@@ -31,7 +32,9 @@ export async function groupReasons(db: Database, deviceId: string): Promise<Grou
     const isInside = because.length > 0;
     if (isInside && excepted?.has(id) === true) because.push({ kind: "excepted" });
     if (isInside) {
-      const outside = excludes.filter(isMember).map((groupId) => ({ kind: "excluded-group" as const, groupId }));
+      const outside = excludes
+        .filter((id) => isMember(id))
+        .map((groupId) => ({ kind: "excluded-group" as const, groupId }));
       because.push(...outside);
     }
     if (filter !== null && !isOwn(id)) {

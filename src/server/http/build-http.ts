@@ -17,15 +17,17 @@ import { checkJsonBounds } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { checkSchema } from "../../base/schema-check.ts";
+import { requireNamedInReach } from "../access/named.ts";
 import { hotpatchFile, metadataFile } from "../catalog/catalog.ts";
 import type { PageFiles } from "../console/page-files.ts";
-import type { Principal, ServerContext } from "../context.ts";
+import type { ServerContext } from "../context.ts";
 import { followEvents } from "../events/events.ts";
-import { sessionByDigest, signIn } from "../sign-in/sign-in.ts";
+import { type Origin, sessionByDigest } from "../sign-in/sessions.ts";
+import { signIn } from "../sign-in/sign-in.ts";
 import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
 import type { PlainRouteName } from "./handler.ts";
 import { handlers } from "./handlers.ts";
-import { admit, type Listener, sessionCookie } from "./principal.ts";
+import { type Admitted, admit, type Listener, sessionCookie } from "./principal.ts";
 import { problemFor, retryAfter } from "./problems.ts";
 import { RateLimit } from "./rate-limit.ts";
 
@@ -99,14 +101,15 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
         if (spec.limited && options.listener === "network" && !attempts.allows(request.ip)) {
           refuse("access/rate-limited", "Too many attempts came from this address; try again in a minute.");
         }
-        const principal = await admit(context, spec, request, options.listener);
+        const caller = await admit(context, spec, request, options.listener);
+        const { principal } = caller;
         if (principal.kind === "agent" && !agents.allows(principal.deviceId)) {
           refuse("access/rate-limited", "This device asks too often; it should wait a minute.");
         }
-        principals.set(request, principal);
+        admitted.set(request, caller);
       },
       ...(spec.bodyBytes === undefined ? {} : { bodyLimit: spec.bodyBytes }),
-      handler: (request, reply) => serve(context, name, spec, request, reply),
+      handler: (request, reply) => serve(name, spec, request, reply),
     });
   }
   return app;
@@ -122,7 +125,14 @@ function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
     .send(Buffer.from(JSON.stringify(problem)));
 }
 
-const principals = new WeakMap<FastifyRequest, Principal>();
+const admitted = new WeakMap<FastifyRequest, Admitted>();
+
+/** Throws where a route was reached past its door. */
+function callerOf(request: FastifyRequest): Admitted {
+  const caller = admitted.get(request);
+  if (caller === undefined) throw new RebootlessError("bug/invariant", "A request came past the door.");
+  return caller;
+}
 
 function readBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
@@ -146,23 +156,23 @@ function readBodies(app: FastifyInstance): void {
 }
 
 async function serve(
-  context: ServerContext,
   name: RouteName,
   spec: RouteSpec,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  const { principal, context } = callerOf(request);
   const asked = {
     params: checked(spec.params, request.params, "the path"),
     query: checked(spec.query, numbersIn(spec.query, request.query), "the query"),
     body: checked(spec.body, request.body, "the body"),
   };
+  await requireNamedInReach(context.database, context.reach, asked);
   reply.code(spec.status);
-  if (name === "signIn") return await answerSignIn(context, asked as Asked<"signIn">, reply);
+  if (name === "signIn") return await answerSignIn(context, asked as Asked<"signIn">, { request, reply });
   const gone = goneOf(reply);
   if (name === "catalogMetadata" || name === "catalogHotpatch") return await answerFile(context, name, asked, reply);
   if (name === "streamEvents") return answerStream(context, asked as Asked<"streamEvents">, { request, reply, gone });
-  const principal = principals.get(request) ?? { kind: "nobody" };
   const handler = handlers[name as PlainRouteName] as (...given: unknown[]) => Promise<unknown>;
   const answer = await handler(context, asked, { principal, gone });
   if (name === "signOut") reply.header("set-cookie", cookie("", 0));
@@ -205,12 +215,16 @@ function cookie(value: string, seconds: number): string {
   return `${sessionCookie}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; Secure; SameSite=Strict`;
 }
 
+function originOf({ ip, headers }: FastifyRequest): Origin {
+  return { address: ip, program: (headers["user-agent"] ?? "").slice(0, 200) };
+}
+
 async function answerSignIn(
   context: ServerContext,
   { query }: Asked<"signIn">,
-  reply: FastifyReply,
+  { request, reply }: { request: FastifyRequest; reply: FastifyReply },
 ): Promise<FastifyReply> {
-  const { secret, seconds } = await signIn(context, query.token);
+  const { secret, seconds } = await signIn(context, query.token, originOf(request));
   return reply.header("set-cookie", cookie(secret, seconds)).header("location", "/").send();
 }
 
@@ -234,8 +248,8 @@ function answerStream(
   { request, reply, gone }: { request: FastifyRequest; reply: FastifyReply; gone: AbortSignal },
 ): FastifyReply {
   if (context.signals.count >= apiLimits.waiting) refuse("server/busy", "Too many wait already; ask again in a while.");
-  const principal = principals.get(request);
-  const session = principal?.kind === "administrator" ? principal.session : undefined;
+  const { principal } = callerOf(request);
+  const session = principal.kind === "person" ? principal.session : undefined;
   // Signing out is an event, and so ends the streams of the session at once.
   const mayRead = async () => session === undefined || (await sessionByDigest(context, session)) !== undefined;
   // A browser that reconnects says what it saw last (HTML section 9.2.3); that is newer than the address it began with.

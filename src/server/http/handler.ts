@@ -1,6 +1,8 @@
 /** What a handler of a route is, for the files that hold handlers. */
 import type { Answered, Asked, RouteName } from "../../api/routes.ts";
-import type { Principal, ServerContext } from "../context.ts";
+import { RebootlessError } from "../../base/errors.ts";
+import type { Person, Principal } from "../access/principal.ts";
+import type { ServerContext } from "../context.ts";
 
 /** The others are about cookies and streams, and live in build-http.ts. */
 export type PlainRouteName = Exclude<RouteName, "signIn" | "streamEvents" | "catalogMetadata" | "catalogHotpatch">;
@@ -20,5 +22,10 @@ type Handler<Name extends RouteName> = (
 export type Handlers = { readonly [Name in PlainRouteName]: Handler<Name> };
 
 export function nameOf({ principal }: Caller): string {
-  return principal.kind === "administrator" ? principal.name : principal.kind;
+  return principal.kind === "person" ? principal.name : principal.kind;
+}
+
+export function personOf({ principal }: Caller): Person {
+  if (principal.kind === "person") return principal;
+  throw new RebootlessError("bug/invariant", "A route of people let somebody else in.");
 }

@@ -1,5 +1,4 @@
 /** What each route does: the request's checked parts and who asks go in, the answer's value comes out. No HTTP here. */
-import { apiLimits } from "../../api/api-limits.ts";
 import { factRows } from "../../api/fact-catalog.ts";
 import { openApiDocument } from "../../api/openapi.ts";
 import { RebootlessError } from "../../base/errors.ts";
@@ -12,14 +11,15 @@ import { searchDevices } from "../devices/search.ts";
 import { previewEligibility } from "../eligibility/preview.ts";
 import * as rules from "../eligibility/rules.ts";
 import * as enrolment from "../enrolment/enrolment.ts";
-import { eventsAfter, eventsBefore } from "../events/events.ts";
+import { listEvents } from "../events/events.ts";
 import * as groups from "../groups/groups.ts";
 import { previewFilter } from "../groups/preview.ts";
 import { groupReasons } from "../groups/reasons.ts";
 import * as holds from "../holds/holds.ts";
 import * as issues from "../holds/issues.ts";
-import { makeSignInLink, signOut } from "../sign-in/sign-in.ts";
-import { type Caller, type Handlers, nameOf } from "./handler.ts";
+import { signOut } from "../sign-in/sessions.ts";
+import { makeSignInLink } from "../sign-in/sign-in.ts";
+import { type Caller, type Handlers, nameOf, personOf } from "./handler.ts";
 import { approvalHandlers } from "./handlers/approvals.ts";
 import { catalogHandlers } from "./handlers/catalog.ts";
 
@@ -44,33 +44,36 @@ export const handlers: Handlers = {
   poll: (context, { query }, caller) =>
     actions.poll(context, deviceIdOf(caller), { after: query.after, waitMs: query.waitMs ?? 0, gone: caller.gone }),
   report: (context, { body }, caller) => actions.takeReport(context, deviceIdOf(caller), body),
-  leave: (context, _asked, caller) => devices.revokeDevice(context, deviceIdOf(caller), "device"),
+  leave: (context, _asked, caller) => devices.revokeDevice(context, deviceIdOf(caller)),
   trust: ({ catalog, trustFolder }) => trustFor(catalog, trustFolder),
 
-  session: async (_context, _asked, { principal }) => {
-    if (principal.kind !== "administrator") return { administrator: principal.kind };
-    const { name, expiresAt } = principal;
-    return expiresAt === undefined ? { administrator: name } : { administrator: name, expiresAt: instant(expiresAt) };
+  session: async (_context, _asked, caller) => {
+    const { id, name, via, grants, expiresAt } = personOf(caller);
+    return {
+      ...{ name, via, grants: [...grants] },
+      ...(id === undefined ? {} : { personId: id }),
+      ...(expiresAt === undefined ? {} : { expiresAt: instant(expiresAt) }),
+    };
   },
-  signOut: async (context, _asked, { principal }) => {
-    if (principal.kind === "administrator" && principal.session !== undefined) {
-      await signOut(context, principal.session);
-    }
+  signOut: async (context, _asked, caller) => {
+    await signOut(context, personOf(caller));
     return undefined;
   },
-  makeSignInLink: (context) => makeSignInLink(context),
+  makeSignInLink: (context, _asked, caller) => makeSignInLink(context, personOf(caller)),
   makeToken: (context, { body }) => enrolment.makeToken(context, body),
 
-  listDevices: async ({ database }, { query }) => {
+  listDevices: async ({ database, reach }, { query }) => {
     if (query.group !== undefined) await groups.requireGroup(database, query.group);
-    return await searchDevices(database, query);
+    return await searchDevices(database, query, reach);
   },
   getDevice: ({ database }, { params }) => devices.getDevice(database, params.deviceId),
   getFacts: ({ database }, { params }) => devices.getFacts(database, params.deviceId),
-  listGroupReasons: async ({ database }, { params }) => ({ items: await groupReasons(database, params.deviceId) }),
+  listGroupReasons: async ({ database, reach }, { params }) => ({
+    items: await groupReasons(database, params.deviceId, reach),
+  }),
   tagDevice: (context, { params, body }) => devices.tagDevice(context, params.deviceId, body),
   listKnownFacts: async () => ({ items: [...factRows] }),
-  revokeDevice: (context, { params }) => devices.revokeDevice(context, params.deviceId, "administrator"),
+  revokeDevice: (context, { params }) => devices.revokeDevice(context, params.deviceId),
 
   listDeviceStates: async ({ database }, { query }) => {
     if (query.group !== undefined) await groups.requireGroup(database, query.group);
@@ -105,19 +108,19 @@ export const handlers: Handlers = {
   releaseHold: (context, { params, body }, caller) =>
     holds.releaseHold(context, params.holdId, { reason: body.reason, by: nameOf(caller) }),
 
-  listGroups: ({ database }, { query }) => groups.listGroups(database, query),
+  listGroups: ({ database, reach }, { query }) => groups.listGroups(database, query, reach),
   makeGroup: (context, { body }) => groups.makeGroup(context, body),
   removeGroup: async (context, { params }) => {
     await groups.removeGroup(context, params.groupId);
     return undefined;
   },
-  listMembers: async ({ database }, { params, query }) => {
+  listMembers: async ({ database, reach }, { params, query }) => {
     await groups.requireGroup(database, params.groupId);
-    return await searchDevices(database, { ...query, group: params.groupId });
+    return await searchDevices(database, { ...query, group: params.groupId }, reach);
   },
   getGroup: ({ database }, { params }) => groups.requireGroup(database, params.groupId),
   changeGroup: (context, { params, body }) => groups.changeGroup(context, params.groupId, body),
-  previewFilter: ({ database }, { body }) => previewFilter(database, body),
+  previewFilter: ({ database, reach }, { body }) => previewFilter(database, body, reach),
   excludeGroup: async (context, { params }) => {
     await groups.excludeGroup(context, params.groupId, params.excludedId);
     return undefined;
@@ -143,14 +146,9 @@ export const handlers: Handlers = {
     return undefined;
   },
 
-  listActions: ({ database }, { query }) => actions.listActions(database, query),
-  getAction: ({ database }, { params }) => actions.getAction(database, params.actionId),
+  listActions: ({ database, reach }, { query }) => actions.listActions(database, query, reach),
+  getAction: ({ database, reach }, { params }) => actions.getAction(database, params.actionId, reach),
   requestAction: (context, { params, body }) => actions.requestAction(context, params.actionId, body.event),
 
-  listEvents: async ({ database }, { query: { after = 0, before, limit = apiLimits.pageItemsByDefault } }) => ({
-    items:
-      before === undefined
-        ? await eventsAfter(database, after, limit)
-        : await eventsBefore(database, { after, before, limit }),
-  }),
+  listEvents: async ({ database, reach }, { query }) => ({ items: await listEvents(database, query, reach) }),
 };

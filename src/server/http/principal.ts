@@ -1,23 +1,40 @@
 /**
  * Who asks, and whether he may.
  *
- * A request carries at most one proof: the certificate of its connection (RFC 8446 section 4.4.2), or the cookie of a session.
+ * A request carries at most one proof: the certificate of its connection (RFC 8446 section 4.4.2), an API token (RFC 6750 section 2.1), or the cookie of a session.
  * The local socket needs none, since only its owner can open it.
  */
 
 import type { TLSSocket } from "node:tls";
 import type { FastifyRequest } from "fastify";
 import type { RouteSpec } from "../../api/routes/route-spec.ts";
+import { type Grant, roles } from "../../api/schemas/access.ts";
 import { refuse } from "../../base/refusal.ts";
+import { byOf, grantsFor, type Person, type Principal } from "../access/principal.ts";
+import { everything, reachOf, wholeFleet } from "../access/reach.ts";
 import { deviceUriPrefix } from "../authority/authority.ts";
-import type { Principal, ServerContext } from "../context.ts";
+import { actingAs, type ServerContext } from "../context.ts";
 import { admitDevice } from "../devices/devices.ts";
-import { sessionOf } from "../sign-in/sign-in.ts";
+import { sessionOf } from "../sign-in/sessions.ts";
 
 /** `__Host-` makes browsers insist on Secure, on the path `/` and on this very host (RFC 6265bis section 4.1.3.2). */
 export const sessionCookie = "__Host-rebootless-session";
 
 export type Listener = "network" | "local";
+
+export interface Admitted {
+  readonly principal: Principal;
+  /** The server, with who acts and how far he reaches. */
+  readonly context: ServerContext;
+}
+
+/** Whoever owns the state folder can read and write all that is in it, so every role is his already. */
+const local: Person = {
+  kind: "person",
+  via: "local",
+  name: "local",
+  grants: roles.map((role): Grant => ({ role, groupId: wholeFleet })),
+};
 
 /** Lets the caller of a route through, or refuses with an `access/*` code. */
 export async function admit(
@@ -25,9 +42,12 @@ export async function admit(
   spec: RouteSpec,
   request: FastifyRequest,
   listener: Listener,
-): Promise<Principal> {
-  if (spec.caller === "nobody") return { kind: "nobody" };
+): Promise<Admitted> {
+  if (spec.caller === "nobody") {
+    return { principal: { kind: "nobody" }, context: actingAs(context, { kind: "nobody" }, everything) };
+  }
   const principal = await principalOf(context, request, listener);
+  const by = byOf(principal);
   if (principal.kind === "nobody") {
     refuse(
       "access/credentials-missing",
@@ -37,14 +57,21 @@ export async function admit(
     );
   }
   if (principal.kind !== spec.caller) {
-    refuse("access/forbidden", `This is for an ${spec.caller}, and the request comes from an ${principal.kind}.`);
+    refuse(
+      "access/forbidden",
+      `This is for a${spec.caller === "agent" ? "n agent" : " person"}, and not for a${principal.kind === "agent" ? "n agent" : " person"}.`,
+    );
   }
-  if (principal.kind === "administrator" && listener === "network") checkOrigin(context, request);
-  return principal;
+  if (spec.caller !== "person" || principal.kind !== "person") {
+    return { principal, context: actingAs(context, by, everything) };
+  }
+  if (principal.via === "session") checkOrigin(context, request);
+  const grants = grantsFor(principal, spec);
+  return { principal, context: actingAs(context, by, await reachOf(context.database, grants)) };
 }
 
 async function principalOf(context: ServerContext, request: FastifyRequest, listener: Listener): Promise<Principal> {
-  if (listener === "local") return { kind: "administrator", name: "local" };
+  if (listener === "local") return local;
   const deviceId = deviceOf(request);
   if (deviceId !== undefined) {
     await admitDevice(context, deviceId);
@@ -54,7 +81,6 @@ async function principalOf(context: ServerContext, request: FastifyRequest, list
   const session = secret === undefined ? undefined : await sessionOf(context, secret);
   return session ?? { kind: "nobody" };
 }
-
 /** The device that the connection's certificate names, when the authority signed it. */
 function deviceOf(request: FastifyRequest): string | undefined {
   const socket = request.raw.socket as TLSSocket;

@@ -7,6 +7,7 @@ import { isDatabaseAway, isStorageFull } from "../database/postgres-errors.ts";
 const statuses: Readonly<Record<string, number>> = {
   "access/credentials-missing": 401,
   "access/forbidden": 403,
+  "access/scope": 403,
   "access/origin": 403,
   "access/rate-limited": 429,
   "access/token-invalid": 403,

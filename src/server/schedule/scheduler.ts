@@ -4,7 +4,8 @@
  * One server at a time does so; another one goes on at once where it dies, since the database lets go of its lock.
  * That is for thrift alone: what keeps a piece from being done twice is its transaction.
  */
-import { change, type ServerContext } from "../context.ts";
+import { everything } from "../access/reach.ts";
+import { actingAs, change, type ServerContext } from "../context.ts";
 import { isDatabaseAway } from "../database/postgres-errors.ts";
 import type { ScheduledTask } from "./task.ts";
 
@@ -22,7 +23,7 @@ export class Scheduler {
   #closed = false;
 
   constructor(context: ServerContext, tasks: readonly ScheduledTask[], onFault: OnFault) {
-    this.#context = context;
+    this.#context = actingAs(context, { kind: "scheduler" }, everything);
     this.#tasks = tasks;
     this.#onFault = onFault;
   }

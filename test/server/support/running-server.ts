@@ -84,8 +84,8 @@ export class TestServer {
   }
 
   /** A browser that has signed in: its cookie, and the Origin that it sends with changes. */
-  async signIn(): Promise<(address: string, ask?: Ask) => Promise<Answer>> {
-    const { status, headers } = await this.ask(await this.running.signInLink());
+  async signIn(link?: string): Promise<(address: string, ask?: Ask) => Promise<Answer>> {
+    const { status, headers } = await this.ask(link ?? (await this.running.signInLink()));
     assert.equal(status, 303);
     const cookie = String(headers["set-cookie"]).split(";")[0] ?? "";
     return async (address, ask = {}) =>

@@ -11,7 +11,7 @@ type Names =
   | keyof typeof import("../../../api/routes/approvals.ts").approvalRoutes;
 
 export const approvalHandlers: Pick<Handlers, Names> = {
-  listApprovals: ({ database }, { query }) => approvals.listApprovals(database, query),
+  listApprovals: ({ database, reach }, { query }) => approvals.listApprovals(database, query, reach),
   approve: (context, { body }, caller) => approvals.approve(context, body, nameOf(caller)),
   removeApproval: async (context, { params }) => {
     await approvals.removeApproval(context, params.approvalId);
