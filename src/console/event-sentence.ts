@@ -78,6 +78,8 @@ const plain: Partial<Readonly<Record<Event["kind"], string>>> = {
   "hold-made": "A safeguard hold was made",
   "hold-narrowed": "A safeguard hold was narrowed",
   "hold-released": "A safeguard hold was released",
+  "role-given": "Somebody was given a role",
+  "role-removed": "A role was taken from somebody",
 };
 
 export function eventSentence({ kind, subject, data, by }: Event, names: Names): Sentence {
@@ -144,10 +146,6 @@ export function eventSentence({ kind, subject, data, by }: Event, names: Names):
       return said(`${given.name ?? "Somebody"} signed in`);
     case "signed-out":
       return said(`${given.name ?? "Somebody"} signed out`);
-    case "role-given":
-      return said(`Somebody was given the role ${given.role} in ${given.groupId}`);
-    case "role-removed":
-      return said(`The role ${given.role} in ${given.groupId} was taken from somebody`);
     default:
       // A newer server may tell of more than this page knows.
       return said(plain[kind] ?? `${kind} (${subject})`);
