@@ -1,6 +1,7 @@
 /** Building the old and the fixed version, and compiling again what the fix touched. */
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { runAgain, watchTools } from "./build-tools.ts";
 import { BuiltNames, namesOf } from "./built-names.ts";
@@ -85,20 +86,32 @@ export async function buildBothVersions(
   options.progress(`Copying ${original}`);
   const place = await copySource(original, work);
   const inTree = { cwd: place, env: watch.env };
-  if (input.prepare !== undefined) {
+  const prepare = async (): Promise<void> => {
+    if (input.prepare === undefined) return;
     options.progress(`Preparing: ${input.prepare}`);
     await mustRun("Preparing the build", ["sh", "-c", input.prepare], inTree);
     watch.takeRuns();
-  }
+  };
+  await prepare();
   options.progress(`Building the old version: ${input.command.join(" ")}`);
   await mustRun("The build of the old version", input.command, inTree);
   const first = watch.takeRuns().map(readCommand);
   options.progress("Applying the fix and building the fixed version");
   const trees = await applyFix(place, work, original, resolveFix(input, options));
   const fixedBuild = "The build of the fixed version";
-  const again = tools?.runs() ?? [];
-  if (again.length > 0) await runAgain(again, fixedBuild);
-  else await mustRun(fixedBuild, input.command, inTree);
+  try {
+    const again = tools?.runs() ?? [];
+    if (again.length > 0) await runAgain(again, fixedBuild);
+    else await mustRun(fixedBuild, input.command, inTree);
+  } catch (error) {
+    if (!(error instanceof RebootlessError) || error.code !== "failure/command") throw error;
+    // Some builds cannot be run twice in one tree; what is wrong with the fix itself fails in a new one as well.
+    options.progress("The build does not run again where it has run; building the fixed version from the beginning");
+    watch.takeRuns();
+    await trees.startAnew();
+    await prepare();
+    await mustRun(fixedBuild, input.command, inTree);
+  }
   const second = watch.takeRuns().map(readCommand);
   const compile: CompileOptions = { work, place, original, knownAs: input.knownAs ?? original, env: watch.env };
   const units = distinct(first.flatMap((run) => run.units)).filter(({ source }) => existsSync(source));

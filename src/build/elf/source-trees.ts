@@ -16,6 +16,8 @@ export interface SourceTrees {
   readonly changed: readonly string[];
   /** Puts a version at `place`. */
   show(version: "before" | "after"): void;
+  /** Puts the fixed source at `place` as it is before anything is built, while `after` is shown. */
+  startAnew(): Promise<void>;
 }
 
 const compiled = /^\.(c|h|cc|cpp|cxx|c\+\+|C|hh|hpp|hxx|h\+\+|H|inc|inl|ipp|tcc|def|y|l)$/;
@@ -44,10 +46,14 @@ export async function applyFix(place: string, work: string, original: string, fi
   const before = join(work, "before");
   const after = join(work, "after");
   await mustRun("Keeping the old build", ["cp", "-a", "--", place, before], { cwd: work, env: process.env });
-  const changed =
-    fix.patch === undefined ? overlay(original, fix.to ?? original, place) : await applyPatch(place, fix.patch);
-  if (changed.length === 0) refuse("build/nothing-changed", "The fix changes no file of the source.");
-  for (const path of changed) await numberLines(join(before, path), join(place, path), work);
+  const change = async (): Promise<string[]> => {
+    const paths =
+      fix.patch === undefined ? overlay(original, fix.to ?? original, place) : await applyPatch(place, fix.patch);
+    if (paths.length === 0) refuse("build/nothing-changed", "The fix changes no file of the source.");
+    for (const path of paths) await numberLines(join(before, path), join(place, path), work);
+    return paths;
+  };
+  const changed = await change();
   let shown: "before" | "after" = "after";
   return {
     place,
@@ -57,6 +63,11 @@ export async function applyFix(place: string, work: string, original: string, fi
       renameSync(place, version === "before" ? after : before);
       renameSync(version === "before" ? before : after, place);
       shown = version;
+    },
+    async startAnew() {
+      rmSync(place, { recursive: true, force: true });
+      await copySource(original, work);
+      await change();
     },
   };
 }

@@ -52,6 +52,18 @@ test("a build that begins anew: only the source that changes is touched", async 
   assert.deepEqual(newFunctions(built), []);
 });
 
+test("a build that cannot run twice in one tree is run in a new one for the fixed version", async () => {
+  const once = anew.replace(/^\$\(shell .*\n/m, "").replace("-o $@ $^", "-o $@ $^\n\tln -s $@ latest");
+  const fixed = fix("first.c", "return", "if (x > 50) return 1;\n\treturn");
+  const built = await buildProject({ files, fixed, makefile: once });
+  assert.deepEqual(touched(built), ["1 touched source"]);
+  assert.deepEqual(replaced(built), ["first"]);
+  await assert.rejects(
+    buildProject({ files, fixed: fix("first.c", "return", "return none;"), makefile: once }),
+    /The build of the fixed version failed[^]*none/,
+  );
+});
+
 test("a build that begins anew: lines and comments that are new in a header touch nothing, a value touches who reads it", async () => {
   const comment = fix("shared.h", "enum", "/* new\n lines */\n#define UNUSED 1\nenum");
   const own = fix("first.c", "* limit", "* limit * 3");
