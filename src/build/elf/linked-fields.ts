@@ -41,6 +41,8 @@ export type Reading =
   | { readonly kind: "thread-offset"; readonly offset: number }
   /** A GOT entry holds its offset from the thread pointer, or its module and offset. */
   | { readonly kind: "thread-slot"; readonly address: number }
+  /** Its offset in the thread-local block of the binary. */
+  | { readonly kind: "block-offset"; readonly offset: number }
   /** The module's own block: nothing about a single symbol. */
   | { readonly kind: "nothing" };
 
@@ -136,7 +138,7 @@ function read(field: Field): Reading | undefined {
     case relocation.tpOff32:
       return { kind: "thread-offset", offset: after.readInt32LE(at) - addend };
     case relocation.dtpOff32:
-      return { kind: "nothing" };
+      return readBlockOffset(after.readInt32LE(at) - addend);
     case relocation.tlsGd:
       return readGeneralDynamic(field);
     case relocation.tlsLd:
@@ -193,6 +195,11 @@ function readThreadGot({ after, before, at, place, reference }: Field): Reading 
   if (sameBut(after, before, at)) return { kind: "thread-slot", address: value + place - reference.addend };
   const now = after[at - 2];
   return now === 0xc7 || now === 0x81 || now === 0x8d ? { kind: "thread-offset", offset: value } : undefined;
+}
+
+/** Local dynamic, or relaxed to local exec with the access before it (TLS §5): offsets in a block are never negative, those from the thread pointer always are. */
+function readBlockOffset(offset: number): Reading {
+  return { kind: offset < 0 ? "thread-offset" : "block-offset", offset };
 }
 
 /** General dynamic, or relaxed to initial or local exec: `mov %fs:0,%rax` and then an addition or a `lea`. */

@@ -257,12 +257,13 @@ class Matcher implements ObjectMatch {
     read: (reference: Reference) => Reading | undefined,
   ): readonly Equation[] | string {
     const found = new Map<string, Resolution>();
-    let tlsCallAt = -1;
+    const tlsCalls = new Set<number>();
     for (const reference of section.references) {
-      if (reference.offset < start || reference.offset >= end || reference.offset === tlsCallAt) continue;
+      if (reference.offset < start || reference.offset >= end || tlsCalls.has(reference.offset)) continue;
       // The call of __tls_get_addr belongs to the sequence and may have been relaxed away with it.
-      if (reference.type === relocation.tlsGd) tlsCallAt = reference.offset + 8;
-      if (reference.type === relocation.tlsLd) tlsCallAt = reference.offset + 5;
+      // That of local dynamic is a byte longer where it goes through a table (-fno-plt).
+      if (reference.type === relocation.tlsGd) tlsCalls.add(reference.offset + 8);
+      if (reference.type === relocation.tlsLd) tlsCalls.add(reference.offset + 5).add(reference.offset + 6);
       const reading = read(reference);
       if (reading === undefined)
         return `the bytes of its reference to ${this.#nameOf(reference)} are none that a linker makes`;

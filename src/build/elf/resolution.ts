@@ -29,6 +29,7 @@ export function resolutionText(resolution: Resolution): string {
 
 export function resolutionOf(reading: Reading, binary: BinaryImage): Resolution | undefined {
   if (reading.kind === "nothing") return undefined;
+  if (reading.kind === "block-offset") return { kind: "tls", offset: reading.offset };
   if (reading.kind === "thread-offset") return threadOffset(reading.offset, binary);
   if (reading.kind === "address") {
     const imported = binary.pltImport(reading.address);

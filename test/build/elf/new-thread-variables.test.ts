@@ -5,7 +5,8 @@ import { describe, test } from "node:test";
 import { RefusalError } from "../../../src/base/refusal.ts";
 import { buildElfHotpatch } from "../../../src/build/elf/elf-hotpatch.ts";
 import { apply, revert, stateOf } from "../../engine/linux/support/patching.ts";
-import { run, Target } from "../../engine/linux/support/target.ts";
+import { Target } from "../../engine/linux/support/target.ts";
+import { programOf } from "./support/program.ts";
 import { buildProject, type Files, hasProgram, newFolder, readelfComplaints, writeFiles } from "./support/project.ts";
 
 const main = `#include <pthread.h>
@@ -169,17 +170,6 @@ test("threads that begin and end all the time, while the hotpatch comes and goes
   }
   assert.equal(target.ending, undefined);
 });
-
-/** The binary that was patched, or a program that was linked with it. */
-function programOf({ report }: Awaited<ReturnType<typeof buildProject>>, own?: Files): string {
-  const path = report.binaries[0]?.path ?? "";
-  if (own === undefined) return path;
-  const folder = newFolder();
-  writeFiles(folder, own);
-  const program = join(folder, "program");
-  run("gcc", ["-O2", "-pthread", "-o", program, join(folder, "main.c"), path, `-Wl,-rpath,${join(path, "..")}`]);
-  return program;
-}
 
 const answering = `#include <pthread.h>
 #include <stdio.h>
