@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { RebootlessError } from "../../base/errors.ts";
 import { RefusalError, refuse } from "../../base/refusal.ts";
+import { fileType } from "../../elf/constants.ts";
 import type { ElfAction, ElfChange } from "../../hotpatch/elf-manifest.ts";
 import type { Hotpatch } from "../../hotpatch/hotpatch.ts";
 import type { Advisory, Manifest } from "../../hotpatch/manifest.ts";
@@ -162,7 +163,7 @@ function linkedBinaries(built: BuiltVersions): string[] {
     const path = relative(place, output);
     const own = join(original, path);
     const file = !path.startsWith("..") && existsSync(own) ? own : output;
-    if (existsSync(file) && isElf(file)) found.add(file);
+    if (existsSync(file) && isLinkedElf(file)) found.add(file);
   }
   if (found.size === 0) {
     throw new RebootlessError(
@@ -173,8 +174,11 @@ function linkedBinaries(built: BuiltVersions): string[] {
   return [...found].sort();
 }
 
-function isElf(file: string): boolean {
-  return readFileSync(file).subarray(0, 4).toString("latin1") === "\x7fELF";
+/** A program or a library; objects that were joined into one (ld -r) are linked once more. */
+function isLinkedElf(file: string): boolean {
+  const bytes = readFileSync(file);
+  const isElf = bytes.length >= 18 && bytes.toString("latin1", 0, 4) === "\x7fELF";
+  return isElf && bytes.readUInt16LE(16) !== fileType.relocatable;
 }
 
 function readBinaries(paths: readonly string[], needed: boolean): { image: BinaryImage; path: string }[] {

@@ -22,11 +22,16 @@ export function linkedSources(names: ReadonlySet<string>, { units, links }: Buil
   if (own.length === 0) return undefined;
   const objects = new Set<string>();
   const members = new Set<string>();
-  for (const { inputs } of own)
-    for (const input of inputs) {
-      if (extname(input) === ".a") for (const member of archiveMembers(input)) members.add(member);
-      else objects.add(input);
+  const inputsOf = Map.groupBy(links, ({ output }) => output);
+  const queue = own.flatMap(({ inputs }) => inputs);
+  for (let input = queue.shift(); input !== undefined; input = queue.shift()) {
+    if (extname(input) === ".a") for (const member of archiveMembers(input)) members.add(member);
+    else if (!objects.has(input)) {
+      objects.add(input);
+      // Objects that were joined into one before (ld -r).
+      if (extname(input) === ".o") queue.push(...(inputsOf.get(input) ?? []).flatMap(({ inputs }) => inputs));
     }
+  }
   const outputs = new Set(own.map(({ output }) => output));
   const direct = units.filter(
     ({ object, linked }) =>

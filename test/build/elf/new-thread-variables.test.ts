@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { RefusalError } from "../../../src/base/refusal.ts";
 import { buildElfHotpatch } from "../../../src/build/elf/elf-hotpatch.ts";
 import { apply, revert, stateOf } from "../../engine/linux/support/patching.ts";
-import { Target } from "../../engine/linux/support/target.ts";
+import { run, Target } from "../../engine/linux/support/target.ts";
 import { programOf } from "./support/program.ts";
 import { buildProject, type Files, hasProgram, newFolder, readelfComplaints, writeFiles } from "./support/project.ts";
 

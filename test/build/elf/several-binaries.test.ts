@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync } from "node:fs";
+import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, test } from "node:test";
@@ -52,18 +52,19 @@ interface Trees {
   readonly built: string;
 }
 
-function trees(): Trees {
+function trees(own: Readonly<Record<string, string>> = {}): Trees {
   const folder = newFolder();
   const [source, to, built] = ["source", "fixed", "built"].map((name) => join(folder, name)) as [
     string,
     string,
     string,
   ];
-  writeFiles(source, files);
-  writeFiles(to, fixed);
+  writeFiles(source, { ...files, ...own });
+  writeFiles(to, { ...fixed, ...own });
   cpSync(source, built, { recursive: true });
   execFileSync("make", ["-s"], { cwd: built });
-  for (const name of ["liblimited.so", "user", "alone"]) execFileSync("strip", [join(built, name)]);
+  for (const name of ["liblimited.so", "user", "alone"])
+    if (existsSync(join(built, name))) execFileSync("strip", [join(built, name)]);
   return { source, to, built };
 }
 
@@ -94,6 +95,18 @@ describe("several binaries", () => {
     const expected = ["alone: limited own", "liblimited.so: limited", "user: own"];
     assert.deepEqual(parts((await build(made, { binaries: paths })).hotpatch), expected);
     assert.deepEqual(parts((await build(made, { installed: paths })).hotpatch), expected);
+  });
+
+  test("objects that the build joins into one are no binary, and their sources are those of what is linked from it", async () => {
+    const joined = files.Makefile.replace(/^all: .*/, "all: alone").replaceAll("parts.a", "parts.o");
+    const makefile = joined.replace("ar rcs $@ $^", "gcc -nostdlib -r -o $@ $^");
+    const made = trees({ Makefile: makefile });
+    const notUsed = files["limited.c"].replace("clamp(x) * 3", "x");
+    assert.deepEqual(parts((await build(made, {})).hotpatch), ["alone: limited own"]);
+    // What runs was built from another source: half of the fix would reach it.
+    writeFiles(made.built, { "limited.c": notUsed });
+    execFileSync("make", ["-s"], { cwd: made.built });
+    await assert.rejects(build(made, { binaries: [join(made.built, "alone")] }), /limited\.c.*half a fix/);
   });
 
   test("one that was not linked from a changed source is passed over, though it has pieces that look the same", async () => {
