@@ -2,7 +2,7 @@
 import type { Refusal } from "../../base/refusal.ts";
 import type { BinaryImage } from "./binary-image.ts";
 import type { Comparison } from "./compare-objects.ts";
-import { isFunction, isGlobal, leadingSymbol, type ObjectSection } from "./object-file.ts";
+import { isFunction, isGlobal, leadingSymbol, type ObjectSection, referredSection } from "./object-file.ts";
 
 export interface DataCheck {
   readonly comparison: Comparison;
@@ -28,6 +28,12 @@ export function dataRefusals({ comparison, name, assembler, image, noThreadVaria
       details: { variable, source: name },
     });
   }
+  for (const section of initialisedAtStart(comparison))
+    refusals.push({
+      code: "build/changed-data",
+      message: `The new variable ${nameOf(section)} in ${name} gets its value by an initialiser that runs when the program is loaded, which has happened in a process that gets the hotpatch: the fixed code would use it as zeros. Put it into a function (static), or give it its value in a hook.`,
+      details: { variable: nameOf(section), source: name },
+    });
   for (const section of comparison.newThreadVariables)
     refusals.push({
       code: "build/new-thread-variable",
@@ -54,6 +60,22 @@ export function dataRefusals({ comparison, name, assembler, image, noThreadVaria
         details: { section: section.name, source: name },
       });
   return refusals;
+}
+
+/** What gcc and clang call the functions that run the initialisers of a C++ source's variables. */
+const initialiser = /^_GLOBAL__(sub_)?I_|__static_initialization_and_destruction_0|^__cxx_global_var_init/;
+
+/** New variables that an initialiser sets and that other code uses. */
+function initialisedAtStart({ after, newVariables }: Comparison): ObjectSection[] {
+  const code = after.sections.filter(({ kind }) => kind === "code");
+  const runsAtStart = (section: ObjectSection): boolean => initialiser.test(leadingSymbol(section)?.name ?? "");
+  return newVariables.filter((variable) => {
+    if (nameOf(variable).startsWith("_ZGV")) return false;
+    const users = code.filter(({ references }) =>
+      references.some((reference) => referredSection(after, reference) === variable),
+    );
+    return users.some(runsAtStart) && !users.every(runsAtStart);
+  });
 }
 
 /** A compiler gives each function a section of its own and says how large it is; assembly at the top level of a C source goes to .text. */

@@ -191,3 +191,23 @@ int main(int argc, char **argv) { (void)argv; return run(argc); }
     assert.match(found[0]?.message ?? "", /of \d+ bytes of code/);
   });
 });
+
+for (const { compiler, flags } of [
+  { compiler: "g++", flags: "-O0" },
+  { compiler: "g++", flags: "-O2" },
+  { compiler: "clang++", flags: "-O2 -Wl,--build-id" },
+])
+  test(`${compiler} ${flags}: a new object whose constructor would have to run at the start is refused, one that nothing uses and constants are not`, async () => {
+    const text = `#include <string>
+#include <cstdio>
+__attribute__((noinline)) int twice(int x) { return x * 2; }
+int main(int argc, char **) { std::printf("%d\\n", twice(argc)); }
+`;
+    const body = "__attribute__((noinline)) int twice(int x) { return ";
+    const build = (fixed: string): Promise<unknown> =>
+      buildProject({ files: { "main.cc": text }, fixed: { "main.cc": fixed }, compiler, flags });
+    const used = text.replace(body, `static std::string limit(30, 'x');\n${body}limit.size() + `);
+    await assert.rejects(build(used), /The new variable .*limit.* in main\.cc gets its value by an initialiser/);
+    await build(text.replace("#include <string>", "#include <string>\n#include <iostream>").replace("x * 2", "x * 3"));
+    await build(text.replace(body, `static int limit = 30;\n${body}limit++ + `));
+  });
