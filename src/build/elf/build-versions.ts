@@ -7,7 +7,7 @@ import { runAgain, watchTools } from "./build-tools.ts";
 import { BuiltNames, namesOf } from "./built-names.ts";
 import { type Comparison, compareObjects } from "./compare-objects.ts";
 import { type CompileOptions, compileAgain, inParallel, type Variant } from "./compile-again.ts";
-import { type CompileUnit, isAssembler, type Link, readCommand } from "./compile-command.ts";
+import { type CompileUnit, isAssembler, type Link, type ReadCommand, readCommand } from "./compile-command.ts";
 import { watchCompilers } from "./compiler-wrapper.ts";
 import { headerFolder, hookUnit } from "./hooks.ts";
 import {
@@ -71,13 +71,20 @@ export interface BuiltVersions {
   readonly options: CompileOptions;
 }
 
-/** Refuses with `build/no-compiler-seen` where the build ran no compiler that was found on PATH. */
-export async function buildBothVersions(
+interface Builds {
+  readonly trees: SourceTrees;
+  /** What the two builds ran, and the environment in which their compilers run. */
+  readonly first: readonly ReadCommand[];
+  readonly second: readonly ReadCommand[];
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Runs the build of the old version and that of the fixed one, in one copy of the source. */
+async function runBuilds(
   input: VersionsInput,
-  work: string,
+  { work, original }: { readonly work: string; readonly original: string },
   options: VersionsOptions,
-): Promise<BuiltVersions> {
-  const original = resolve(options.cwd, input.source);
+): Promise<Builds> {
   const tools = input.onlyOnce ? watchTools(work, options.env) : undefined;
   const env = tools?.env ?? options.env;
   const { CPATH: path = "" } = env;
@@ -113,7 +120,19 @@ export async function buildBothVersions(
     await mustRun(fixedBuild, input.command, inTree);
   }
   const second = watch.takeRuns().map(readCommand);
-  const compile: CompileOptions = { work, place, original, knownAs: input.knownAs ?? original, env: watch.env };
+  return { trees, first, second, env: watch.env };
+}
+
+/** Refuses with `build/no-compiler-seen` where the build ran no compiler that was found on PATH. */
+export async function buildBothVersions(
+  input: VersionsInput,
+  work: string,
+  options: VersionsOptions,
+): Promise<BuiltVersions> {
+  const original = resolve(options.cwd, input.source);
+  const { trees, first, second, env } = await runBuilds(input, { work, original }, options);
+  const { place } = trees;
+  const compile: CompileOptions = { work, place, original, knownAs: input.knownAs ?? original, env };
   const units = distinct(first.flatMap((run) => run.units)).filter(({ source }) => existsSync(source));
   const rebuilt = distinct(second.flatMap((run) => run.units)).filter(({ source }) => existsSync(source));
   if (units.length === 0 && rebuilt.length === 0) {
