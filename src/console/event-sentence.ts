@@ -80,6 +80,10 @@ const plain: Partial<Readonly<Record<Event["kind"], string>>> = {
   "hold-released": "A safeguard hold was released",
   "role-given": "Somebody was given a role",
   "role-removed": "A role was taken from somebody",
+  "catalog-changed": "The catalog changed",
+  "servicing-changed": "How a group is serviced was changed",
+  "advisories-imported": "Advisories were imported",
+  "eligibility-changed": "A rule of eligibility was changed",
 };
 
 export function eventSentence({ kind, subject, data, by }: Event, names: Names): Sentence {
