@@ -9,7 +9,7 @@ import type { Refusal } from "../../base/refusal.ts";
 import type { ElfChange, ElfHook } from "../../hotpatch/elf-manifest.ts";
 import type { CompileUnit } from "./compile-command.ts";
 import { leadingSymbol, type ObjectFile, type ObjectSection, referredSection } from "./object-file.ts";
-import type { CarriedCode } from "./patch-object.ts";
+import type { CarriedCode, PatchObject } from "./patch-object.ts";
 
 /** Where rebootless.h and rebootless-shadow.h are. */
 export const headerFolder = new URL("./include", import.meta.url).pathname;
@@ -94,10 +94,12 @@ export function releasesOf(code: readonly CarriedCode[]): ObjectSection[] {
 export function manifestHooks(
   binary: string,
   objects: readonly ObjectFile[],
-  code: readonly CarriedCode[],
+  { code, finalize }: Pick<PatchObject, "code" | "finalize">,
   releases: readonly ObjectSection[],
 ): ElfChange["hooks"] {
-  const found: Partial<Record<Moment, ElfHook[]>> = {};
+  // Destructors may use what the runtimes hold, and come before it is given back.
+  const found: Partial<Record<Moment, ElfHook[]>> =
+    finalize === undefined ? {} : { release: [{ binary, symbol: finalize }] };
   const marks: MarkedHook[] = objects.flatMap(markedHooks);
   for (const section of releases) marks.push({ moment: "release", section });
   for (const { moment, section } of marks) {

@@ -115,8 +115,8 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
       ...object.escaping.map(escapingNotice),
       ...handled,
     ],
-    hooks: manifestHooks(image.soname ?? image.name, hookObjects, object.code, releases),
-    releases: manifestHooks(image.soname ?? image.name, [], object.code, releases).release ?? [],
+    hooks: manifestHooks(image.soname ?? image.name, hookObjects, object, releases),
+    releases: manifestHooks(image.soname ?? image.name, [], object, releases).release ?? [],
     code: object.code.map(({ symbol, source, reason, before }) => ({
       name: symbol,
       source: source.name,

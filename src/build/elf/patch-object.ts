@@ -9,6 +9,7 @@
 import { sectionFlag, sectionType, symbolBinding, symbolType } from "../../elf/constants.ts";
 import type { Comparison } from "./compare-objects.ts";
 import { relocation } from "./linked-fields.ts";
+import { finalization, objectEnds, registration } from "./new-object-ends.ts";
 import {
   isFunction,
   isGlobal,
@@ -62,12 +63,14 @@ export interface PatchObject {
   readonly newVariables: readonly { readonly name: string; readonly size: number }[];
   /** New functions whose address is taken. */
   readonly escaping: readonly string[];
+  /** The function that ends the static objects that the fix adds, where any may be made. */
+  readonly finalize: string | undefined;
 }
 
 interface MutableSection extends Omit<NewSection, "relocations" | "bytes" | "size"> {
   bytes: Uint8Array;
   size: number;
-  relocations: NewRelocation[];
+  relocations: (NewRelocation & { symbol: NewSymbol })[];
 }
 
 const callTypes: ReadonlySet<number> = new Set([relocation.plt32]);
@@ -86,6 +89,7 @@ export class PatchObjectBuilder {
   readonly #globals = new Map<string, { source: PatchSource; section: ObjectSection }>();
   readonly #groups = new Map<string, ObjectSection>();
   readonly #queue: (() => void)[] = [];
+  #ends: readonly NewSection[] = [];
 
   /** `sources` in the order in which their sections are to stand. */
   constructor(sources: readonly PatchSource[]) {
@@ -118,13 +122,30 @@ export class PatchObjectBuilder {
 
   finish(): PatchObject {
     this.#carryUnwinding();
+    const finalize = this.#endNewObjects();
     return {
-      bytes: writeObject(this.#sections, this.#symbols),
+      finalize,
+      bytes: writeObject([...this.#sections, ...this.#ends], this.#symbols),
       code: this.#code,
       expectations: [...this.#expectations.values()].map(({ symbol, ...rest }) => ({ ...rest, name: symbol.name })),
       newVariables: this.#newVariables,
       escaping: [...this.#escaping].sort(),
     };
+  }
+
+  /** Registers the destructors of new objects under a handle of our own; the name of what ends them. */
+  #endNewObjects(): string | undefined {
+    const registering = this.#expectations.get(`name ${registration}`);
+    const names = new Set(this.#newVariables.map(({ name }) => name));
+    const objects = this.#symbols.filter(({ name, section }) => section !== undefined && names.has(name));
+    if (registering === undefined || objects.length === 0) return undefined;
+    const users = this.#sections.flatMap(({ relocations }) => relocations);
+    const finalize = this.#expectName(finalization, registering.source, {});
+    const ends = objectEnds(objects, { register: registering.symbol, finalize });
+    for (const use of users) if (use.symbol === registering.symbol) use.symbol = ends.register;
+    this.#ends = ends.sections;
+    this.#symbols.push(...ends.symbols);
+    return ends.finalize.name;
   }
 
   #carry(section: ObjectSection): { section: MutableSection; symbol: NewSymbol } {
@@ -266,10 +287,19 @@ export class PatchObjectBuilder {
       }
       if (old && before !== undefined) return this.#expect(other.source, other.section, before).symbol;
     }
+    const { type, binding } = reference.symbol;
+    return this.#expectName(name, source, { thread: type === symbolType.tls, weak: binding === symbolBinding.weak });
+  }
+
+  /** What no source defines. */
+  #expectName(
+    name: string,
+    source: PatchSource,
+    { thread = false, weak = false }: { readonly thread?: boolean; readonly weak?: boolean },
+  ): NewSymbol {
     const key = `name ${name}`;
     const known = this.#expectations.get(key);
     if (known !== undefined) return known.symbol;
-    const thread = reference.symbol.type === symbolType.tls;
     const symbol: NewSymbol = {
       name: this.#unique(name, source),
       section: undefined,
@@ -278,15 +308,7 @@ export class PatchObjectBuilder {
       type: thread ? symbolType.tls : symbolType.noType,
     };
     this.#symbols.push(symbol);
-    this.#expectations.set(key, {
-      name,
-      source,
-      symbolName: name,
-      defined: undefined,
-      weak: reference.symbol.binding === 2,
-      thread,
-      symbol,
-    });
+    this.#expectations.set(key, { name, source, symbolName: name, defined: undefined, weak, thread, symbol });
     return symbol;
   }
 
