@@ -15,6 +15,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { holdRoutes } from "./routes/holds.ts";
 import { openRoutes } from "./routes/open.ts";
+import { policyRoutes } from "./routes/policies.ts";
 import { signInRoutes } from "./routes/sign-in.ts";
 import { workRoutes } from "./routes/work.ts";
 
@@ -30,6 +31,7 @@ export const routes = {
   ...catalogRoutes,
   ...workRoutes,
   ...approvalRoutes,
+  ...policyRoutes,
   ...eventRoutes,
 };
 export type RouteName = keyof typeof routes;

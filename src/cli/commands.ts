@@ -22,6 +22,7 @@ import { holdCommands } from "./commands/hold.ts";
 import { hotpatchCommands } from "./commands/hotpatch.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { keyCommands } from "./commands/key.ts";
+import { policyCommands } from "./commands/policy.ts";
 import { applyCommand, revertCommand, verifyCommand } from "./commands/process-commands.ts";
 import { psCommand } from "./commands/ps.ts";
 import { repoCommands } from "./commands/repo.ts";
@@ -47,6 +48,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...groupCommands,
   ...holdCommands,
   ...approvalCommands,
+  ...policyCommands,
   ...hotpatchCommands,
   ...baselineCommands,
   ...advisoryCommands,

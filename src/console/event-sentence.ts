@@ -84,6 +84,12 @@ const plain: Partial<Readonly<Record<Event["kind"], string>>> = {
   "servicing-changed": "How a group is serviced was changed",
   "advisories-imported": "Advisories were imported",
   "eligibility-changed": "A rule of eligibility was changed",
+  "policy-made": "A policy was made",
+  "policy-changed": "A policy was changed",
+  "policy-paused": "A policy was paused",
+  "policy-resumed": "A policy goes on after its pause",
+  "policy-expedited": "A policy expedites a hotpatch",
+  "policy-removed": "A policy was removed",
 };
 
 export function eventSentence({ kind, subject, data, by }: Event, names: Names): Sentence {

@@ -24,6 +24,7 @@ const files = [
   "gates",
   "killed",
   "permissions",
+  "policies",
   "renewal",
   "servicing",
 ].map((name) => `test/server/${name}.test.ts`);

@@ -24,6 +24,7 @@ const fill = {
     issueId: "KI00000001",
     holdId: "SH00000001",
     ruleId: uuid,
+    policyId: uuid,
     hotpatchId: "none",
   },
   ...{ metadataFile: "timestamp.json", hotpatchFile: `${"0".repeat(64)}.one.hotpatch` },
@@ -49,6 +50,7 @@ const readingAll: readonly RouteName[] = [
   ...eligibility,
   ...(["listDeviceStates", "getDeviceServicing", "listServicing", "countDeviceStates", "explainDevice"] as const),
   ...(["listHolds", "getHold"] as const),
+  ...(["listPolicies", "getPolicy"] as const),
   ...(["listDeclined", "listApprovalRules", "getApprovalSettings"] as const),
 ];
 const ownDoor: readonly RouteName[] = ["session", "signOut", "makeSignInLink", "listKnownFacts"];
@@ -71,11 +73,14 @@ const byRole: Readonly<Record<Role, readonly RouteName[]>> = {
     ] as const),
     ...(["makeGroup", "removeGroup", "addMember", "removeMember", "changeGroup"] as const),
     ...(["excludeGroup", "includeGroup", "exceptDevice", "unexceptDevice"] as const),
+    ...(["pausePolicy", "extendPause", "resumePolicy"] as const),
   ],
   approver: [
     ...[...ownDoor, ...reading, ...recordAndGroups, ...readingAll],
     ...(["approve", "removeApproval", "declineHotpatch", "undoDecline", "changeApprovalSettings"] as const),
     ...(["makeApprovalRule", "changeApprovalRule", "removeApprovalRule", "runApprovalRule"] as const),
+    ...(["makePolicy", "changePolicy", "removePolicy", "expedite", "endExpedite"] as const),
+    ...(["pausePolicy", "extendPause", "resumePolicy"] as const),
   ],
   publisher: [...ownDoor, ...catalogue, "makeIssue", "changeIssue", "importAdvisories"],
   administrator: [

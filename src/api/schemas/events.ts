@@ -35,6 +35,12 @@ export const eventKinds = [
   "approval-rule-made",
   "approval-rule-changed",
   "approval-rule-removed",
+  "policy-made",
+  "policy-changed",
+  "policy-paused",
+  "policy-resumed",
+  "policy-expedited",
+  "policy-removed",
   "setting-changed",
   "action-offered",
   "action-changed",
@@ -52,7 +58,7 @@ export const Event = record(
     sequence: Type.Integer({ minimum: 1 }),
     at: Instant,
     kind: words(eventKinds),
-    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID`, `issue:ID`, `hold:ID`, `rule:ID` or `server`. */
+    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID`, `issue:ID`, `hold:ID`, `rule:ID`, `policy:ID` or `server`. */
     subject: Type.String(),
     data: Type.Record(Type.String(), Type.Unknown()),
     /** A digest of this event and all before it (src/api/event-chain.ts); null for those from before there was one. */

@@ -139,8 +139,7 @@ export async function removeApproval(context: ServerContext, approvalId: string)
     if (row.source !== "person" && row.source !== "rule") {
       refuse("approval/managed", `This is decided by the ${row.source} ${row.source_id}; change or end that.`);
     }
-    await under.db.deleteFrom("approvals").where("id", "=", approvalId).execute();
-    await noteRemoved(under, row);
+    await dropDecision(under, row);
     await refreshDecisions(under.db, { hotpatchId: row.hotpatch_id });
     await followDecisions(under, context.random, { hotpatchId: row.hotpatch_id });
   });
@@ -159,17 +158,16 @@ export async function removeDecisions(
     .where("source_id", "=", sourceId);
   if (hotpatchId !== undefined) query = query.where("hotpatch_id", "=", hotpatchId);
   const rows = await query.execute();
-  for (const row of rows) {
-    await under.db.deleteFrom("approvals").where("id", "=", row.id).execute();
-    await noteRemoved(under, row);
-  }
+  for (const row of rows) await dropDecision(under, row);
   for (const hotpatchId of new Set(rows.map((row) => row.hotpatch_id))) {
     await refreshDecisions(under.db, { hotpatchId });
     await followDecisions(under, random, { hotpatchId });
   }
 }
 
-async function noteRemoved(under: Change, row: Row): Promise<void> {
+/** Leaves the following to who drops several. */
+export async function dropDecision(under: Change, row: Row): Promise<void> {
+  await under.db.deleteFrom("approvals").where("id", "=", row.id).execute();
   const { hotpatch_id: hotpatchId, group_id: groupId, action, source, source_id: sourceId } = row;
   const made = source === "person" ? {} : { source, sourceId };
   await under.note("approval-removed", `approval:${row.id}`, { hotpatchId, groupId, action, ...made });

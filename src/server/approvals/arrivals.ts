@@ -1,5 +1,5 @@
 /**
- * What is new in the catalog: when the server saw each hotpatch first, from which deferrals count, and rules that approve what is new.
+ * What is new in the catalog: when the server saw each hotpatch first, from which deferrals count, and rules and policies that approve what is new.
  *
  * A hotpatch arrives once, whatever the catalog says of it later.
  */
@@ -8,6 +8,7 @@ import { RebootlessError } from "../../base/errors.ts";
 import { RefusalError } from "../../base/refusal.ts";
 import type { Change, ServerContext } from "../context.ts";
 import { knowHotpatches } from "../device-states/known-hotpatches.ts";
+import { approveByPolicies } from "../policies/follow-policies.ts";
 import type { ScheduledTask } from "../schedule/task.ts";
 import { approveByRules } from "./rules.ts";
 
@@ -58,4 +59,5 @@ async function arrive(under: Change, context: ServerContext, hotpatch: Hotpatch)
   });
   await knowHotpatches(under, [hotpatch]);
   await approveByRules(under, context, hotpatch);
+  await approveByPolicies(under, context.random, hotpatch);
 }

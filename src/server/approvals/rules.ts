@@ -2,7 +2,7 @@
 import type { ApprovalRule, ApprovalRuleChange, NewApprovalRule, RuleRun } from "../../api/schemas/approvals.ts";
 import type { Hotpatch } from "../../api/schemas/hotpatches.ts";
 import { RebootlessError } from "../../base/errors.ts";
-import { compileUpdateFilter, productOf, severityOf } from "../../cel/update-filter.ts";
+import { compileUpdateFilter } from "../../cel/update-filter.ts";
 import { requireCatalog } from "../catalog/catalog.ts";
 import { type Change, change, instant, newId, type ServerContext } from "../context.ts";
 import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/page.ts";
@@ -10,6 +10,7 @@ import type { Database, Tables } from "../database/tables.ts";
 import { knowHotpatches } from "../device-states/known-hotpatches.ts";
 import { requireGroup } from "../groups/groups.ts";
 import { type Decided, decide } from "./approvals.ts";
+import { ruleFits } from "./rule-fits.ts";
 
 type Row = Tables["approval_rules"];
 const dayMs = 24 * 60 * 60 * 1000;
@@ -82,29 +83,6 @@ export async function removeRule(context: ServerContext, ruleId: string): Promis
     await under.db.deleteFrom("approval_rules").where("id", "=", ruleId).execute();
     await under.note("approval-rule-removed", `approval-rule:${ruleId}`, { title });
   });
-}
-
-/** Whether a pattern `kind/name` or `kind/*` is for a product. */
-export function fitsProduct(patterns: readonly string[], product: string): boolean {
-  return (
-    patterns.length === 0 ||
-    patterns.some((pattern) =>
-      pattern.endsWith("/*") ? product.startsWith(pattern.slice(0, -1)) : pattern === product,
-    )
-  );
-}
-
-/** Pure: whether an update is one that a rule approves. */
-export function ruleFits(
-  { severities, products, filter }: Pick<ApprovalRule, "severities" | "products" | "filter">,
-  hotpatch: Hotpatch,
-): boolean {
-  const severity = severityOf(hotpatch);
-  return (
-    (severities.length === 0 || severities.some((one) => one === severity)) &&
-    fitsProduct(products, productOf(hotpatch)) &&
-    (filter === null || compileUpdateFilter(filter).holds(hotpatch))
-  );
 }
 
 function decidedBy({ id, groupId, deadlineDays, title, createdBy }: ApprovalRule, hotpatchId: string, now: number) {

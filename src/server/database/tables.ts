@@ -7,8 +7,9 @@ import type { ActionState } from "../../api/schemas/actions.ts";
 import type { EventKind } from "../../api/schemas/events.ts";
 import type { KnownIssue } from "../../api/schemas/holds.ts";
 import type { ApprovalTables } from "../approvals/approval-tables.ts";
+import type { PolicyTables } from "../policies/policy-tables.ts";
 
-export interface Tables extends ApprovalTables {
+export interface Tables extends ApprovalTables, PolicyTables {
   devices: {
     id: string;
     name: string;

@@ -12,6 +12,7 @@ import { type Change, change, instant, type ServerContext } from "../context.ts"
 import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/page.ts";
 import type { Database, Tables } from "../database/tables.ts";
 import { requireDevice } from "../devices/devices.ts";
+import { refuseWhereInPolicy } from "../policies/of-group.ts";
 import { readGroups } from "./group-rows.ts";
 import { depthOf, hangingOn, inOrder } from "./group-tree.ts";
 import { followFilter, placeDevice, placeGroups } from "./membership.ts";
@@ -166,7 +167,7 @@ async function checkTree(db: Database, groupId: string): Promise<void> {
   }
 }
 
-/** Refuses with `group/permanent` or `group/has-children`; throws `request/not-found`. */
+/** Refuses with `group/permanent`, `group/has-children` or `policy/in-use`; throws `request/not-found`. */
 export async function removeGroup(context: ServerContext, groupId: string): Promise<void> {
   refuseForEvery(groupId, "cannot be removed");
   await change(context, async (under) => {
@@ -178,6 +179,7 @@ export async function removeGroup(context: ServerContext, groupId: string): Prom
     if (children.length > 0) {
       refuse("group/has-children", `${children.join(", ")} stand below ${groupId}; remove or move them first.`);
     }
+    await refuseWhereInPolicy(db, groupId);
     const hanging = hangingOn(inOrder(groups) ?? [], groupId).flatMap(({ id }) => (id === groupId ? [] : [id]));
     const hotpatches = await endApprovalsOf(under, groupId);
     for (const table of ["group_members", "group_own", "group_exceptions", "group_exclusions"] as const) {

@@ -22,6 +22,7 @@ import { makeSignInLink } from "../sign-in/sign-in.ts";
 import { type Caller, type Handlers, nameOf, personOf } from "./handler.ts";
 import { approvalHandlers } from "./handlers/approvals.ts";
 import { catalogHandlers } from "./handlers/catalog.ts";
+import { policyHandlers } from "./handlers/policies.ts";
 
 function deviceIdOf({ principal }: Caller): string {
   if (principal.kind !== "agent") throw new RebootlessError("bug/invariant", "A route of agents let somebody else in.");
@@ -31,6 +32,7 @@ function deviceIdOf({ principal }: Caller): string {
 export const handlers: Handlers = {
   ...approvalHandlers,
   ...catalogHandlers,
+  ...policyHandlers,
   openapi: async ({ version }) => openApiDocument(version),
   authority: async ({ authority }) => ({
     certificate: authority.certificate,

@@ -2,6 +2,7 @@
 import { servicingGate } from "../calendar/servicing-gate.ts";
 import { eligibilityGate } from "../eligibility/eligibility-gate.ts";
 import { holdGate } from "../holds/hold-gate.ts";
+import { policyGate } from "../policies/policy-gate.ts";
 import type { Gate } from "./gates.ts";
 
-export const gates: readonly Gate[] = [eligibilityGate, holdGate, servicingGate];
+export const gates: readonly Gate[] = [eligibilityGate, holdGate, servicingGate, policyGate];
