@@ -8,7 +8,7 @@ const ending = new AbortController();
 process.once("SIGTERM", () => ending.abort());
 await runAgent({
   folder: agentFolder(state),
-  version: "0.0.0-test",
+  version: "0.1.0",
   signal: ending.signal,
   maxPauseMs: 60_000,
   waitMs: 10_000,
