@@ -26,6 +26,7 @@ import { policyCommands } from "./commands/policy.ts";
 import { applyCommand, revertCommand, verifyCommand } from "./commands/process-commands.ts";
 import { psCommand } from "./commands/ps.ts";
 import { repoCommands } from "./commands/repo.ts";
+import { ringCommands } from "./commands/ring.ts";
 import { rolloutCommands } from "./commands/rollout.ts";
 import { serverCommands } from "./commands/server.ts";
 
@@ -49,6 +50,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...holdCommands,
   ...approvalCommands,
   ...policyCommands,
+  ...ringCommands,
   ...hotpatchCommands,
   ...baselineCommands,
   ...advisoryCommands,

@@ -178,6 +178,12 @@ test("the commands for policies", { timeout: 90_000 }, async (t) => {
   assert.match(await say("show", id), /deferral: 7 days[\s\S]*about: high\npaused until: \S+ fair\nexpedited: one/);
   assert.match(await say("resume", id), /^servers goes on\./);
   assert.match(await say("update", id, "--deferral-days", "0", "--title", "all"), /^all \([\s\S]*deferral: 0 days/);
+  const ring = async (...words: string[]) => await runProgram([main, "ring", ...words], { env });
+  const set = await ring("set", id, "--ring", "Test=test:0", "--ring", "Last=all:10");
+  assert.match(set.out, /^Test +test +0\nLast +all +10$/m, set.error);
+  assert.equal((await ring("set", id, "--ring", "Test=test")).code, 2);
+  assert.match((await ring("list", id)).out, /^Last +all +10$/m);
+  assert.match((await ring("remove", id)).out, /^all has no rings\./);
   await say("remove", id);
   assert.match(await say("list"), /^There is no policy\./);
 });
