@@ -174,7 +174,7 @@ if (isConfined) {
     const [device] = (await ask(scene.state, "listDevices", { query: {} })).items;
     assert.equal(device?.state, "revoked", "the server knows");
     const { items } = await ask(scene.state, "listEvents", { query: { limit: 200 } });
-    assert.equal(items.find(({ kind }) => kind === "device-revoked")?.data.by, "device");
+    assert.equal(items.find(({ kind }) => kind === "device-revoked")?.by?.kind, "device");
     const alone = await scene.enrol("web-3");
     await scene.server?.end();
     const untold = await scene.say(["agent", "leave", "--state", alone, "--yes", "--json"]);

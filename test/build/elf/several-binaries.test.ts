@@ -129,7 +129,11 @@ describe("several binaries", () => {
     writeFiles(made.to, { ...files, ...sources, "third.c": third.replace("x >> 3", "x >> 4") });
     const { hotpatch } = await build(made, {});
     assert.deepEqual(parts(hotpatch), ["changed: third"]);
-    assert.deepEqual(elfChangeOf(hotpatch.manifest).notices, []);
+    const { notices } = elfChangeOf(hotpatch.manifest);
+    assert.ok(
+      notices.every((notice) => !notice.includes("lookalike")),
+      notices.join("\n"),
+    );
   });
 
   for (const program of ["user", "alone"])
@@ -182,11 +186,7 @@ describe("several binaries", () => {
     const made = trees();
     const { hotpatch } = await build(made, { installed: ["/usr/bin/true", join(made.built, "user")] });
     assert.deepEqual(parts(hotpatch), ["user: own"]);
-    const { notices } = elfChangeOf(hotpatch.manifest);
-    assert.ok(
-      notices.every((notice) => !notice.includes("lookalike")),
-      notices.join("\n"),
-    );
+    assert.deepEqual(elfChangeOf(hotpatch.manifest).notices, []);
   });
 });
 
