@@ -5,6 +5,7 @@
  * Paths are written as OpenAPI writes them, with `{name}` for a parameter.
  */
 import type { Static, TSchema } from "typebox";
+import { accessRoutes } from "./routes/access.ts";
 import { agentRoutes } from "./routes/agent.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
@@ -23,6 +24,7 @@ export const routes = {
   ...openRoutes,
   ...agentRoutes,
   ...signInRoutes,
+  ...accessRoutes,
   ...deviceRoutes,
   ...deviceStateRoutes,
   ...eligibilityRoutes,

@@ -29,6 +29,7 @@ import { repoCommands } from "./commands/repo.ts";
 import { ringCommands } from "./commands/ring.ts";
 import { rolloutCommands } from "./commands/rollout.ts";
 import { serverCommands } from "./commands/server.ts";
+import { userCommands } from "./commands/user.ts";
 
 const workingCommands: readonly CommandSpec[] = [
   psCommand,
@@ -43,6 +44,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...repoCommands,
   ...catalogCommands,
   ...serverCommands,
+  ...userCommands,
   ...agentCommands,
   ...deviceCommands,
   ...deviceStateCommands,

@@ -2,7 +2,7 @@
 import { apiLimits } from "../api/api-limits.ts";
 import type { RouteSpec } from "../api/routes/route-spec.ts";
 import { type Answered, type Asked, type RouteName, routes } from "../api/routes.ts";
-import { declined, parsed, send, textOf } from "./server-request.ts";
+import { declined, parsed, send, sessionIn, textOf } from "./server-request.ts";
 import type { ServerTarget } from "./server-target.ts";
 
 const silenceMs = 60_000;
@@ -29,6 +29,11 @@ export async function ask<Name extends RouteName>(
   const text = await textOf(request, response);
   const status = response.statusCode ?? 0;
   if (status >= 400) throw declined(text, status, server);
+  const session = sessionIn(response)?.secret;
+  if (session !== undefined && typeof server !== "string") {
+    server.session = session;
+    await server.renew?.(session);
+  }
   return (text === "" ? undefined : parsed(text)) as Answered<Name>;
 }
 

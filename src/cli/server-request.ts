@@ -49,6 +49,13 @@ export function send(target: ServerTarget, sent: Sent): Promise<{ request: Clien
   });
 }
 
+/** The session that an answer hands over, if it does. */
+export function sessionIn({ headers }: IncomingMessage): { secret: string; seconds: number } | undefined {
+  const [cookie = ""] = headers["set-cookie"] ?? [];
+  const [, secret, seconds] = new RegExp(`^${sessionCookie}=([\\w-]+);.*Max-Age=(\\d+)`).exec(cookie) ?? [];
+  return secret === undefined ? undefined : { secret, seconds: Number(seconds) };
+}
+
 export async function textOf(request: ClientRequest, response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;

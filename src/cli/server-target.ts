@@ -32,9 +32,11 @@ export interface NamedServer {
   readonly address: string;
   /** The certificate of its authority (PEM), which alone is believed. */
   readonly authority: string;
-  /** The secret of the session. */
-  readonly session: string;
+  /** The secret of the session; new when one's own roles were changed in it. */
+  session: string;
   readonly expiresAt: string;
+  /** Keeps the session's new secret, where the server gave it one. */
+  renew?(session: string): Promise<void>;
 }
 
 /** A state folder, or a named server. */
@@ -80,7 +82,8 @@ export function checkName(name: string): string {
 export function readServer(name: string, io: CommandIo): NamedServer {
   const file = path.join(folderOf(io), `${checkName(name)}.json`);
   try {
-    return { ...(JSON.parse(readFileSync(file, "utf8")) as NamedServer), name };
+    const server = { ...(JSON.parse(readFileSync(file, "utf8")) as NamedServer), name };
+    return { ...server, renew: (session) => writeServer({ ...server, session }, io) };
   } catch (error) {
     const why = errnoOf(error) === "ENOENT" ? `There is no server ${quoted(name)}` : `${quoted(file)} cannot be read`;
     throw new RebootlessError("server/unknown-name", `${why}; \`rebootless server add ${name}\` adds it.`, {

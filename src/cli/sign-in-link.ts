@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual, X509Certificate } from "node:crypto";
 import { request as httpsRequest } from "node:https";
 import { RebootlessError } from "../base/errors.ts";
-import { declined, parsed, send, sessionCookie, textOf } from "./server-request.ts";
+import { declined, parsed, send, sessionIn, textOf } from "./server-request.ts";
 import type { NamedServer } from "./server-target.ts";
 
 const silenceMs = 30_000;
@@ -40,10 +40,10 @@ export async function signInByLink(name: string, link: CommandLink): Promise<Nam
   const text = await textOf(request, response);
   const status = response.statusCode ?? 0;
   if (status !== 303) throw declined(text, status, before);
-  const [cookie = ""] = response.headers["set-cookie"] ?? [];
-  const [, session, seconds] = new RegExp(`^${sessionCookie}=([\\w-]+);.*Max-Age=(\\d+)`).exec(cookie) ?? [];
+  const session = sessionIn(response);
   if (session === undefined) throw new RebootlessError("server/answer", "The server's answer has no session in it.");
-  return { ...before, session, expiresAt: new Date(Date.now() + Number(seconds) * 1000).toISOString() };
+  const expiresAt = new Date(Date.now() + session.seconds * 1000).toISOString();
+  return { ...before, session: session.secret, expiresAt };
 }
 
 /** Read without trust in the connection: the digest decides. */

@@ -189,3 +189,25 @@ test(
     assert.match(nobody.error, /No server answers/);
   },
 );
+
+test("people are managed from elsewhere, and a new secret of one's own session is kept", options, async (t) => {
+  const desk = await openDesk(t);
+  const local = `--state ${desk.server.state}`;
+  const said = async (line: string, env: NodeJS.ProcessEnv = {}) => {
+    const { code, out, error } = await desk.say(line, env);
+    assert.deepEqual([code, error], [0, ""], line);
+    return out;
+  };
+  assert.match(await said(`user add ada --role administrator ${local}`), /^Added: ada\. /);
+  const link = JSON.parse(await said(`user link ada --for-command --json ${local}`)).link;
+  await said("server add prod", { REBOOTLESS_SIGN_IN_LINK: link });
+  const env = { REBOOTLESS_SERVER: "prod" };
+  await said("group create web", { REBOOTLESS_STATE: desk.server.state });
+  assert.match(await said("user role ada --give operator:web", env), /^roles: administrator,operator:web$/m);
+  assert.match(await said("user list", env), /^ada +enabled +administrator,operator:web +ada$/m);
+  assert.match(await said("user sessions", env), / link .* 127\.0\.0\.1 +this one/);
+  assert.match(await said(`user disable administrator ${local}`), /^state: disabled$/m);
+  const refused = await desk.say("user role ada --take administrator", env);
+  assert.deepEqual([refused.code, /nobody would be left/i.test(refused.error)], [3, true], refused.error);
+  assert.equal((await desk.say("user role ada --give king", env)).code, 2);
+});

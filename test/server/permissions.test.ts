@@ -26,6 +26,9 @@ const fill = {
     ruleId: uuid,
     policyId: uuid,
     hotpatchId: "none",
+    personId: uuid,
+    sessionId: uuid,
+    role: "auditor",
   },
   ...{ metadataFile: "timestamp.json", hotpatchFile: `${"0".repeat(64)}.one.hotpatch` },
 };
@@ -53,7 +56,14 @@ const readingAll: readonly RouteName[] = [
   ...(["listPolicies", "getPolicy"] as const),
   ...(["listDeclined", "listApprovalRules", "getApprovalSettings"] as const),
 ];
-const ownDoor: readonly RouteName[] = ["session", "signOut", "makeSignInLink", "listKnownFacts"];
+const ownDoor: readonly RouteName[] = [
+  ...(["session", "signOut", "makeSignInLink", "listKnownFacts"] as const),
+  ...(["listOwnSessions", "endOtherSessions", "endOwnSession"] as const),
+];
+const people: readonly RouteName[] = [
+  ...(["listPeople", "addPerson", "getPerson", "changePerson", "removePerson"] as const),
+  ...(["giveRole", "takeRole", "linkPerson", "listPersonSessions", "endPersonSession"] as const),
+];
 const recordAndGroups: readonly RouteName[] = ["listGroups", "getGroup", "listEvents", "streamEvents"];
 
 /** The same for people, by their roles. */
@@ -84,7 +94,7 @@ const byRole: Readonly<Record<Role, readonly RouteName[]>> = {
   ],
   publisher: [...ownDoor, ...catalogue, "makeIssue", "changeIssue", "importAdvisories"],
   administrator: [
-    ...[...ownDoor, ...recordAndGroups, ...eligibility],
+    ...[...ownDoor, ...people, ...recordAndGroups, ...eligibility],
     ...(["changeEligibilityRule", "resetEligibilityRule"] as const),
   ],
 };

@@ -1,6 +1,6 @@
 /** People, what they may do and where, and who did what. */
 import { type Static, Type } from "typebox";
-import { GroupId, record, words } from "./basics.ts";
+import { GroupId, Instant, PageQuery, record, Title, Uuid, words } from "./basics.ts";
 
 /**
  * `auditor`: reads everything. `operator`: the work of a day: actions, pauses, holds, groups, tags, enrolment tokens.
@@ -38,3 +38,52 @@ export const By = record(
   { $id: "By" },
 );
 export type By = Static<typeof By>;
+
+/** What a person is called on a command line, and by whoever signs him in. */
+export const PersonName = Type.String({ pattern: "^[a-z0-9][a-z0-9._@-]{0,62}$" });
+/** Roles that are given at once, at most. */
+const Grants = Type.Array(Grant, { maxItems: 100 });
+
+/** `disabled`: may not come in; sessions and sign-in links are gone. */
+export const personStates = ["enabled", "disabled"] as const;
+export const Person = record(
+  {
+    id: Uuid,
+    name: PersonName,
+    title: Type.String(),
+    state: words(personStates),
+    createdAt: Instant,
+    grants: Type.Array(Grant),
+  },
+  { $id: "Person" },
+);
+export type Person = Static<typeof Person>;
+export const PersonSearch = record({ ...PageQuery, name: Type.Optional(PersonName) });
+export type PersonSearch = Static<typeof PersonSearch>;
+export const NewPerson = record(
+  { name: PersonName, title: Type.Optional(Title), grants: Type.Optional(Grants) },
+  { $id: "NewPerson" },
+);
+export type NewPerson = Static<typeof NewPerson>;
+export const PersonChange = record(
+  { title: Type.Optional(Title), state: Type.Optional(words(personStates)) },
+  { $id: "PersonChange" },
+);
+export type PersonChange = Static<typeof PersonChange>;
+
+/** A session that has not ended; `current` is the one that asks, and `address` and `program` where it was begun. */
+export const PersonSession = record(
+  {
+    id: Uuid,
+    method: words(signInMethods),
+    createdAt: Instant,
+    /** Its last request, to the minute. */
+    seenAt: Instant,
+    expiresAt: Instant,
+    address: Type.String(),
+    program: Type.String(),
+    current: Type.Boolean(),
+  },
+  { $id: "PersonSession" },
+);
+export type PersonSession = Static<typeof PersonSession>;

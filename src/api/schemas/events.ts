@@ -47,6 +47,10 @@ export const eventKinds = [
   "sign-in-link-made",
   "signed-in",
   "signed-out",
+  "session-ended",
+  "person-added",
+  "person-changed",
+  "person-removed",
   "role-given",
   "role-removed",
 ] as const;
@@ -58,7 +62,7 @@ export const Event = record(
     sequence: Type.Integer({ minimum: 1 }),
     at: Instant,
     kind: words(eventKinds),
-    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID`, `issue:ID`, `hold:ID`, `rule:ID`, `policy:ID` or `server`. */
+    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID`, `issue:ID`, `hold:ID`, `rule:ID`, `policy:ID`, `person:ID` or `server`. */
     subject: Type.String(),
     data: Type.Record(Type.String(), Type.Unknown()),
     /** A digest of this event and all before it (src/api/event-chain.ts); null for those from before there was one. */

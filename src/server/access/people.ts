@@ -1,7 +1,9 @@
 /** People: who they are, what they may do, and whether they may come in at all. */
 import type { Grant } from "../../api/schemas/access.ts";
+import { RebootlessError } from "../../base/errors.ts";
 import type { Change } from "../context.ts";
 import type { Database, Tables } from "../database/tables.ts";
+import { wholeFleet } from "./reach.ts";
 
 export type PersonRow = Tables["people"];
 
@@ -17,6 +19,28 @@ export async function enabledPerson(
     .where("state", "=", "enabled")
     .executeTakeFirst();
   return row === undefined ? undefined : { row, grants: await grantsOfPerson(db, personId) };
+}
+
+/** Throws `request/not-found`. */
+export async function requirePerson(db: Database, personId: string): Promise<PersonRow> {
+  const row = await db.selectFrom("people").selectAll().where("id", "=", personId).executeTakeFirst();
+  if (row === undefined) throw new RebootlessError("request/not-found", `There is no person ${personId}.`);
+  return row;
+}
+
+/** Who is enabled and administers the whole fleet, the oldest first. */
+export async function administrators(db: Database): Promise<string[]> {
+  const rows = await db
+    .selectFrom("people")
+    .innerJoin("grants", "grants.person_id", "people.id")
+    .select("people.id")
+    .where("people.state", "=", "enabled")
+    .where("grants.role", "=", "administrator")
+    .where("grants.group_id", "=", wholeFleet)
+    .orderBy("people.created_at")
+    .orderBy("people.id")
+    .execute();
+  return rows.map(({ id }) => id);
 }
 
 export async function grantsOfPerson(db: Database, personId: string): Promise<Grant[]> {

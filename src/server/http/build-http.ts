@@ -22,7 +22,7 @@ import { hotpatchFile, metadataFile } from "../catalog/catalog.ts";
 import type { PageFiles } from "../console/page-files.ts";
 import type { ServerContext } from "../context.ts";
 import { followEvents } from "../events/events.ts";
-import { type Origin, sessionByDigest } from "../sign-in/sessions.ts";
+import { type Origin, type Started, sessionByDigest } from "../sign-in/sessions.ts";
 import { signIn } from "../sign-in/sign-in.ts";
 import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
 import type { PlainRouteName } from "./handler.ts";
@@ -174,7 +174,8 @@ async function serve(
   if (name === "catalogMetadata" || name === "catalogHotpatch") return await answerFile(context, name, asked, reply);
   if (name === "streamEvents") return answerStream(context, asked as Asked<"streamEvents">, { request, reply, gone });
   const handler = handlers[name as PlainRouteName] as (...given: unknown[]) => Promise<unknown>;
-  const answer = await handler(context, asked, { principal, gone });
+  const renewed = ({ secret, seconds }: Started) => reply.header("set-cookie", cookie(secret, seconds));
+  const answer = await handler(context, asked, { principal, gone, renewed });
   if (name === "signOut") reply.header("set-cookie", cookie("", 0));
   if (spec.response === undefined) return reply.send();
   const promised = checkSchema(spec.response, answer, ({ field, problem }) => {

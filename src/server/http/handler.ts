@@ -3,6 +3,7 @@ import type { Answered, Asked, RouteName } from "../../api/routes.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import type { Person, Principal } from "../access/principal.ts";
 import type { ServerContext } from "../context.ts";
+import type { Started } from "../sign-in/sessions.ts";
 
 /** The others are about cookies and streams, and live in build-http.ts. */
 export type PlainRouteName = Exclude<RouteName, "signIn" | "streamEvents" | "catalogMetadata" | "catalogHotpatch">;
@@ -11,6 +12,8 @@ export interface Caller {
   readonly principal: Principal;
   /** Aborted when the caller has gone away. */
   readonly gone: AbortSignal;
+  /** Takes the new secret of his session, which the answer hands to the browser. */
+  renewed(session: Started): void;
 }
 
 type Handler<Name extends RouteName> = (

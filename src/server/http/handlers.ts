@@ -20,6 +20,7 @@ import * as issues from "../holds/issues.ts";
 import { signOut } from "../sign-in/sessions.ts";
 import { makeSignInLink } from "../sign-in/sign-in.ts";
 import { type Caller, type Handlers, nameOf, personOf } from "./handler.ts";
+import { accessHandlers } from "./handlers/access.ts";
 import { approvalHandlers } from "./handlers/approvals.ts";
 import { catalogHandlers } from "./handlers/catalog.ts";
 import { policyHandlers } from "./handlers/policies.ts";
@@ -30,6 +31,7 @@ function deviceIdOf({ principal }: Caller): string {
 }
 
 export const handlers: Handlers = {
+  ...accessHandlers,
   ...approvalHandlers,
   ...catalogHandlers,
   ...policyHandlers,

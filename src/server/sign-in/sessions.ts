@@ -5,12 +5,12 @@
  * It ends after `sessionMinutes`, after `idleMinutes` without a request, when its person is disabled or gets other roles, and when he ends it.
  */
 import { apiLimits } from "../../api/api-limits.ts";
-import type { SignInMethod } from "../../api/schemas/access.ts";
+import type { PersonSession, SignInMethod } from "../../api/schemas/access.ts";
+import { RebootlessError } from "../../base/errors.ts";
 import { enabledPerson, type PersonRow } from "../access/people.ts";
 import type { Person } from "../access/principal.ts";
-import { type Change, change, newId, type ServerContext } from "../context.ts";
+import { type Change, change, instant, newId, type ServerContext } from "../context.ts";
 import { digestOf } from "../credentials/one-time-words.ts";
-import type { Database } from "../database/tables.ts";
 
 const minuteMs = 60_000;
 /** To the minute is enough to know what is idle, and a request should not cost a write. */
@@ -92,9 +92,64 @@ export async function signOut(context: ServerContext, { session, name, id }: Per
   });
 }
 
-/** All of a person, or all but one. */
-export async function endSessions(db: Database, personId: string, except?: Buffer): Promise<void> {
+/** All of a person, or all but one; a stream of one that ends looks up with the event. */
+export async function endSessions({ db, note }: Change, personId: string, except?: Buffer): Promise<void> {
   let query = db.deleteFrom("sessions").where("person_id", "=", personId);
   if (except !== undefined) query = query.where("digest", "!=", except);
-  await query.execute();
+  const { numDeletedRows } = await query.executeTakeFirst();
+  if (numDeletedRows > 0n) await note("session-ended", `person:${personId}`, { count: Number(numDeletedRows) });
+}
+
+/** The session goes on under a new secret, so that one that was seen before has no part in what its person may do from now on. */
+export async function renewSession(
+  { db, now }: Change,
+  random: ServerContext["random"],
+  { session, expiresAt = now }: Person,
+): Promise<Started | undefined> {
+  if (session === undefined) return undefined;
+  const secret = random(32).toString("base64url");
+  await db
+    .updateTable("sessions")
+    .set({ digest: digestOf(secret) })
+    .where("digest", "=", session)
+    .execute();
+  return { secret, seconds: Math.floor((expiresAt - now) / 1000) };
+}
+
+/** Those that have not ended, the newest first. */
+export async function listSessions(
+  { database, clock }: ServerContext,
+  personId: string,
+  own?: Uint8Array,
+): Promise<PersonSession[]> {
+  const now = clock().getTime();
+  const rows = await database
+    .selectFrom("sessions")
+    .selectAll()
+    .where("person_id", "=", personId)
+    .where("expires_at", ">", now)
+    .where("seen_at", ">", now - apiLimits.idleMinutes * minuteMs)
+    .orderBy("created_at", "desc")
+    .orderBy("id")
+    .execute();
+  return rows.map(({ id, method, address, program, ...row }) => ({
+    ...{ id, method, address, program },
+    createdAt: instant(row.created_at),
+    seenAt: instant(row.seen_at),
+    expiresAt: instant(row.expires_at),
+    current: own !== undefined && Buffer.compare(own, row.digest) === 0,
+  }));
+}
+
+/** Throws `request/not-found`, for a session of somebody else as well. */
+export async function endSession(context: ServerContext, personId: string, sessionId: string): Promise<void> {
+  await change(context, async ({ db, note }) => {
+    const { numDeletedRows } = await db
+      .deleteFrom("sessions")
+      .where("person_id", "=", personId)
+      .where("id", "=", sessionId)
+      .executeTakeFirst();
+    if (numDeletedRows === 0n) throw new RebootlessError("request/not-found", `There is no session ${sessionId}.`);
+    await note("session-ended", `person:${personId}`, { session: sessionId });
+  });
 }

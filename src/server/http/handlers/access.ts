@@ -1,0 +1,56 @@
+/** People, their roles and their sessions. */
+import * as people from "../../access/manage-people.ts";
+import { requirePerson } from "../../access/people.ts";
+import { change } from "../../context.ts";
+import * as sessions from "../../sign-in/sessions.ts";
+import { makeSignInLink } from "../../sign-in/sign-in.ts";
+import { type Caller, type Handlers, personOf } from "../handler.ts";
+
+type Names = keyof typeof import("../../../api/routes/access.ts").accessRoutes;
+
+/** Of whoever asks; on the local socket that is no person, and there is nothing of his. */
+function ownId(caller: Caller): string {
+  return personOf(caller).id ?? "";
+}
+
+export const accessHandlers: Pick<Handlers, Names> = {
+  listPeople: ({ database }, { query }) => people.listPeople(database, query),
+  addPerson: (context, { body }) => people.addPerson(context, body),
+  getPerson: ({ database }, { params }) => people.getPerson(database, params.personId),
+  changePerson: (context, { params, body }) => people.changePerson(context, params.personId, body),
+  removePerson: async (context, { params }) => {
+    await people.removePerson(context, params.personId);
+    return undefined;
+  },
+  giveRole: async (context, { params: { personId, ...grant } }, caller) => {
+    const session = await people.giveRole(context, { personId, grant, actor: personOf(caller) });
+    if (session !== undefined) caller.renewed(session);
+    return undefined;
+  },
+  takeRole: async (context, { params: { personId, ...grant } }, caller) => {
+    const session = await people.takeRole(context, { personId, grant, actor: personOf(caller) });
+    if (session !== undefined) caller.renewed(session);
+    return undefined;
+  },
+  linkPerson: (context, { params }) => makeSignInLink(context, { id: params.personId }),
+
+  listPersonSessions: async (context, { params }, caller) => {
+    await requirePerson(context.database, params.personId);
+    return { items: await sessions.listSessions(context, params.personId, personOf(caller).session) };
+  },
+  endPersonSession: async (context, { params }) => {
+    await sessions.endSession(context, params.personId, params.sessionId);
+    return undefined;
+  },
+  listOwnSessions: async (context, _asked, caller) => ({
+    items: await sessions.listSessions(context, ownId(caller), personOf(caller).session),
+  }),
+  endOtherSessions: async (context, _asked, caller) => {
+    await change(context, (under) => sessions.endSessions(under, ownId(caller), personOf(caller).session));
+    return undefined;
+  },
+  endOwnSession: async (context, { params }, caller) => {
+    await sessions.endSession(context, ownId(caller), params.sessionId);
+    return undefined;
+  },
+};
