@@ -50,7 +50,13 @@ export const apiLimits = {
   sessionMinutes: 12 * 60,
   /** After how many minutes without a request it ends before that. */
   idleMinutes: 60,
-  /** Enrolments and sign-ins that one address may try within a minute. */
+  /** For how long an API token is good at most, in days. */
+  apiTokenDays: 365,
+  /** For how long it is good unless told, in days. */
+  apiTokenDaysByDefault: 90,
+  /** API tokens of one person. */
+  apiTokensPerPerson: 50,
+  /** Enrolments, sign-ins and wrong API tokens that one address may try within a minute. */
   attemptsPerMinute: 20,
   /** Requests of one device within a minute, which only an agent that has gone wild makes. */
   deviceRequestsPerMinute: 1_200,

@@ -29,6 +29,7 @@ export function openApiDocument(version: string): Json {
       securitySchemes: {
         agent: { type: "mutualTLS", description: "The certificate that enrolment gave the device." },
         session: { type: "apiKey", in: "cookie", name: "__Host-rebootless-session" },
+        token: { type: "http", scheme: "bearer", description: "An API token, which begins with rbl_." },
       },
     },
   };
@@ -61,7 +62,7 @@ function operation(name: string, spec: RouteSpec, components: Map<string, unknow
 function security(spec: RouteSpec): Json[] {
   if (!isForPeople(spec)) return spec.caller === "nobody" ? [] : [{ agent: [] }];
   const roles = spec.roles === "any" ? [] : [...spec.roles];
-  return [{ session: roles }];
+  return spec.interactive === true ? [{ session: roles }] : [{ session: roles }, { token: roles }];
 }
 
 function fields(spec: RouteSpec, part: "params" | "query", place: string, components: Map<string, unknown>): Json[] {

@@ -29,6 +29,7 @@ import { repoCommands } from "./commands/repo.ts";
 import { ringCommands } from "./commands/ring.ts";
 import { rolloutCommands } from "./commands/rollout.ts";
 import { serverCommands } from "./commands/server.ts";
+import { tokenCommands } from "./commands/token.ts";
 import { userCommands } from "./commands/user.ts";
 
 const workingCommands: readonly CommandSpec[] = [
@@ -45,6 +46,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...catalogCommands,
   ...serverCommands,
   ...userCommands,
+  ...tokenCommands,
   ...agentCommands,
   ...deviceCommands,
   ...deviceStateCommands,

@@ -11,7 +11,7 @@ import { quoted } from "../base/printable.ts";
 import { RefusalError } from "../base/refusal.ts";
 import { errnoOf } from "../base/stored-file.ts";
 import { localSocket } from "../server/local-socket.ts";
-import type { ServerTarget } from "./server-target.ts";
+import type { NamedServer, ServerTarget } from "./server-target.ts";
 
 /** As the server's src/server/http/principal.ts calls it. */
 export const sessionCookie = "__Host-rebootless-session";
@@ -36,7 +36,7 @@ export function send(target: ServerTarget, sent: Sent): Promise<{ request: Clien
         ? httpRequest({ socketPath: localSocket(target), method, path: address, headers, timeout: silenceMs })
         : httpsRequest(new URL(address, target.address), {
             method,
-            headers: { ...headers, cookie: `${sessionCookie}=${target.session}`, origin: target.address },
+            headers: { ...headers, ...proofOf(target) },
             timeout: silenceMs,
             ca: target.authority,
             minVersion: "TLSv1.3",
@@ -47,6 +47,11 @@ export function send(target: ServerTarget, sent: Sent): Promise<{ request: Clien
     request.on("error", (error) => reject(unreachable(error, target)));
     request.end(body);
   });
+}
+
+function proofOf({ token, session, address }: NamedServer): Record<string, string> {
+  if (token !== undefined) return { authorization: `Bearer ${token}` };
+  return { cookie: `${sessionCookie}=${session}`, origin: address };
 }
 
 /** The session that an answer hands over, if it does. */
@@ -71,7 +76,7 @@ export async function textOf(request: ClientRequest, response: IncomingMessage):
 export function declined(text: string, status: number, target: ServerTarget): Error {
   const problem = (text === "" ? {} : parsed(text)) as Partial<Problem>;
   const { code, details = {} } = problem;
-  if (code === "access/credentials-missing" && typeof target !== "string") {
+  if (code === "access/credentials-missing" && typeof target !== "string" && target.token === undefined) {
     const message = `Your session with the server ${target.name} has ended; have \`rebootless server sign-in-link --for-command\` make a link there, and give it to \`rebootless server add ${target.name}\`.`;
     return new RefusalError({ code, message, details });
   }

@@ -24,6 +24,10 @@ export const serverOptions: readonly CommandOption[] = [
     flags: "--server <name>",
     description: "a server elsewhere, by the name that `rebootless server add` gave it (or REBOOTLESS_SERVER)",
   },
+  {
+    flags: "--token-file <file>",
+    description: "with --server: the file of an API token to ask with, instead of a session (or REBOOTLESS_TOKEN)",
+  },
 ];
 
 export interface NamedServer {
@@ -35,6 +39,8 @@ export interface NamedServer {
   /** The secret of the session; new when one's own roles were changed in it. */
   session: string;
   readonly expiresAt: string;
+  /** An API token, which goes before the session; never kept. */
+  readonly token?: string;
   /** Keeps the session's new secret, where the server gave it one. */
   renew?(session: string): Promise<void>;
 }
@@ -63,7 +69,33 @@ export function serverOf(input: CommandInput, io: CommandIo): ServerTarget {
   }
   // What the command line says goes before what the environment says.
   const name = server ?? (state === undefined ? io.env.REBOOTLESS_SERVER : undefined);
-  return typeof name === "string" && name !== "" ? readServer(name, io) : stateFolderOf(input, io);
+  if (typeof name !== "string" || name === "") {
+    if (input.options.tokenFile === undefined) return stateFolderOf(input, io);
+    throw new RebootlessError("usage/arguments", "--token-file is for a server elsewhere; name it with --server.");
+  }
+  const token = tokenOf(input, io);
+  return token === undefined ? readServer(name, io) : { ...readServer(name, io), token };
+}
+
+/** Never from the command line, which every user of the machine can read. Throws `input/file-missing`, or `usage/arguments`. */
+function tokenOf({ options }: CommandInput, io: CommandIo): string | undefined {
+  const file = options.tokenFile;
+  const given = typeof file === "string" ? firstLine(path.resolve(io.cwd, file)) : (io.env.REBOOTLESS_TOKEN ?? "");
+  const token = given.trim();
+  if (token === "" && file === undefined) return undefined;
+  if (/^rbl_[\w-]{43}$/.test(token)) return token;
+  throw new RebootlessError(
+    "usage/arguments",
+    "That is no API token; it begins with rbl_, and `token create` made it.",
+  );
+}
+
+function firstLine(file: string): string {
+  try {
+    return readFileSync(file, "utf8").split("\n")[0] ?? "";
+  } catch (error) {
+    throw new RebootlessError("input/file-missing", `The file ${quoted(file)} cannot be read.`, { cause: error });
+  }
 }
 
 function folderOf(io: CommandIo): string {

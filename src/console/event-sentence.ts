@@ -79,6 +79,8 @@ const plain: Partial<Readonly<Record<Event["kind"], string>>> = {
   "hold-narrowed": "A safeguard hold was narrowed",
   "hold-released": "A safeguard hold was released",
   "session-ended": "A session was ended",
+  "api-token-made": "An API token was made",
+  "api-token-revoked": "An API token was ended",
   "person-added": "A person was added",
   "person-changed": "A person was changed",
   "person-removed": "A person was removed",

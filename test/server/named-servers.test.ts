@@ -211,3 +211,38 @@ test("people are managed from elsewhere, and a new secret of one's own session i
   assert.deepEqual([refused.code, /nobody would be left/i.test(refused.error)], [3, true], refused.error);
   assert.equal((await desk.say("user role ada --give king", env)).code, 2);
 });
+
+test(
+  "commands ask by an API token from a file or the environment, and not from the command line",
+  options,
+  async (t) => {
+    const desk = await openDesk(t);
+    const { server } = desk;
+    const link = JSON.parse(
+      (await desk.say(`user link administrator --for-command --json --state ${server.state}`)).out,
+    );
+    await desk.say("server add prod", { REBOOTLESS_SIGN_IN_LINK: link.link });
+    const made = await desk.say("token create report --role auditor --days 7 --server prod");
+    assert.deepEqual([made.code, made.error], [0, ""]);
+    writeFileSync(path.join(desk.folder, "token"), made.out, { mode: 0o600 });
+    const [token = ""] = made.out.split("\n");
+    // The session ends, and the token goes on.
+    assert.match((await desk.say(`user sessions --server prod`)).out, /this one/);
+    const listed = await desk.say("device list --server prod --token-file token --json");
+    assert.deepEqual([listed.code, listed.error], [0, ""]);
+    const byEnvironment = await desk.say("group create web --server prod", { REBOOTLESS_TOKEN: token });
+    assert.deepEqual(
+      [byEnvironment.code, /operator/.test(byEnvironment.error)],
+      [3, true],
+      "an auditor makes no group",
+    );
+    const shown = await desk.say("token list --server prod");
+    const [, id = ""] = /^([0-9a-f-]{36}) +auditor .* report$/m.exec(shown.out) ?? [];
+    assert.equal((await desk.say(`token revoke ${token} --server prod`)).code, 2, "the token is not its id");
+    assert.equal((await desk.say(`token revoke ${id} --server prod`)).code, 0);
+    const ended = await desk.say("device list --server prod --token-file token");
+    assert.deepEqual([ended.code, /This API token is not known/.test(ended.error)], [3, true], ended.error);
+    assert.equal((await desk.say("device list --token-file token")).code, 2, "the local socket takes none");
+    assert.equal((await desk.say("device list --server prod", { REBOOTLESS_TOKEN: "x" })).code, 2);
+  },
+);

@@ -28,6 +28,7 @@ const fill = {
     hotpatchId: "none",
     personId: uuid,
     sessionId: uuid,
+    tokenId: uuid,
     role: "auditor",
   },
   ...{ metadataFile: "timestamp.json", hotpatchFile: `${"0".repeat(64)}.one.hotpatch` },
@@ -59,10 +60,12 @@ const readingAll: readonly RouteName[] = [
 const ownDoor: readonly RouteName[] = [
   ...(["session", "signOut", "makeSignInLink", "listKnownFacts"] as const),
   ...(["listOwnSessions", "endOtherSessions", "endOwnSession"] as const),
+  ...(["listApiTokens", "makeApiToken", "revokeApiToken"] as const),
 ];
 const people: readonly RouteName[] = [
   ...(["listPeople", "addPerson", "getPerson", "changePerson", "removePerson"] as const),
   ...(["giveRole", "takeRole", "linkPerson", "listPersonSessions", "endPersonSession"] as const),
+  ...(["listPersonTokens", "revokePersonToken"] as const),
 ];
 const recordAndGroups: readonly RouteName[] = ["listGroups", "getGroup", "listEvents", "streamEvents"];
 
@@ -182,6 +185,31 @@ test("a role in a group opens the routes that keep to a scope, and none that con
       return !isForPeople(spec) || spec.roles === "any" || spec.scoped === true;
     });
     assert.deepEqual(await walk(names, person, (name) => own.includes(name)), [], role);
+  }
+});
+
+test("an API token opens what its roles open, and nothing that makes or changes credentials", async (t) => {
+  const server = await openServer(t);
+  const admin = await server.signIn();
+  const everybody = allowed.everybody ?? [];
+  for (const [granted, days] of [
+    [roles, 1],
+    [["auditor"], 2],
+  ] as const) {
+    server.now += 60_000;
+    const grants = granted.map((role) => ({ role, groupId: "all" }));
+    const made = await admin("/v1/api-tokens", { method: "POST", body: { title: "walk", grants, days } });
+    assert.equal(made.status, 201, made.text);
+    const headers = { authorization: `Bearer ${made.body.token}` };
+    const token: Asking = (address, ask) => server.ask(address, { ...ask, headers });
+    const own = granted
+      .flatMap((role) => byRole[role])
+      .filter((name) => {
+        const spec: RouteSpec = routes[name];
+        return isForPeople(spec) && spec.interactive !== true;
+      });
+    assert.ok(own.length > 20);
+    assert.deepEqual(await walk(names, token, (name) => everybody.includes(name) || own.includes(name)), []);
   }
 });
 

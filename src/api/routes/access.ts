@@ -1,6 +1,16 @@
-/** People, their roles and their sessions. */
+/** People, their roles, their sessions and their API tokens. */
 import { Type } from "typebox";
-import { Grant, NewPerson, Person, PersonChange, PersonSearch, PersonSession } from "../schemas/access.ts";
+import {
+  ApiToken,
+  Grant,
+  MadeToken,
+  NewApiToken,
+  NewPerson,
+  Person,
+  PersonChange,
+  PersonSearch,
+  PersonSession,
+} from "../schemas/access.ts";
 import { pageOf, record, Uuid } from "../schemas/basics.ts";
 import { SignInLink } from "../schemas/enrolment.ts";
 import { type PeopleRoute, route } from "./route-spec.ts";
@@ -139,4 +149,54 @@ const sessionRoutes = {
   }),
 };
 
-export const accessRoutes = { ...peopleRoutes, ...sessionRoutes };
+const tokenList = record({ items: Type.Array(ApiToken) });
+
+const tokenRoutes = {
+  listApiTokens: route({
+    ...own,
+    method: "GET",
+    path: "/v1/api-tokens",
+    summary: "one's own API tokens, with their last use",
+    status: 200,
+    response: tokenList,
+  }),
+  makeApiToken: route({
+    ...own,
+    interactive: true,
+    method: "POST",
+    path: "/v1/api-tokens",
+    summary: "an API token with some of one's own roles; shown this once",
+    body: NewApiToken,
+    status: 201,
+    response: MadeToken,
+  }),
+  revokeApiToken: route({
+    ...own,
+    interactive: true,
+    method: "DELETE",
+    path: "/v1/api-tokens/{tokenId}",
+    summary: "end one of one's own API tokens",
+    params: record({ tokenId: Uuid }),
+    status: 204,
+  }),
+  listPersonTokens: route({
+    ...managing,
+    method: "GET",
+    path: "/v1/people/{personId}/api-tokens",
+    summary: "the API tokens of a person",
+    params: personParams,
+    status: 200,
+    response: tokenList,
+  }),
+  revokePersonToken: route({
+    ...managing,
+    interactive: true,
+    method: "DELETE",
+    path: "/v1/people/{personId}/api-tokens/{tokenId}",
+    summary: "end an API token of a person",
+    params: record({ personId: Uuid, tokenId: Uuid }),
+    status: 204,
+  }),
+};
+
+export const accessRoutes = { ...peopleRoutes, ...sessionRoutes, ...tokenRoutes };

@@ -1,6 +1,7 @@
 /** People, what they may do and where, and who did what. */
 import { type Static, Type } from "typebox";
-import { GroupId, Instant, PageQuery, record, Title, Uuid, words } from "./basics.ts";
+import { apiLimits } from "../api-limits.ts";
+import { GroupId, Instant, Nullable, PageQuery, record, Title, Uuid, words } from "./basics.ts";
 
 /**
  * `auditor`: reads everything. `operator`: the work of a day: actions, pauses, holds, groups, tags, enrolment tokens.
@@ -87,3 +88,29 @@ export const PersonSession = record(
   { $id: "PersonSession" },
 );
 export type PersonSession = Static<typeof PersonSession>;
+
+const tokenFields = {
+  id: Uuid,
+  title: Title,
+  grants: Type.Array(Grant),
+  createdAt: Instant,
+  expiresAt: Instant,
+  /** Its last request, to the minute; null before the first. */
+  usedAt: Nullable(Instant),
+};
+export const ApiToken = record(tokenFields, { $id: "ApiToken" });
+export type ApiToken = Static<typeof ApiToken>;
+/** `token` is shown this once; the server keeps its digest. */
+export const MadeToken = record({ ...tokenFields, token: Type.String() }, { $id: "MadeToken" });
+export type MadeToken = Static<typeof MadeToken>;
+export const NewApiToken = record(
+  {
+    title: Title,
+    /** Roles of one's own, each in a group of one's own or below it. */
+    grants: Type.Array(Grant, { minItems: 1, maxItems: 100 }),
+    /** For how many days it is good; `apiTokenDaysByDefault` unless told. */
+    days: Type.Optional(Type.Integer({ minimum: 1, maximum: apiLimits.apiTokenDays })),
+  },
+  { $id: "NewApiToken" },
+);
+export type NewApiToken = Static<typeof NewApiToken>;

@@ -48,6 +48,8 @@ export const eventKinds = [
   "signed-in",
   "signed-out",
   "session-ended",
+  "api-token-made",
+  "api-token-revoked",
   "person-added",
   "person-changed",
   "person-removed",

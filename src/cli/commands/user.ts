@@ -12,7 +12,7 @@ import { textTable } from "../text-table.ts";
 const nameArgument = { name: "<name>", description: "the name of a person" };
 
 /** Throws `request/not-found`. */
-async function personNamed(server: ServerTarget, name: string): Promise<Person> {
+export async function personNamed(server: ServerTarget, name: string): Promise<Person> {
   if (!/^[a-z0-9][a-z0-9._@-]{0,62}$/.test(name)) {
     throw new RebootlessError(
       "usage/arguments",

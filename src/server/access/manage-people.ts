@@ -12,6 +12,7 @@ import { type Page, pageBounds, pageFrom } from "../database/page.ts";
 import type { Database } from "../database/tables.ts";
 import { requireGroup } from "../groups/groups.ts";
 import { endSessions, renewSession, type Started } from "../sign-in/sessions.ts";
+import { endTokensBeyond } from "./api-tokens.ts";
 import { administrators, grantsOfPerson, type PersonRow, requirePerson } from "./people.ts";
 import type { Person } from "./principal.ts";
 
@@ -114,8 +115,9 @@ export async function removePerson(context: ServerContext, personId: string): Pr
   });
 }
 
-/** Sessions and sign-in links; enabled again, he begins anew. */
+/** Sessions, API tokens and sign-in links; enabled again, he begins anew. */
 async function endCredentials(under: Change, personId: string): Promise<void> {
+  await endTokensBeyond(under, personId, []);
   await endSessions(under, personId);
   await under.db.deleteFrom("one_time_words").where("person_id", "=", personId).execute();
 }
@@ -165,6 +167,7 @@ export async function takeRole(
     }
     await requireAdministrator(db);
     await note("role-removed", `person:${personId}`, { role, groupId });
+    await endTokensBeyond(under, personId, await grantsOfPerson(db, personId));
     return await beginAnew(under, context.random, { personId, actor });
   });
 }

@@ -22,12 +22,12 @@ import { hotpatchFile, metadataFile } from "../catalog/catalog.ts";
 import type { PageFiles } from "../console/page-files.ts";
 import type { ServerContext } from "../context.ts";
 import { followEvents } from "../events/events.ts";
-import { type Origin, type Started, sessionByDigest } from "../sign-in/sessions.ts";
+import type { Origin, Started } from "../sign-in/sessions.ts";
 import { signIn } from "../sign-in/sign-in.ts";
 import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
 import type { PlainRouteName } from "./handler.ts";
 import { handlers } from "./handlers.ts";
-import { type Admitted, admit, type Listener, sessionCookie } from "./principal.ts";
+import { type Admitted, admit, isStillAdmitted, type Listener, sessionCookie } from "./principal.ts";
 import { problemFor, retryAfter } from "./problems.ts";
 import { RateLimit } from "./rate-limit.ts";
 
@@ -98,10 +98,13 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
       url: spec.path.replaceAll(/\{(\w+)\}/g, ":$1"),
       // Before the body is read: who may not ask does not get to send much.
       onRequest: async (request) => {
-        if (spec.limited && options.listener === "network" && !attempts.allows(request.ip)) {
+        const { listener } = options;
+        const guessed = () => {
+          if (listener === "local" || attempts.allows(request.ip)) return;
           refuse("access/rate-limited", "Too many attempts came from this address; try again in a minute.");
-        }
-        const caller = await admit(context, spec, request, options.listener);
+        };
+        if (spec.limited) guessed();
+        const caller = await admit(context, spec, request, { listener, guessed });
         const { principal } = caller;
         if (principal.kind === "agent" && !agents.allows(principal.deviceId)) {
           refuse("access/rate-limited", "This device asks too often; it should wait a minute.");
@@ -119,6 +122,8 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   const seconds = retryAfter(problem);
   if (seconds !== undefined) reply.header("retry-after", String(seconds));
+  // RFC 9110 section 15.5.2 wants a challenge, and browsers show no prompt for this one (RFC 6750 section 3).
+  if (problem.status === 401) reply.header("www-authenticate", "Bearer");
   return reply
     .code(problem.status)
     .header("content-type", problemMediaType)
@@ -250,9 +255,8 @@ function answerStream(
 ): FastifyReply {
   if (context.signals.count >= apiLimits.waiting) refuse("server/busy", "Too many wait already; ask again in a while.");
   const { principal } = callerOf(request);
-  const session = principal.kind === "person" ? principal.session : undefined;
-  // Signing out is an event, and so ends the streams of the session at once.
-  const mayRead = async () => session === undefined || (await sessionByDigest(context, session)) !== undefined;
+  // Signing out, revoking a token and taking a role are events, and so end the streams at once.
+  const mayRead = () => isStillAdmitted(context, request, principal);
   // A browser that reconnects says what it saw last (HTML section 9.2.3); that is newer than the address it began with.
   const seen = request.headers["last-event-id"];
   const after = typeof seen === "string" && /^\d{1,15}$/.test(seen) ? Number(seen) : (query.after ?? 0);

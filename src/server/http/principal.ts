@@ -6,21 +6,29 @@
  */
 
 import type { TLSSocket } from "node:tls";
+import { isDeepStrictEqual } from "node:util";
 import type { FastifyRequest } from "fastify";
 import type { RouteSpec } from "../../api/routes/route-spec.ts";
 import { type Grant, roles } from "../../api/schemas/access.ts";
 import { refuse } from "../../base/refusal.ts";
+import { personOfToken } from "../access/api-tokens.ts";
 import { byOf, grantsFor, type Person, type Principal } from "../access/principal.ts";
 import { everything, reachOf, wholeFleet } from "../access/reach.ts";
 import { deviceUriPrefix } from "../authority/authority.ts";
 import { actingAs, type ServerContext } from "../context.ts";
 import { admitDevice } from "../devices/devices.ts";
-import { sessionOf } from "../sign-in/sessions.ts";
+import { sessionByDigest, sessionOf } from "../sign-in/sessions.ts";
 
 /** `__Host-` makes browsers insist on Secure, on the path `/` and on this very host (RFC 6265bis section 4.1.3.2). */
 export const sessionCookie = "__Host-rebootless-session";
 
 export type Listener = "network" | "local";
+
+export interface Door {
+  readonly listener: Listener;
+  /** Told of a token that is none; refuses where there were too many. */
+  guessed(): void;
+}
 
 export interface Admitted {
   readonly principal: Principal;
@@ -41,12 +49,12 @@ export async function admit(
   context: ServerContext,
   spec: RouteSpec,
   request: FastifyRequest,
-  listener: Listener,
+  door: Door,
 ): Promise<Admitted> {
   if (spec.caller === "nobody") {
     return { principal: { kind: "nobody" }, context: actingAs(context, { kind: "nobody" }, everything) };
   }
-  const principal = await principalOf(context, request, listener);
+  const principal = await principalOf(context, request, door);
   const by = byOf(principal);
   if (principal.kind === "nobody") {
     refuse(
@@ -70,17 +78,52 @@ export async function admit(
   return { principal, context: actingAs(context, by, await reachOf(context.database, grants)) };
 }
 
-async function principalOf(context: ServerContext, request: FastifyRequest, listener: Listener): Promise<Principal> {
+async function principalOf(
+  context: ServerContext,
+  request: FastifyRequest,
+  { listener, guessed }: Door,
+): Promise<Principal> {
   if (listener === "local") return local;
   const deviceId = deviceOf(request);
   if (deviceId !== undefined) {
     await admitDevice(context, deviceId);
     return { kind: "agent", deviceId };
   }
+  if (request.headers.authorization !== undefined) {
+    const person = await personByToken(context, request, "used");
+    if (person !== undefined) return person;
+    guessed();
+    // One answer, whatever is the matter with it, so that a guesser learns nothing.
+    refuse("access/credentials-missing", "This API token is not known, has expired, or was ended.");
+  }
   const secret = cookieOf(request.headers.cookie ?? "");
   const session = secret === undefined ? undefined : await sessionOf(context, secret);
   return session ?? { kind: "nobody" };
 }
+
+/** By the token of the Authorization header; undefined where there is no genuine one. */
+async function personByToken(
+  context: ServerContext,
+  { headers }: FastifyRequest,
+  use?: "used",
+): Promise<Person | undefined> {
+  const token = /^Bearer (rbl_[\w-]{43})$/i.exec(headers.authorization ?? "")?.[1];
+  return token === undefined ? undefined : await personOfToken(context, token, use);
+}
+
+/** Whether a person who was let in still may do all that he might then; for what goes on after the door, such as a stream. */
+export async function isStillAdmitted(
+  context: ServerContext,
+  request: FastifyRequest,
+  principal: Principal,
+): Promise<boolean> {
+  if (principal.kind !== "person" || principal.via === "local") return true;
+  const { session, grants } = principal;
+  const present =
+    session === undefined ? await personByToken(context, request) : await sessionByDigest(context, session);
+  return present !== undefined && isDeepStrictEqual(present.grants, grants);
+}
+
 /** The device that the connection's certificate names, when the authority signed it. */
 function deviceOf(request: FastifyRequest): string | undefined {
   const socket = request.raw.socket as TLSSocket;

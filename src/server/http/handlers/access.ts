@@ -1,4 +1,5 @@
-/** People, their roles and their sessions. */
+/** People, their roles, their sessions and their API tokens. */
+import * as tokens from "../../access/api-tokens.ts";
 import * as people from "../../access/manage-people.ts";
 import { requirePerson } from "../../access/people.ts";
 import { change } from "../../context.ts";
@@ -51,6 +52,21 @@ export const accessHandlers: Pick<Handlers, Names> = {
   },
   endOwnSession: async (context, { params }, caller) => {
     await sessions.endSession(context, ownId(caller), params.sessionId);
+    return undefined;
+  },
+
+  listApiTokens: async (context, _asked, caller) => ({ items: await tokens.listTokens(context, ownId(caller)) }),
+  makeApiToken: (context, { body }, caller) => tokens.makeApiToken(context, personOf(caller), body),
+  revokeApiToken: async (context, { params }, caller) => {
+    await tokens.revokeToken(context, ownId(caller), params.tokenId);
+    return undefined;
+  },
+  listPersonTokens: async (context, { params }) => {
+    await requirePerson(context.database, params.personId);
+    return { items: await tokens.listTokens(context, params.personId) };
+  },
+  revokePersonToken: async (context, { params }) => {
+    await tokens.revokeToken(context, params.personId, params.tokenId);
     return undefined;
   },
 };
