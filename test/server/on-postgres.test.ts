@@ -16,6 +16,7 @@ const root = path.resolve(import.meta.dirname, "../..");
 const files = [
   "actions",
   "advisories",
+  "api-tokens",
   "approvals",
   "audit",
   "device-states",
@@ -23,6 +24,7 @@ const files = [
   "event-retention",
   "gates",
   "killed",
+  "people",
   "permissions",
   "policies",
   "renewal",
