@@ -79,7 +79,7 @@ export async function patchBinary(input: PatchBinaryInput): Promise<BuiltBinary 
     input.shortLived,
   );
   const handled = checkChanges(sources, layouts.refusals, input, hookObjects);
-  const { object, releases } = carryChanges(sources, hookObjects);
+  const { object, releases } = carryChanges(sources, hookObjects, image);
   const { functions, missing } = replacedFunctions(object.code, sources, image);
   missing.push(...watchHolders(knowing, layouts.watched, image, functions));
   const inlined = await inlinedElsewhere(own, input.built, image);
@@ -186,8 +186,9 @@ function checkChanges(
 function carryChanges(
   sources: readonly BinarySource[],
   hookObjects: readonly ObjectFile[],
+  image: BinaryImage,
 ): { object: PatchObject; releases: ReturnType<typeof releasesOf> } {
-  const builder = new PatchObjectBuilder(sources);
+  const builder = new PatchObjectBuilder(sources, { isLibrary: image.type === "library" });
   for (const { comparison } of sources) for (const { after } of replacedSections(comparison)) builder.carry(after);
   for (const section of hookSections(hookObjects)) builder.carry(section);
   const releases = releasesOf(builder.code);

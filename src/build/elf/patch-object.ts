@@ -8,8 +8,8 @@
  */
 import { sectionFlag, sectionType, symbolBinding, symbolType } from "../../elf/constants.ts";
 import type { Comparison } from "./compare-objects.ts";
+import { binaryHandle, exitHandlers, finalization, plainRegistration, registration } from "./exit-handlers.ts";
 import { relocation } from "./linked-fields.ts";
-import { finalization, objectEnds, registration } from "./new-object-ends.ts";
 import {
   isFunction,
   isGlobal,
@@ -63,8 +63,13 @@ export interface PatchObject {
   readonly newVariables: readonly { readonly name: string; readonly size: number }[];
   /** New functions whose address is taken. */
   readonly escaping: readonly string[];
-  /** The function that ends the static objects that the fix adds, where any may be made. */
+  /** The function that runs and forgets what the fix registers for the end of the process, where it may register anything. */
   readonly finalize: string | undefined;
+}
+
+export interface PatchObjectOptions {
+  /** Whether the binary is a shared library. */
+  readonly isLibrary: boolean;
 }
 
 interface MutableSection extends Omit<NewSection, "relocations" | "bytes" | "size"> {
@@ -76,6 +81,7 @@ interface MutableSection extends Omit<NewSection, "relocations" | "bytes" | "siz
 const callTypes: ReadonlySet<number> = new Set([relocation.plt32]);
 
 export class PatchObjectBuilder {
+  readonly #options: PatchObjectOptions;
   readonly #sections: MutableSection[] = [];
   readonly #symbols: NewSymbol[] = [];
   readonly #carried = new Map<ObjectSection, { section: MutableSection; symbol: NewSymbol }>();
@@ -92,7 +98,8 @@ export class PatchObjectBuilder {
   #ends: readonly NewSection[] = [];
 
   /** `sources` in the order in which their sections are to stand. */
-  constructor(sources: readonly PatchSource[]) {
+  constructor(sources: readonly PatchSource[], options: PatchObjectOptions) {
+    this.#options = options;
     for (const source of sources) {
       const { after, pairs, changedCode, changedConstants, newVariables } = source.comparison;
       for (const section of after.sections) {
@@ -122,7 +129,7 @@ export class PatchObjectBuilder {
 
   finish(): PatchObject {
     this.#carryUnwinding();
-    const finalize = this.#endNewObjects();
+    const finalize = this.#ownExitHandlers();
     return {
       finalize,
       bytes: writeObject([...this.#sections, ...this.#ends], this.#symbols),
@@ -133,19 +140,57 @@ export class PatchObjectBuilder {
     };
   }
 
-  /** Registers the destructors of new objects under a handle of our own; the name of what ends them. */
-  #endNewObjects(): string | undefined {
+  /** Files what the fix registers for the end of the process under a handle of our own; the name of what ends it. */
+  #ownExitHandlers(): string | undefined {
     const registering = this.#expectations.get(`name ${registration}`);
-    const names = new Set(this.#newVariables.map(({ name }) => name));
-    const objects = this.#symbols.filter(({ name, section }) => section !== undefined && names.has(name));
-    if (registering === undefined || objects.length === 0) return undefined;
+    const plain = this.#expectations.get(`name ${plainRegistration}`);
+    const source = registering?.source ?? plain?.source;
+    const added = this.#added();
+    if (source === undefined || added.variables.length + added.functions.length === 0) return undefined;
     const users = this.#sections.flatMap(({ relocations }) => relocations);
-    const finalize = this.#expectName(finalization, registering.source, {});
-    const ends = objectEnds(objects, { register: registering.symbol, finalize });
-    for (const use of users) if (use.symbol === registering.symbol) use.symbol = ends.register;
-    this.#ends = ends.sections;
-    this.#symbols.push(...ends.symbols);
-    return ends.finalize.name;
+    const called = {
+      register: registering?.symbol ?? this.#expectName(registration, source, {}),
+      registerPlain: plain?.symbol,
+      finalize: this.#expectName(finalization, source, {}),
+    };
+    const handlers = exitHandlers(added, called);
+    const exchange = (from: NewSymbol | undefined, to: NewSymbol | undefined): void => {
+      for (const use of users) if (use.symbol === from && to !== undefined) use.symbol = to;
+    };
+    exchange(called.register, handlers.register);
+    exchange(called.registerPlain, handlers.registerPlain);
+    if (plain !== undefined && !this.#options.isLibrary)
+      this.#expectations.set(`name ${plainRegistration}`, { ...plain, weak: true });
+    // Where the old code has no use for the binary's handle, all that names it registers what is new.
+    const handle = this.#expectations.get(`name ${binaryHandle}`);
+    if (handle !== undefined && !this.#isUsedBefore(binaryHandle)) {
+      exchange(handle.symbol, handlers.handle);
+      this.#expectations.delete(`name ${binaryHandle}`);
+      this.#symbols.splice(this.#symbols.indexOf(handle.symbol), 1);
+    }
+    this.#ends = handlers.sections;
+    this.#symbols.push(...handlers.symbols);
+    return handlers.finalize.name;
+  }
+
+  /** Variables that the process does not have, and functions whose address is taken. */
+  #added(): { readonly variables: readonly NewSymbol[]; readonly functions: readonly NewSymbol[] } {
+    const variables = new Set(this.#newVariables.map(({ name }) => name));
+    const escaping = this.#code.filter(
+      ({ section, before }) => before === undefined && this.#escaping.has(leadingSymbol(section)?.name ?? section.name),
+    );
+    const functions = new Set(escaping.map(({ symbol }) => symbol));
+    const defined = this.#symbols.filter(({ section }) => section !== undefined);
+    return {
+      variables: defined.filter(({ name }) => variables.has(name)),
+      functions: defined.filter(({ name }) => functions.has(name)),
+    };
+  }
+
+  #isUsedBefore(name: string): boolean {
+    return [...this.#sourceOf.values()].some(({ comparison }) =>
+      comparison.before.symbols.some((symbol) => symbol.name === name),
+    );
   }
 
   #carry(section: ObjectSection): { section: MutableSection; symbol: NewSymbol } {
