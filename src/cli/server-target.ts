@@ -77,6 +77,19 @@ export function serverOf(input: CommandInput, io: CommandIo): ServerTarget {
   return token === undefined ? readServer(name, io) : { ...readServer(name, io), token };
 }
 
+/**
+ * For what belongs to whoever asks, such as his own sessions: on the local socket nobody in particular asks.
+ * `instead` says what this command can do there. Throws `usage/arguments`, or `server/unknown-name`.
+ */
+export function ownServerOf(input: CommandInput, io: CommandIo, instead = ""): NamedServer {
+  const server = serverOf(input, io);
+  if (typeof server !== "string") return server;
+  throw new RebootlessError(
+    "usage/arguments",
+    `This is for a person who is signed in, and a state folder is nobody's in particular: name the server with --server (\`rebootless server add\` signs in to one${listServers(io).length > 0 ? ", `rebootless server list` has yours" : ""})${instead}.`,
+  );
+}
+
 /** Never from the command line, which every user of the machine can read. Throws `input/file-missing`, or `usage/arguments`. */
 function tokenOf({ options }: CommandInput, io: CommandIo): string | undefined {
   const file = options.tokenFile;

@@ -212,6 +212,27 @@ test("people are managed from elsewhere, and a new secret of one's own session i
   assert.equal((await desk.say("user role ada --give king", env)).code, 2);
 });
 
+test("what is one's own needs a server that one is signed in to, and the command says so", options, async (t) => {
+  const desk = await openDesk(t);
+  const local = `--state ${desk.server.state}`;
+  const own = ["user sessions", "token list", "token create report --role auditor"];
+  const revoke = "token revoke 7b1e2c6a-52f0-4d0e-9a57-1f0c3a8e6d11";
+  for (const line of [...own, revoke]) {
+    const { code, error } = await desk.say(`${line} ${local}`);
+    assert.deepEqual([code, /--server \(`rebootless server add` signs in to one\)/.test(error)], [2, true], error);
+  }
+  await add(desk);
+  assert.match(
+    (await desk.say(`token list ${local}`)).error,
+    /`rebootless server list` has yours\), or a person with --of/,
+  );
+  // What names a person goes by the state folder as before.
+  for (const line of ["user sessions administrator", "token list --of administrator"]) {
+    const { code, error } = await desk.say(`${line} ${local}`);
+    assert.deepEqual([code, error], [0, ""], line);
+  }
+});
+
 test(
   "commands ask by an API token from a file or the environment, and not from the command line",
   options,

@@ -7,7 +7,8 @@ import { type RouteName, routes } from "../../src/api/routes.ts";
 import { roles } from "../../src/api/schemas/access.ts";
 import { catalogAddress } from "../../src/repository/client/catalog-client.ts";
 import { openShop } from "../repository/support/shop.ts";
-import { signInAs } from "./support/people.ts";
+import { follow, sequencesOf } from "./support/event-stream.ts";
+import { cookieAs, signInAs } from "./support/people.ts";
 import { type Ask, openServer } from "./support/running-server.ts";
 
 const prefix = "very-secret-name";
@@ -77,6 +78,7 @@ test("no route tells or changes anything of a group out of scope", { timeout: 12
     return told.length;
   };
   for (const [name, spec] of scoped) {
+    // It has no end; the next test reads it.
     if (name === "streamEvents") continue;
     for (const groupId of ["other", "other-below", "all"]) {
       const fill: Record<string, string> = {
@@ -101,6 +103,41 @@ test("no route tells or changes anything of a group out of scope", { timeout: 12
   }
   assert.deepEqual(await state(), before);
   assert.deepEqual(server.logged, []);
+});
+
+test("the stream of events keeps to the scope, in what was and in what happens", { timeout: 60_000 }, async (t) => {
+  const { server, admin, own, other } = await openFleet(t);
+  assert.ok(own && other);
+  for (const role of roles) {
+    // Attempts to sign in are counted by the minute.
+    server.now += 60_000;
+    const cookie = await cookieAs(server, role, [{ role, groupId: "own" }]);
+    if (role === "publisher") {
+      const { status } = await server.ask("/v1/events/stream", { headers: { cookie } });
+      assert.equal(status, 403, "has no part in the record");
+      continue;
+    }
+    const stream = await follow(t, server, { cookie });
+    await stream.until(own.device);
+    for (const [device, tag] of [
+      [other.device, `hidden-${role}`],
+      [own.device, `shown-${role}`],
+    ]) {
+      const tagged = await admin(`/v1/devices/${device}/tags`, { method: "PATCH", body: { add: [tag] } });
+      assert.equal(tagged.status, 200, tagged.text);
+    }
+    // Events come in order: what is shown of the later one says that the earlier one was passed over.
+    const told = await stream.until(`shown-${role}`);
+    const secrets: readonly string[] = [...Object.values(other), prefix, '"other', "person:", `hidden-${role}`];
+    for (const secret of secrets) {
+      assert.ok(!told.includes(secret), `${role} is told ${secret}`);
+    }
+    const page = await server.ask("/v1/events?limit=200", { headers: { cookie } });
+    const listed: number[] = page.body.items.map(({ sequence }: { sequence: number }) => sequence);
+    const streamed = sequencesOf(told);
+    assert.deepEqual(streamed, listed.slice(0, streamed.length), "the stream and the list tell the same");
+    stream.end();
+  }
 });
 
 test("queries keep to the scope, and within it everything goes on", { timeout: 60_000 }, async (t) => {

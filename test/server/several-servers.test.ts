@@ -6,6 +6,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { RebootlessError } from "../../src/base/errors.ts";
+import { follow } from "./support/event-stream.ts";
 import { inDatabase, OwnCluster, withoutPostgres } from "./support/postgres-cluster.ts";
 import { certificateRequest, type Machine, type TestServer } from "./support/running-server.ts";
 import { openServers } from "./support/several-servers.ts";
@@ -95,6 +96,51 @@ test("events of one server are streamed by another", options, async (t) => {
     "no gap",
   );
 });
+
+test(
+  "a person disabled at one server is out at another at once: session, token, link and stream",
+  options,
+  async (t) => {
+    const { first, second, third } = await openServers(t, cluster);
+    const admin = await first.signIn();
+    const grants = [{ role: "auditor", groupId: "all" }];
+    const added = await admin("/v1/people", { method: "POST", body: { name: "ada", grants } });
+    assert.equal(added.status, 201, added.text);
+    const { id } = added.body;
+    const link = async () => {
+      const made = await admin(`/v1/people/${id}/sign-in-links`, { method: "POST" });
+      const { pathname, search } = new URL(made.body.link);
+      return `${pathname}${search}`;
+    };
+    // Signed in at the second, and known at the third as well.
+    const { headers } = await second.ask(await link());
+    const cookie = String(headers["set-cookie"]).split(";")[0] ?? "";
+    const session = { cookie, origin: second.running.address };
+    const body = { title: "report", grants };
+    const made = await second.ask("/v1/api-tokens", { method: "POST", body, headers: session });
+    assert.equal(made.status, 201, made.text);
+    const proofs = [{ cookie }, { authorization: `Bearer ${made.body.token}` }];
+    const streams = await Promise.all(
+      [second, third].flatMap((server) => proofs.map((proof) => follow(t, server, proof))),
+    );
+    for (const stream of streams) await stream.until("api-token-made");
+    const unused = await link();
+
+    const disabled = await admin(`/v1/people/${id}`, { method: "PATCH", body: { state: "disabled" } });
+    assert.equal(disabled.body.state, "disabled");
+    const disabledAt = performance.now();
+    for (const server of [second, third]) {
+      for (const proof of proofs) {
+        const { status, body: problem } = await server.ask("/v1/devices", { headers: proof });
+        assert.deepEqual([status, problem.code], [401, "access/credentials-missing"]);
+      }
+      assert.equal((await server.ask(unused)).body.code, "access/token-invalid");
+    }
+    await Promise.all(streams.map(({ over }) => over));
+    // Well before the look that a stream takes every 15 seconds by itself.
+    assert.ok(performance.now() - disabledAt < 10_000);
+  },
+);
 
 test(
   "nothing is granted twice: tokens, links, approvals and reports at several servers at one time",

@@ -4,7 +4,7 @@ import { RebootlessError } from "../../base/errors.ts";
 import type { CommandSpec } from "../command.ts";
 import { text, texts, wholeNumber } from "../option-values.ts";
 import { ask } from "../server-client.ts";
-import { serverOf, serverOptions } from "../server-target.ts";
+import { ownServerOf, serverOf, serverOptions } from "../server-target.ts";
 import { textTable } from "../text-table.ts";
 import { grantOf, grantWords, personNamed } from "./user.ts";
 
@@ -35,7 +35,7 @@ const tokenCreate: CommandSpec = {
     if (grants.length === 0) throw new RebootlessError("usage/arguments", "Say what it may do: --role.");
     const days = wholeNumber(input, "days", "--days");
     const body = { title, grants, ...(days === undefined ? {} : { days }) };
-    const data = await ask(serverOf(input, io), "makeApiToken", { body });
+    const data = await ask(ownServerOf(input, io), "makeApiToken", { body });
     return { data, text: `${data.token}\n${grantWords(data.grants)} until ${data.expiresAt}; its id is ${data.id}.` };
   },
 };
@@ -48,6 +48,7 @@ function tokenTable(tokens: readonly ApiToken[]): string {
   return textTable(["TOKEN", "ROLES", "EXPIRES", "LAST USED", "TITLE"], rows);
 }
 
+const instead = ", or a person with --of";
 const ofOption = { flags: "--of <name>", description: "those of this person, for an administrator" };
 
 const tokenList: CommandSpec = {
@@ -56,8 +57,8 @@ const tokenList: CommandSpec = {
   options: [...serverOptions, ofOption],
   examples: [{ command: "rebootless token list --server prod", what: "what each may do, and when it was used last" }],
   async run(input, io) {
-    const server = serverOf(input, io);
     const of = text(input, "of");
+    const server = of === undefined ? ownServerOf(input, io, instead) : serverOf(input, io);
     const { items: tokens } =
       of === undefined
         ? await ask(server, "listApiTokens")
@@ -73,13 +74,13 @@ const tokenRevoke: CommandSpec = {
   options: [...serverOptions, ofOption],
   examples: [{ command: "rebootless token revoke 7b1e2c6a-52f0-4d0e-9a57-1f0c3a8e6d11", what: "on every server" }],
   async run(input, io) {
-    const server = serverOf(input, io);
     const [tokenId = ""] = input.arguments;
     // Whoever takes the token for its id is told before it stands in an address.
     if (!/^[0-9a-f-]{36}$/.test(tokenId)) {
       throw new RebootlessError("usage/arguments", "That is no id of a token; `rebootless token list` has them.");
     }
     const of = text(input, "of");
+    const server = of === undefined ? ownServerOf(input, io, instead) : serverOf(input, io);
     if (of === undefined) await ask(server, "revokeApiToken", { params: { tokenId } });
     else {
       const { id: personId } = await personNamed(server, of);

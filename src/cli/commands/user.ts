@@ -5,7 +5,7 @@ import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
 import { oneOf, text, texts } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
-import { type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
+import { ownServerOf, type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
 import { linkForCommand } from "../sign-in-link.ts";
 import { textTable } from "../text-table.ts";
 
@@ -200,11 +200,10 @@ const userSessions: CommandSpec = {
     { command: "rebootless user sessions ada --end 7b1e2c6a-52f0-4d0e-9a57-1f0c3a8e6d11", what: "end one of hers" },
   ],
   async run(input, io) {
-    const server = serverOf(input, io);
-    const [name] = input.arguments;
-    const sessions = await (name === undefined || name === ""
-      ? ownSessions(server, input)
-      : sessionsOf(server, name, input));
+    const [name = ""] = input.arguments;
+    const sessions = await (name === ""
+      ? ownSessions(ownServerOf(input, io, ", or a person"), input)
+      : sessionsOf(serverOf(input, io), name, input));
     return { data: { sessions }, text: sessionTable(sessions) };
   },
 };

@@ -11,6 +11,16 @@ export async function signInAs(
   name: string,
   grants: readonly Grant[],
 ): Promise<(address: string, ask?: Ask) => Promise<Answer>> {
+  return await server.signIn(await linkAs(server, name, grants));
+}
+
+/** The cookie of a session of a new person with these roles. */
+export async function cookieAs(server: TestServer, name: string, grants: readonly Grant[]): Promise<string> {
+  const { headers } = await server.ask(await linkAs(server, name, grants));
+  return String(headers["set-cookie"]).split(";")[0] ?? "";
+}
+
+async function linkAs(server: TestServer, name: string, grants: readonly Grant[]): Promise<string> {
   const { context } = server.running;
   const { database } = context;
   const id = randomUUID();
@@ -24,5 +34,5 @@ export async function signInAs(
     await database.insertInto("grants").values({ person_id: id, role, group_id: groupId }).execute();
   }
   const person: Person = { kind: "person", via: "session", id, name: unique, grants };
-  return await server.signIn((await makeSignInLink(context, person)).link);
+  return (await makeSignInLink(context, person)).link;
 }
