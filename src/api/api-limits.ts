@@ -56,6 +56,8 @@ export const apiLimits = {
   apiTokenDaysByDefault: 90,
   /** API tokens of one person. */
   apiTokensPerPerson: 50,
+  /** For how many days a request waits for a second person. */
+  approvalRequestDays: 7,
   /** Enrolments, sign-ins and wrong API tokens that one address may try within a minute. */
   attemptsPerMinute: 20,
   /** Requests of one device within a minute, which only an agent that has gone wild makes. */

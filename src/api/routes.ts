@@ -13,6 +13,7 @@ import { deviceStateRoutes } from "./routes/device-states.ts";
 import { deviceRoutes } from "./routes/devices.ts";
 import { eligibilityRoutes } from "./routes/eligibility.ts";
 import { eventRoutes } from "./routes/events.ts";
+import { fourEyesRoutes } from "./routes/four-eyes.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { holdRoutes } from "./routes/holds.ts";
 import { openRoutes } from "./routes/open.ts";
@@ -34,6 +35,7 @@ export const routes = {
   ...workRoutes,
   ...approvalRoutes,
   ...policyRoutes,
+  ...fourEyesRoutes,
   ...eventRoutes,
 };
 export type RouteName = keyof typeof routes;

@@ -7,6 +7,7 @@ import type { CommandSpec } from "./command.ts";
 import { advisoryCommands } from "./commands/advisory.ts";
 import { agentCommands } from "./commands/agent.ts";
 import { approvalCommands } from "./commands/approval.ts";
+import { approvalRequestCommands } from "./commands/approval-requests.ts";
 import { auditCommands } from "./commands/audit.ts";
 import { baselineCommands } from "./commands/baseline.ts";
 import { buildCommands } from "./commands/build.ts";
@@ -53,6 +54,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...groupCommands,
   ...holdCommands,
   ...approvalCommands,
+  ...approvalRequestCommands,
   ...policyCommands,
   ...ringCommands,
   ...hotpatchCommands,

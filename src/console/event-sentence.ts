@@ -96,6 +96,12 @@ const plain: Partial<Readonly<Record<Event["kind"], string>>> = {
   "policy-resumed": "A policy goes on after its pause",
   "policy-expedited": "A policy expedites a hotpatch",
   "policy-removed": "A policy was removed",
+  "four-eyes-required": "A second person has to confirm changes of a group or a policy from now on",
+  "four-eyes-released": "A second person need not confirm changes of a group or a policy any more",
+  "request-made": "A change waits for a second person",
+  "request-confirmed": "A second person confirmed a change",
+  "request-rejected": "A change that was asked for was rejected",
+  "request-expired": "Nobody decided in time about a change that was asked for",
 };
 
 export function eventSentence({ kind, subject, data, by }: Event, names: Names): Sentence {

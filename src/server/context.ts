@@ -34,6 +34,8 @@ export interface ServerContext {
   readonly by: By;
   /** The devices and groups that whoever acts may see and change by the role that let him in. */
   readonly reach: Reach;
+  /** A change under way that every other one is to be part of; `database` is its transaction then. */
+  readonly under?: Change;
 }
 
 /** The same server, for somebody who asks it. */
@@ -47,6 +49,8 @@ export interface Change {
   readonly now: number;
   /** Who acts; a sign-in learns it on its way. */
   by: By;
+  /** What was noted so far. */
+  readonly events: readonly NewEvent[];
   /** Records an event in the same transaction; it is numbered and written at its end. */
   note(kind: EventKind, subject: string, data?: Record<string, unknown>): Promise<void>;
   /** Tells the agents of devices, once the change has come to stay, that they have something else to do. */
@@ -63,10 +67,11 @@ export interface Change {
  * `work` may run again where the database undid it, so it must do nothing that is not undone with its transaction.
  */
 export async function change<Result>(
-  context: Pick<ServerContext, "store" | "clock" | "signals" | "by">,
+  context: Pick<ServerContext, "store" | "clock" | "signals" | "by" | "under">,
   work: (change: Change) => Promise<Result>,
   scope: ChangeScope = "fleet",
 ): Promise<Result> {
+  if (context.under !== undefined) return await work(context.under);
   const { store, signals } = context;
   const now = context.clock().getTime();
   const { result, awake } = await store.transaction(scope, async (db) => {

@@ -22,6 +22,7 @@ const files = [
   "device-states",
   "enrolment",
   "event-retention",
+  "four-eyes",
   "gates",
   "killed",
   "people",

@@ -30,6 +30,9 @@ const fill = {
     sessionId: uuid,
     tokenId: uuid,
     role: "auditor",
+    kind: "group",
+    subject: "none",
+    requestId: uuid,
   },
   ...{ metadataFile: "timestamp.json", hotpatchFile: `${"0".repeat(64)}.one.hotpatch` },
 };
@@ -57,6 +60,8 @@ const readingAll: readonly RouteName[] = [
   ...(["listPolicies", "getPolicy"] as const),
   ...(["listDeclined", "listApprovalRules", "getApprovalSettings"] as const),
 ];
+const readingFourEyes: readonly RouteName[] = ["listFourEyes", "listApprovalRequests", "getApprovalRequest"];
+const deciding: readonly RouteName[] = [...readingFourEyes, "confirmApprovalRequest", "rejectApprovalRequest"];
 const ownDoor: readonly RouteName[] = [
   ...(["session", "signOut", "makeSignInLink", "listKnownFacts"] as const),
   ...(["listOwnSessions", "endOtherSessions", "endOwnSession"] as const),
@@ -71,9 +76,9 @@ const recordAndGroups: readonly RouteName[] = ["listGroups", "getGroup", "listEv
 
 /** The same for people, by their roles. */
 const byRole: Readonly<Record<Role, readonly RouteName[]>> = {
-  auditor: [...ownDoor, ...reading, ...recordAndGroups, ...readingAll],
+  auditor: [...ownDoor, ...reading, ...recordAndGroups, ...readingAll, ...readingFourEyes],
   operator: [
-    ...[...ownDoor, ...reading, ...recordAndGroups, ...readingAll],
+    ...[...ownDoor, ...reading, ...recordAndGroups, ...readingAll, ...deciding],
     ...([
       "setServicing",
       "clearServicing",
@@ -89,7 +94,7 @@ const byRole: Readonly<Record<Role, readonly RouteName[]>> = {
     ...(["pausePolicy", "extendPause", "resumePolicy"] as const),
   ],
   approver: [
-    ...[...ownDoor, ...reading, ...recordAndGroups, ...readingAll],
+    ...[...ownDoor, ...reading, ...recordAndGroups, ...readingAll, ...deciding],
     ...(["approve", "removeApproval", "declineHotpatch", "undoDecline", "changeApprovalSettings"] as const),
     ...(["makeApprovalRule", "changeApprovalRule", "removeApprovalRule", "runApprovalRule"] as const),
     ...(["makePolicy", "changePolicy", "removePolicy", "expedite", "endExpedite"] as const),
@@ -99,6 +104,7 @@ const byRole: Readonly<Record<Role, readonly RouteName[]>> = {
   administrator: [
     ...[...ownDoor, ...people, ...recordAndGroups, ...eligibility],
     ...(["changeEligibilityRule", "resetEligibilityRule"] as const),
+    ...[...deciding, "requireFourEyes" as const, "releaseFourEyes" as const],
   ],
 };
 

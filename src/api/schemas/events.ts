@@ -41,6 +41,12 @@ export const eventKinds = [
   "policy-resumed",
   "policy-expedited",
   "policy-removed",
+  "four-eyes-required",
+  "four-eyes-released",
+  "request-made",
+  "request-confirmed",
+  "request-rejected",
+  "request-expired",
   "setting-changed",
   "action-offered",
   "action-changed",
@@ -64,7 +70,7 @@ export const Event = record(
     sequence: Type.Integer({ minimum: 1 }),
     at: Instant,
     kind: words(eventKinds),
-    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID`, `issue:ID`, `hold:ID`, `rule:ID`, `policy:ID`, `person:ID` or `server`. */
+    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID`, `issue:ID`, `hold:ID`, `rule:ID`, `policy:ID`, `person:ID`, `request:ID` or `server`. */
     subject: Type.String(),
     data: Type.Record(Type.String(), Type.Unknown()),
     /** A digest of this event and all before it (src/api/event-chain.ts); null for those from before there was one. */

@@ -60,6 +60,11 @@ export class Catalog {
     return (await this.content()).hotpatches;
   }
 
+  /** The same with its content as it is now, which may then be asked in a transaction. As `content`. */
+  async asRead(): Promise<Catalog> {
+    return new ReadCatalog(this.#client, this.#clock, await this.content());
+  }
+
   /** As CatalogClient.trustedRoot. */
   async trustedRoot(): Promise<string | undefined> {
     const bytes = await this.#client.trustedRoot();
@@ -81,6 +86,19 @@ export class Catalog {
     };
     await this.#follow(content);
     return content;
+  }
+}
+
+class ReadCatalog extends Catalog {
+  readonly #content: CatalogContent;
+
+  constructor(client: CatalogClient, clock: () => Date, content: CatalogContent) {
+    super(client, clock);
+    this.#content = content;
+  }
+
+  override async content(): Promise<CatalogContent> {
+    return this.#content;
   }
 }
 

@@ -7,6 +7,7 @@
 import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
 import { approvalTables, ruleTables } from "../approvals/approval-tables.ts";
+import { fourEyesTables } from "../four-eyes/four-eyes-tables.ts";
 import { policyTables } from "../policies/policy-tables.ts";
 import { accessTables } from "./access-tables.ts";
 import { fleetTables, workTables } from "./first-tables.ts";
@@ -218,6 +219,7 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   // Who did it stands in events from here on; those from before have none, and their links stay as they are.
   accessTables,
   (words) => policyTables(words),
+  (words) => fourEyesTables(words),
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

@@ -7,9 +7,10 @@ import type { ActionState } from "../../api/schemas/actions.ts";
 import type { EventKind } from "../../api/schemas/events.ts";
 import type { KnownIssue } from "../../api/schemas/holds.ts";
 import type { ApprovalTables } from "../approvals/approval-tables.ts";
+import type { FourEyesTables } from "../four-eyes/four-eyes-tables.ts";
 import type { PolicyTables } from "../policies/policy-tables.ts";
 
-export interface Tables extends ApprovalTables, PolicyTables {
+export interface Tables extends ApprovalTables, FourEyesTables, PolicyTables {
   devices: {
     id: string;
     name: string;

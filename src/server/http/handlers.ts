@@ -19,10 +19,12 @@ import * as holds from "../holds/holds.ts";
 import * as issues from "../holds/issues.ts";
 import { signOut } from "../sign-in/sessions.ts";
 import { makeSignInLink } from "../sign-in/sign-in.ts";
+import { withFourEyes } from "./four-eyes.ts";
 import { type Caller, type Handlers, nameOf, personOf } from "./handler.ts";
 import { accessHandlers } from "./handlers/access.ts";
 import { approvalHandlers } from "./handlers/approvals.ts";
 import { catalogHandlers } from "./handlers/catalog.ts";
+import { fourEyesHandlers } from "./handlers/four-eyes.ts";
 import { policyHandlers } from "./handlers/policies.ts";
 
 function deviceIdOf({ principal }: Caller): string {
@@ -30,7 +32,8 @@ function deviceIdOf({ principal }: Caller): string {
   return principal.deviceId;
 }
 
-export const handlers: Handlers = {
+const plain: Handlers = {
+  ...fourEyesHandlers(() => plain),
   ...accessHandlers,
   ...approvalHandlers,
   ...catalogHandlers,
@@ -156,3 +159,6 @@ export const handlers: Handlers = {
 
   listEvents: async ({ database, reach }, { query }) => ({ items: await listEvents(database, query, reach) }),
 };
+
+/** What the routes call: a change that needs a second person becomes a request (docs/approvals.md). */
+export const handlers: Handlers = withFourEyes(plain);

@@ -9,6 +9,7 @@ import { change, instant, type ServerContext } from "../context.ts";
 import { findWord, forgetOldWords, mintWord, refuseWord } from "../credentials/one-time-words.ts";
 import { firstPersonId } from "../database/access-tables.ts";
 import type { Database } from "../database/tables.ts";
+import { rememberVoucher } from "../four-eyes/same-person.ts";
 import { beginSession, type Origin, type Started } from "./sessions.ts";
 
 const minuteMs = 60_000;
@@ -18,12 +19,13 @@ export async function makeSignInLink(
   context: ServerContext,
   person?: Pick<Person, "id">,
 ): Promise<Static<typeof SignInLink>> {
-  return await change(context, async ({ db, now, note }) => {
+  return await change(context, async ({ db, now, note, by }) => {
     const personId = person?.id ?? (await firstAdministrator(db));
     await requireEnabled(db, personId);
     await forgetOldWords(db, now);
     const expiresAt = now + apiLimits.signInLinkMinutes * minuteMs;
     const word = await mintWord(db, context.random, { purpose: "sign-in", expiresAt, personId });
+    await rememberVoucher(db, personId, by.id);
     await note("sign-in-link-made", `person:${personId}`, { expiresAt: instant(expiresAt) });
     return { link: `${context.address}/v1/sign-in?token=${word}`, expiresAt: instant(expiresAt) };
   });
