@@ -6,11 +6,13 @@ import type { Role } from "../../src/api/schemas/access.ts";
 import { RefusalError } from "../../src/base/refusal.ts";
 import { ask } from "../../src/cli/server-client.ts";
 import { catalogAddress } from "../../src/repository/client/catalog-client.ts";
+import { runProgram } from "../cli/run-program.ts";
 import { openShop } from "../repository/support/shop.ts";
 import { signInAs } from "./support/people.ts";
 import { type Answer, type Ask, openServer } from "./support/running-server.ts";
 
 type Asking = (address: string, ask?: Ask) => Promise<Answer>;
+const main = path.resolve(import.meta.dirname, "../../src/cli/main.ts");
 const dayMs = 24 * 60 * 60 * 1000;
 const all = (...roles: Role[]) => roles.map((role) => ({ role, groupId: "all" }));
 
@@ -222,4 +224,25 @@ test("a change of what was asked for voids it; it is rejected by one, and expire
     (request: { id: string }) => request.id === late.id,
   );
   assert.equal(expired.state, "expired");
+});
+
+test("the commands for four eyes", { timeout: 90_000 }, async (t) => {
+  const { server, anna } = await openFleet(t);
+  const request = await waits(anna, "/v1/approvals", approval("prod"));
+  const say = async (...words: string[]) => {
+    const env = { REBOOTLESS_STATE: path.join(server.folder, "state") };
+    const { code, out, error } = await runProgram([main, ...words], { env });
+    return { code, said: out + error };
+  };
+  assert.match((await say("approval", "four-eyes", "list")).said, /group +prod +\S+ +anna\S* +production/);
+  assert.match((await say("approval", "requests")).said, new RegExp(`${request.id} +waiting +approve +anna`));
+  const own = await say("approval", "confirm", request.id, "--reason", "mine");
+  assert.deepEqual([own.code, /prove no second person/.test(own.said)], [3, true], own.said);
+  const off = await say("approval", "four-eyes", "off", "group", "prod");
+  assert.deepEqual([off.code, /proves none/.test(off.said)], [3, true], off.said);
+  assert.equal((await say("approval", "reject", request.id)).code, 2, "it needs a reason");
+  const rejected = await say("approval", "reject", request.id, "--reason", "not before Monday");
+  assert.deepEqual([rejected.code, /^Rejected: approve/.test(rejected.said)], [0, true], rejected.said);
+  assert.match((await say("approval", "requests")).said, /There is no request/);
+  assert.match((await say("approval", "requests", "--only", "rejected")).said, /rejected +approve/);
 });

@@ -31,15 +31,15 @@ const requestsList: CommandSpec = {
   summary: "list what waits for a second person",
   options: [
     ...serverOptions,
-    { flags: `--state <${requestStates.join("|")}>`, description: "those that are so", default: "waiting" },
+    { flags: `--only <${requestStates.join("|")}>`, description: "those that are so", default: "waiting" },
   ],
   examples: [
     { command: "rebootless approval requests --server prod", what: "what waits, who asked, and until when" },
-    { command: "rebootless approval requests --state rejected --json", what: "with the reasons of those who rejected" },
+    { command: "rebootless approval requests --only rejected --json", what: "with the reasons of those who rejected" },
   ],
   async run(input, io) {
     const server = serverOf(input, io);
-    const state = oneOf(requestStates, text(input, "state"), "--state") ?? "waiting";
+    const state = oneOf(requestStates, text(input, "only"), "--only") ?? "waiting";
     const requests = await askAll((cursor) =>
       ask(server, "listApprovalRequests", { query: { ...pageQuery(cursor).query, state } }),
     );
