@@ -45,10 +45,8 @@ export function withFourEyes<Table extends Partial<Record<RouteName, unknown>>>(
     const handler = given as AnyHandler;
     const operation = operations[name] as Operation<RouteName> | undefined;
     if (operation === undefined) return [name, handler];
-    const held = async (context: ServerContext, asked: Asked<RouteName>, caller: Caller) => {
-      if ((await guarded(context.database)) === undefined) return await handler(context, asked as never, caller);
-      return await attempt(context, { name, operation, handler, asked }, caller);
-    };
+    const held = (context: ServerContext, asked: Asked<RouteName>, caller: Caller) =>
+      attempt(context, { name, operation, handler, asked }, caller);
     return [name, held];
   });
   return Object.fromEntries(entries);
@@ -77,7 +75,9 @@ async function attempt(outer: ServerContext, tried: Attempt, caller: Caller): Pr
       const devices = isMembership ? await guardedDevices(db, where, deviceId) : new Set<string>();
       const answer = await tried.handler(inner, tried.asked as never, caller);
       if (isMembership && (await slipsOut(db, { before: where, devices, ...one }))) throw new NeedsSecondPerson();
-      await settleConfirmed(under, context.random, { events: under.events, isConfirmed: false });
+      if (where !== undefined) {
+        await settleConfirmed(under, context.random, { events: under.events, isConfirmed: false });
+      }
       return answer;
     });
   } catch (thrown) {
