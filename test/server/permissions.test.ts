@@ -57,7 +57,7 @@ const readingAll: readonly RouteName[] = [
   ...eligibility,
   ...(["listDeviceStates", "getDeviceServicing", "listServicing", "countDeviceStates", "explainDevice"] as const),
   ...(["listHolds", "getHold"] as const),
-  ...(["listPolicies", "getPolicy"] as const),
+  ...(["listPolicies", "getPolicy", "previewWindows"] as const),
   ...(["listDeclined", "listApprovalRules", "getApprovalSettings"] as const),
 ];
 const readingFourEyes: readonly RouteName[] = ["listFourEyes", "listApprovalRequests", "getApprovalRequest"];

@@ -160,6 +160,88 @@ test("rings follow one another by their deferrals, and a device is in the first 
   assert.deepEqual(await seen(), ["offered", "offered", "offered"]);
 });
 
+test("windows open and close by the clock of each device; what has not begun is withdrawn, and a deadline passes them", {
+  timeout: 90_000,
+}, async (t) => {
+  const { server, ask, done, stateOf, blocksOf, pass } = await openFleet(t);
+  const tellZone = async (machine: Machine, timeZone: string | null) => {
+    const answer = await machine.ask("/v1/agent/facts", {
+      method: "PATCH",
+      body: { base: 0, changes: timeZone === null ? {} : { "host.timeZone": timeZone } },
+    });
+    assert.equal(answer.status, 200, answer.text);
+  };
+  const enrolledMs = server.now;
+  const [utc, tokyo, begun] = [
+    await server.enrol("utc", { groupId: "web" }),
+    await server.enrol("tokyo", { groupId: "web" }),
+    await server.enrol("begun", { groupId: "web" }),
+  ];
+  for (const machine of [tokyo, begun]) await tellZone(machine, "Asia/Tokyo");
+  // To three in the morning in UTC, which is noon in Tokyo.
+  const noonMs = Math.ceil(server.now / dayMs) * dayMs + 3 * 60 * 60 * 1000;
+  await pass(noonMs - server.now);
+  const window = (start: string, minutes: number) => ({ start, minutes, weekdays: [], monthly: null });
+  const wrong: Record<string, unknown>[] = [
+    { windows: [window("25:00", 60)] },
+    { windows: [window("08:00", 60)], activeHours: { from: "07:00", to: "10:00" } },
+    { timeZone: "Mars/Olympus" },
+    { deadlineDays: 31 },
+    { windows: [{ ...window("08:00", 60), weekdays: ["Mon"], monthly: { week: 2, weekday: "Tue", plusDays: 0 } }] },
+  ];
+  for (const body of wrong) {
+    const answer = await ask("POST", "/v1/policies", { title: "wrong", groupIds: ["web"], ...body });
+    assert.equal(answer.body.code, "request/invalid", JSON.stringify(body));
+  }
+  const times = { windows: [window("12:00", 120)], deadlineDays: 30, graceDays: 7 };
+  const policy = await done("POST", "/v1/policies", { title: "noon", groupIds: ["web"], ...times });
+  const seen = async () => await Promise.all([utc, tokyo, begun].map((machine) => stateOf(machine)));
+  assert.deepEqual(await seen(), [undefined, "offered", "offered"]);
+  assert.deepEqual(await blocksOf(utc), ["window/closed"]);
+  const preview = await done("GET", `/v1/policies/${policy.id}/windows?deviceId=${tokyo.id}`);
+  assert.deepEqual([preview.timeZone, preview.source, preview.openings.length], ["Asia/Tokyo", "device", 5]);
+  const tomorrow = new Date(noonMs + dayMs).toISOString().slice(0, 10);
+  assert.deepEqual(preview.openings[1], {
+    ...{ opensAt: `${tomorrow}T03:00:00.000Z`, closesAt: `${tomorrow}T05:00:00.000Z` },
+    ...{ opensAtLocal: `${tomorrow}T12:00:00+09:00`, closesAtLocal: `${tomorrow}T14:00:00+09:00` },
+  });
+  const action = (await begun.poll()).actions[0] ?? assert.fail();
+  for (const event of ["fetch-started", "fetch-done", "plan-done", "apply-started"]) await begun.report(action, event);
+
+  await pass(2 * 60 * 60 * 1000 - 1);
+  assert.deepEqual(await seen(), [undefined, "offered", "applying"]);
+  await pass(1);
+  assert.deepEqual(await seen(), [undefined, "withdrawn", "applying"], "what has begun is finished");
+  const [state] = (await done("GET", `/v1/devices/${tokyo.id}/states`)).items;
+  const told = `noon are closed until ${tomorrow}T12:00:00+09:00 (Asia/Tokyo, the time zone of the device)`;
+  assert.ok(state.reason.includes(told), state.reason);
+  await tellZone(tokyo, "Africa/Abidjan");
+  await pass(7 * 60 * 60 * 1000);
+  assert.deepEqual(await seen(), ["offered", "offered", "applying"], "it moved, and so did its windows");
+  await pass(2 * 60 * 60 * 1000);
+  assert.deepEqual(await seen(), ["withdrawn", "withdrawn", "applying"]);
+  await done("PATCH", `/v1/policies/${policy.id}`, { timeZone: "Asia/Tokyo" });
+  await pass(13 * 60 * 60 * 1000);
+  assert.deepEqual(
+    await seen(),
+    ["offered", "withdrawn", "applying"],
+    "the zone of the policy is for those that tell none",
+  );
+
+  // Hours away, in both zones, from the time of the day at which the deadline comes.
+  const apart = `${new Date(enrolledMs + 6 * 60 * 60 * 1000).toISOString().slice(11, 13)}:30`;
+  await done("PATCH", `/v1/policies/${policy.id}`, { windows: [window(apart, 1)] });
+  assert.deepEqual(await seen(), ["withdrawn", "withdrawn", "applying"]);
+  await done("PATCH", `/v1/policies/${policy.id}`, { deadlineDays: 0 });
+  await pass(enrolledMs + 7 * dayMs - 1 - server.now);
+  assert.deepEqual(await seen(), ["withdrawn", "withdrawn", "applying"], "the grace is not over");
+  await pass(1);
+  assert.deepEqual(await seen(), ["offered", "offered", "applying"]);
+  await done("POST", `/v1/policies/${policy.id}/pause`, {});
+  assert.deepEqual(await seen(), ["withdrawn", "withdrawn", "applying"], "a deadline passes no pause of a person");
+  assert.deepEqual(server.logged, []);
+});
+
 test("the commands for policies", { timeout: 90_000 }, async (t) => {
   const { server, stateOf, local: env } = await openFleet(t);
   const machine = await server.enrol("m", { groupId: "web" });
@@ -178,6 +260,21 @@ test("the commands for policies", { timeout: 90_000 }, async (t) => {
   assert.match(await say("show", id), /deferral: 7 days[\s\S]*about: high\npaused until: \S+ fair\nexpedited: one/);
   assert.match(await say("resume", id), /^servers goes on\./);
   assert.match(await say("update", id, "--deferral-days", "0", "--title", "all"), /^all \([\s\S]*deferral: 0 days/);
+  const timed = await say(
+    "update",
+    id,
+    "--window",
+    "second Tue+3 22:00+4h",
+    "--active-hours",
+    "08:00-17:00",
+    "--deadline-days",
+    "5",
+  );
+  assert.match(timed, /windows: second Tue\+3 22:00\+4h\nactive hours: 08:00-17:00\ndeadline: 5 days, grace 0 days/);
+  const ahead = await say("windows", id);
+  assert.match(ahead, /^Time zone: UTC, since nobody tells another\.\nOPENS[\s\S]*T22:00:00\+00:00 /);
+  assert.match(await say("update", id, "--window", "none", "--active-hours", "none"), /all/);
+  assert.match(await say("windows", id, "--device", machine.id), /Open at any time\.$/m);
   const ring = async (...words: string[]) => await runProgram([main, "ring", ...words], { env });
   const set = await ring("set", id, "--ring", "Test=test:0", "--ring", "Last=all:10");
   assert.match(set.out, /^Test +test +0\nLast +all +10$/m, set.error);

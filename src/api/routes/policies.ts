@@ -1,6 +1,7 @@
 /** Quality-update policies: what is wanted by itself on the devices of groups, and what makes it wait. */
+import { Type } from "typebox";
 import { HotpatchId, PageQuery, pageOf, record, Uuid } from "../schemas/basics.ts";
-import { NewPolicy, Policy, PolicyChange, PolicyExpedite, PolicyPause } from "../schemas/policies.ts";
+import { NewPolicy, Policy, PolicyChange, PolicyExpedite, PolicyPause, PolicyWindows } from "../schemas/policies.ts";
 import { fleetReaders, route } from "./route-spec.ts";
 
 const policyParams = record({ policyId: Uuid });
@@ -36,6 +37,17 @@ export const policyRoutes = {
     params: policyParams,
     status: 200,
     response: Policy,
+  }),
+  previewWindows: route({
+    method: "GET",
+    path: "/v1/policies/{policyId}/windows",
+    caller: "person",
+    roles: fleetReaders,
+    summary: "when a policy lets hotpatches begin next, on a device or without one",
+    params: policyParams,
+    query: record({ deviceId: Type.Optional(Uuid) }),
+    status: 200,
+    response: PolicyWindows,
   }),
   changePolicy: route({
     method: "PATCH",

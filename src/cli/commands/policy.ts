@@ -8,6 +8,7 @@ import { oneOf, text, texts, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
 import { textTable } from "../text-table.ts";
+import { policyWindows, timeFields, timeOptions, windowText } from "./policy-windows.ts";
 
 const exampleId = "5f0c1d5e-8f4b-4c8e-9c53-0a6d3a6f7c21";
 const policyArgument = { name: "<policy>", description: "the id of the policy" };
@@ -39,6 +40,10 @@ function describedPolicy(policy: Policy): string {
     `hotpatch: ${hotpatchEnabled ? "on" : "off"}`,
     `approval: ${approvalMethod}`,
     `about: ${about === "" ? "everything" : about}`,
+    ...(policy.windows.length === 0 ? [] : [`windows: ${policy.windows.map(windowText).join("; ")}`]),
+    ...(policy.activeHours === null ? [] : [`active hours: ${policy.activeHours.from}-${policy.activeHours.to}`]),
+    ...(policy.timeZone === null ? [] : [`time zone: ${policy.timeZone}`]),
+    ...(policy.deadlineDays === null ? [] : [`deadline: ${policy.deadlineDays} days, grace ${policy.graceDays} days`]),
     ...(policy.pausedUntil === null ? [] : [`paused until: ${policy.pausedUntil} ${policy.pauseReason}`.trimEnd()]),
     ...(policy.expedited.length === 0 ? [] : [`expedited: ${policy.expedited.join(", ")}`]),
     `made: ${policy.createdAt} by ${policy.createdBy}`,
@@ -84,6 +89,7 @@ const fieldOptions: readonly CommandOption[] = [
   { flags: `--severity <${severities.join("|")}>`, description: "only these; may be repeated", repeatable: true },
   { flags: "--product <kind/name>", description: "only these; kind/* is all of a kind", repeatable: true },
   { flags: "--deferral-days <number>", description: "how long it waits after the arrival in the catalog, 0 to 30" },
+  ...timeOptions,
 ];
 
 function fieldsOf(input: CommandInput) {
@@ -98,6 +104,7 @@ function fieldsOf(input: CommandInput) {
     ...(named.length === 0 ? {} : { severities: named }),
     ...(products.length === 0 ? {} : { products }),
     ...(deferralDays === undefined ? {} : { deferralDays }),
+    ...timeFields(input),
   };
 }
 
@@ -213,5 +220,5 @@ export const policyCommands: readonly CommandSpec[] = [
   pauseCommand("pause", "pausePolicy", "pause a policy: nothing new begins, and nothing is taken back"),
   policyResume,
   pauseCommand("extend", "extendPause", "have the pause of a policy end later, counted from now"),
-  ...[policyExpedite, policyRemove],
+  ...[policyWindows, policyExpedite, policyRemove],
 ];

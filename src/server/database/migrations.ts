@@ -8,7 +8,7 @@ import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
 import { approvalTables, ruleTables } from "../approvals/approval-tables.ts";
 import { fourEyesTables } from "../four-eyes/four-eyes-tables.ts";
-import { policyTables } from "../policies/policy-tables.ts";
+import { policyTables, windowTables } from "../policies/policy-tables.ts";
 import { accessTables } from "./access-tables.ts";
 import { fleetTables, workTables } from "./first-tables.ts";
 import type { SqlWords } from "./sql-words.ts";
@@ -220,6 +220,7 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   accessTables,
   (words) => policyTables(words),
   (words) => fourEyesTables(words),
+  (words) => windowTables(words),
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

@@ -1,5 +1,6 @@
-/** Blocks that end by themselves: at that instant the gates are asked again. */
+/** Blocks, and times in which something may begin, that end by themselves: at that instant the gates are asked again. */
 import type { ScheduledTask } from "../schedule/task.ts";
+import { endedOffers } from "./ends-of-offers.ts";
 import { offerEnded } from "./offers.ts";
 
 /** A piece is a hotpatch. */
@@ -12,7 +13,7 @@ export const endsOfBlocks: ScheduledTask = {
       .distinct()
       .where("until_at", "<=", nowMs)
       .execute();
-    return rows.map(({ hotpatch_id }) => hotpatch_id);
+    return [...new Set([...rows.map(({ hotpatch_id }) => hotpatch_id), ...(await endedOffers(database, nowMs))])];
   },
   work: async (under, { random }, hotpatchId) => await offerEnded(under, random, hotpatchId),
 };

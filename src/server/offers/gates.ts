@@ -33,6 +33,13 @@ export type Gate = (
   candidates: readonly Candidate[],
 ) => Promise<ReadonlyMap<string, Block | readonly Block[]>>;
 
+/** Until when what no gate blocks may begin, in milliseconds since 1970 UTC, by key; at that instant the gates are asked again. */
+export type PassEnds = (
+  db: Database,
+  now: number,
+  candidates: readonly Candidate[],
+) => Promise<ReadonlyMap<string, number>>;
+
 export function candidateKey({ deviceId, hotpatchId }: Candidate): string {
   return `${deviceId} ${hotpatchId}`;
 }

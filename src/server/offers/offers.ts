@@ -10,7 +10,8 @@ import { actionTable, settledStates } from "../actions/state-machine.ts";
 import { type ActionRow, newActions, steps } from "../actions/steps.ts";
 import type { Change, ServerContext } from "../context.ts";
 import { keepBlocks } from "./blocks.ts";
-import { gates as allGates } from "./gate-list.ts";
+import { replaceEnds, takeEnded } from "./ends-of-offers.ts";
+import { gates as allGates, passEnds } from "./gate-list.ts";
 import { askGates, type Block, type Candidate, candidateKey, type Gate } from "./gates.ts";
 import { devicesThatWant, isWanted, type OfferScope, wantedOn } from "./wanted.ts";
 
@@ -40,10 +41,10 @@ export async function offerApproved(
   await keepBlocks.dropStale(under, scope);
 }
 
-/** Devices whose blocks have ended that one piece of work looks at; the rest comes with the next tick. */
+/** Devices whose blocks or offers have ended that one piece of work looks at; the rest comes with the next tick. */
 const endedAtOnce = 2_000;
 
-/** Settles a hotpatch on devices where a block of it has come to its end. */
+/** Settles a hotpatch on devices where a block of it, or the time in which it may begin, has come to its end. */
 export async function offerEnded(under: Change, random: ServerContext["random"], hotpatchId: string): Promise<void> {
   const rows = await under.db
     .selectFrom("offer_blocks")
@@ -53,7 +54,8 @@ export async function offerEnded(under: Change, random: ServerContext["random"],
     .where("until_at", "<=", under.now)
     .limit(endedAtOnce)
     .execute();
-  const deviceIds = rows.map(({ device_id }) => device_id);
+  const over = await takeEnded(under, { hotpatchId, limit: endedAtOnce });
+  const deviceIds = [...new Set([...rows.map(({ device_id }) => device_id), ...over])];
   for (let from = 0; from < deviceIds.length; from += chunkDevices) {
     const some = deviceIds.slice(from, from + chunkDevices);
     under.touch(...some);
@@ -95,6 +97,8 @@ async function settle(under: Change, random: ServerContext["random"], { wanted, 
   });
   const blocks = await askGates(db, now, { gates, candidates: open });
   await keepBlocks.replace(under, open, blocks);
+  const passing = open.filter((candidate) => !blocks.has(candidateKey(candidate)));
+  await replaceEnds(db, wanted, await passEnds(db, now, passing));
   const fresh: Candidate[] = [];
   const again: OpenAction[] = [];
   const stopped: { row: OpenAction; block: Block }[] = [];

@@ -7,9 +7,10 @@ import type { Database, Tables } from "../database/tables.ts";
 import { requireGroup } from "../groups/groups.ts";
 import { followPolicy } from "./follow-policies.ts";
 import { checkRings } from "./rings.ts";
+import { timesOf } from "./policy-times.ts";
 import { type StoredPolicy, storedPolicies } from "./stored-policies.ts";
 
-function shown({ row, severities, products, groups, expedited }: StoredPolicy, now: number): Policy {
+function shown({ row, severities, products, groups, rules, expedited }: StoredPolicy, now: number): Policy {
   const isPaused = row.paused_until !== null && row.paused_until > now;
   return {
     ...{ id: row.id, title: row.title, groupIds: groups.map(({ groupId }) => groupId) },
@@ -18,6 +19,13 @@ function shown({ row, severities, products, groups, expedited }: StoredPolicy, n
     ),
     ...{ hotpatchEnabled: row.hotpatch_enabled === 1, approvalMethod: row.approval_method, severities, products },
     deferralDays: row.deferral_days,
+    windows: [...rules.windows],
+    ...{
+      deadlineDays: row.deadline_days,
+      graceDays: row.grace_days,
+      activeHours: rules.activeHours,
+      timeZone: row.time_zone,
+    },
     pausedUntil: isPaused ? instant(row.paused_until ?? now) : null,
     pauseReason: isPaused ? row.pause_reason : "",
     expedited: [...expedited].toSorted(),
@@ -90,7 +98,13 @@ export async function makePolicy(context: ServerContext, wanted: NewPolicy, by: 
       ...{ id: newId(context.random), title, hotpatch_enabled: hotpatchEnabled ? 1 : 0 },
       ...{ approval_method: approvalMethod, severities_json: JSON.stringify(severities) },
       ...{ products_json: JSON.stringify(products), deferral_days: deferralDays },
-      ...{ deadline_days: null, grace_days: 0, active_hours_json: null, windows_json: "[]" },
+      ...timesOf(wanted, {
+        deadline_days: null,
+        grace_days: 0,
+        active_hours_json: null,
+        windows_json: "[]",
+        time_zone: null,
+      }),
       ...{ paused_until: null, pause_reason: "", created_at: under.now, created_by: by },
     };
     await under.db.insertInto("policies").values(row).execute();
@@ -115,6 +129,7 @@ export async function changePolicy(
       severities_json: severities === undefined ? row.severities_json : JSON.stringify(severities),
       products_json: products === undefined ? row.products_json : JSON.stringify(products),
       deferral_days: deferralDays ?? row.deferral_days,
+      ...timesOf(wanted, row),
     };
     await under.db.updateTable("policies").set(columns).where("id", "=", policyId).execute();
     if (wanted.groupIds !== undefined || wanted.rings !== undefined) await assign(under.db, policyId, wanted);

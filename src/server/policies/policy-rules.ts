@@ -21,11 +21,24 @@ export interface PolicyCase {
   readonly place: PolicyGroup;
   /** When the server saw the hotpatch first. */
   readonly arrivedAtMs: number;
+  readonly enrolledAtMs: number;
   readonly now: number;
 }
 
+/** From when on neither the deferral nor the windows of the policy hold back; a device that came late has the grace all the same. */
+export function forcedAtMs(
+  { row }: Pick<StoredPolicy, "row">,
+  { arrivedAtMs, enrolledAtMs }: Pick<PolicyCase, "arrivedAtMs" | "enrolledAtMs">,
+): number {
+  if (row.deadline_days === null) return Number.POSITIVE_INFINITY;
+  return Math.max(arrivedAtMs + row.deadline_days * dayMs, enrolledAtMs) + row.grace_days * dayMs;
+}
+
 /** What keeps a hotpatch that the policy is about off a device of the policy. An expedite skips the deferral alone. */
-export function policyBlocks(policy: StoredPolicy, { hotpatchId, place, arrivedAtMs, now }: PolicyCase): Block[] {
+export function policyBlocks(
+  policy: StoredPolicy,
+  { hotpatchId, place, arrivedAtMs, enrolledAtMs, now }: PolicyCase,
+): Block[] {
   const { id, title, hotpatch_enabled, paused_until, pause_reason } = policy.row;
   const blocks: Block[] = [];
   if (hotpatch_enabled === 0) {
@@ -39,7 +52,8 @@ export function policyBlocks(policy: StoredPolicy, { hotpatchId, place, arrivedA
     const helps = `It ends by itself, or by \`rebootless policy resume ${id}\`.`;
     blocks.push({ code: "pause/policy", subject: id, reason, helps, untilMs: paused_until });
   }
-  const deferredUntilMs = arrivedAtMs + place.deferralDays * dayMs;
+  const forced = forcedAtMs(policy, { arrivedAtMs, enrolledAtMs });
+  const deferredUntilMs = Math.min(arrivedAtMs + place.deferralDays * dayMs, forced);
   if (deferredUntilMs > now && !policy.expedited.has(hotpatchId)) {
     const ring = place.ring === "" ? "" : ` for the ring ${place.ring}`;
     const until = new Date(deferredUntilMs).toISOString();

@@ -41,6 +41,20 @@ export function policyTables({ text, integer, table }: SqlWords): string {
   `;
 }
 
+/** `offer_ends`: what may begin until an instant, at which the gates are asked again. */
+export function windowTables({ text, integer, table }: SqlWords): string {
+  return `
+  ALTER TABLE policies ADD COLUMN time_zone ${text};
+  CREATE TABLE offer_ends (
+    device_id ${text} NOT NULL,
+    hotpatch_id ${text} NOT NULL,
+    until_at ${integer} NOT NULL,
+    PRIMARY KEY (device_id, hotpatch_id)
+  ) ${table};
+  CREATE INDEX offer_ends_by_end ON offer_ends (until_at, hotpatch_id);
+  `;
+}
+
 export interface PolicyTables {
   policies: {
     id: string;
@@ -60,7 +74,11 @@ export interface PolicyTables {
     pause_reason: string;
     created_at: number;
     created_by: string;
+    /** Of devices that do not tell theirs. */
+    time_zone: string | null;
   };
+  /** What may begin until then (src/server/offers/ends-of-offers.ts). */
+  offer_ends: { device_id: string; hotpatch_id: string; until_at: number };
   /** The groups of a policy; with rings, each of them is one, in their order. */
   policy_groups: {
     policy_id: string;

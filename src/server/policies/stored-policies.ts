@@ -1,6 +1,7 @@
 /** Policies as they stand in the database, with their groups and what they expedite. */
 import type { Severity } from "../../api/schemas/approvals.ts";
 import type { Database, Tables } from "../database/tables.ts";
+import type { WindowRules } from "./windows.ts";
 
 export interface PolicyGroup {
   readonly groupId: string;
@@ -15,6 +16,7 @@ export interface StoredPolicy {
   readonly products: string[];
   /** In the order of the rings. */
   readonly groups: readonly PolicyGroup[];
+  readonly rules: WindowRules;
   readonly expedited: ReadonlySet<string>;
 }
 
@@ -36,6 +38,10 @@ export async function storedPolicies(db: Database, ids?: readonly string[]): Pro
     row,
     severities: JSON.parse(row.severities_json),
     products: JSON.parse(row.products_json),
+    rules: {
+      windows: JSON.parse(row.windows_json),
+      activeHours: row.active_hours_json === null ? null : JSON.parse(row.active_hours_json),
+    },
     groups: groups
       .filter(({ policy_id }) => policy_id === row.id)
       .map(({ group_id, ring, deferral_days }) => ({

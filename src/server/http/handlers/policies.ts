@@ -1,6 +1,7 @@
 /** Quality-update policies, their pauses, and what they expedite. */
 import * as pauses from "../../policies/pauses.ts";
 import * as policies from "../../policies/policies.ts";
+import { previewWindows } from "../../policies/preview-windows.ts";
 import { type Handlers, nameOf } from "../handler.ts";
 
 type Names = keyof typeof import("../../../api/routes/policies.ts").policyRoutes;
@@ -9,6 +10,7 @@ export const policyHandlers: Pick<Handlers, Names> = {
   listPolicies: (context, { query }) => policies.listPolicies(context, query),
   makePolicy: (context, { body }, caller) => policies.makePolicy(context, body, nameOf(caller)),
   getPolicy: (context, { params }) => policies.getPolicy(context, params.policyId),
+  previewWindows: (context, { params, query }) => previewWindows(context, params.policyId, query.deviceId),
   changePolicy: (context, { params, body }, caller) =>
     policies.changePolicy(context, params.policyId, { wanted: body, by: nameOf(caller) }),
   removePolicy: async (context, { params }, caller) => {
