@@ -160,10 +160,28 @@ test("rings follow one another by their deferrals, and a device is in the first 
   assert.deepEqual(await seen(), ["offered", "offered", "offered"]);
 });
 
+const window = (start: string, minutes: number) => ({ start, minutes, weekdays: [], monthly: null });
+
+test("times that cannot be kept are refused", { timeout: 60_000 }, async (t) => {
+  const { ask, done } = await openFleet(t);
+  const wrong: Record<string, unknown>[] = [
+    { windows: [window("25:00", 60)] },
+    { windows: [window("08:00", 60)], activeHours: { from: "07:00", to: "10:00" } },
+    { timeZone: "Mars/Olympus" },
+    { deadlineDays: 31 },
+    { windows: [{ ...window("08:00", 60), weekdays: ["Mon"], monthly: { week: 2, weekday: "Tue", plusDays: 0 } }] },
+  ];
+  for (const body of wrong) {
+    const answer = await ask("POST", "/v1/policies", { title: "wrong", groupIds: ["web"], ...body });
+    assert.equal(answer.body.code, "request/invalid", JSON.stringify(body));
+  }
+  assert.deepEqual((await done("GET", "/v1/policies")).items, []);
+});
+
 test("windows open and close by the clock of each device; what has not begun is withdrawn, and a deadline passes them", {
   timeout: 90_000,
 }, async (t) => {
-  const { server, ask, done, stateOf, blocksOf, pass } = await openFleet(t);
+  const { server, done, stateOf, blocksOf, pass } = await openFleet(t);
   const tellZone = async (machine: Machine, timeZone: string | null) => {
     const answer = await machine.ask("/v1/agent/facts", {
       method: "PATCH",
@@ -181,18 +199,6 @@ test("windows open and close by the clock of each device; what has not begun is 
   // To three in the morning in UTC, which is noon in Tokyo.
   const noonMs = Math.ceil(server.now / dayMs) * dayMs + 3 * 60 * 60 * 1000;
   await pass(noonMs - server.now);
-  const window = (start: string, minutes: number) => ({ start, minutes, weekdays: [], monthly: null });
-  const wrong: Record<string, unknown>[] = [
-    { windows: [window("25:00", 60)] },
-    { windows: [window("08:00", 60)], activeHours: { from: "07:00", to: "10:00" } },
-    { timeZone: "Mars/Olympus" },
-    { deadlineDays: 31 },
-    { windows: [{ ...window("08:00", 60), weekdays: ["Mon"], monthly: { week: 2, weekday: "Tue", plusDays: 0 } }] },
-  ];
-  for (const body of wrong) {
-    const answer = await ask("POST", "/v1/policies", { title: "wrong", groupIds: ["web"], ...body });
-    assert.equal(answer.body.code, "request/invalid", JSON.stringify(body));
-  }
   const times = { windows: [window("12:00", 120)], deadlineDays: 30, graceDays: 7 };
   const policy = await done("POST", "/v1/policies", { title: "noon", groupIds: ["web"], ...times });
   const seen = async () => await Promise.all([utc, tokyo, begun].map((machine) => stateOf(machine)));

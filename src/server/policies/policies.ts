@@ -6,8 +6,8 @@ import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/pag
 import type { Database, Tables } from "../database/tables.ts";
 import { requireGroup } from "../groups/groups.ts";
 import { followPolicy } from "./follow-policies.ts";
-import { checkRings } from "./rings.ts";
 import { timesOf } from "./policy-times.ts";
+import { checkRings } from "./rings.ts";
 import { type StoredPolicy, storedPolicies } from "./stored-policies.ts";
 
 function shown({ row, severities, products, groups, rules, expedited }: StoredPolicy, now: number): Policy {
