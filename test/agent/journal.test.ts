@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import fc from "fast-check";
 import { Journal, readJournal } from "../../src/agent/journal.ts";
 import { RebootlessError } from "../../src/base/errors.ts";
 import { temporaryFolder } from "../engine/node/application.ts";
+import { fc } from "../support/properties.ts";
 import { courseAt, reportOf } from "./support/courses.ts";
 
 test("what was appended is there after the end of the process, in order", (t) => {

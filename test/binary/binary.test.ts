@@ -4,12 +4,12 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import fc from "fast-check";
 import { RebootlessError } from "../../src/base/errors.ts";
 import { Cursor, stringAt } from "../../src/binary/cursor.ts";
 import { readStruct, type StructTable, writeStruct } from "../../src/binary/struct.ts";
 import * as structs from "../../src/elf/structs.ts";
 import { missing, Workshop } from "../elf/support/programs.ts";
+import { fc } from "../support/properties.ts";
 
 function code(run: () => unknown): string {
   try {

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { factRows, singleFacts } from "../../src/api/fact-catalog.ts";
 import type { Facts } from "../../src/api/schemas/devices.ts";
 import { RebootlessError } from "../../src/base/errors.ts";
@@ -10,6 +9,7 @@ import { compileFilter, type FilterDevice } from "../../src/cel/compile-filter.t
 import { compareDebianVersions } from "../../src/cel/debian-version.ts";
 import { filterLimits } from "../../src/cel/filter-limits.ts";
 import { callable } from "../../src/cel/inspect-filter.ts";
+import { fc } from "../support/properties.ts";
 
 const facts: Facts = {
   "os.id": "debian",

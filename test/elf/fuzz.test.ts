@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import fc from "fast-check";
 import { RebootlessError } from "../../src/base/errors.ts";
 import { evaluate } from "../../src/elf/eh-frame/expression.ts";
 import { FrameReader } from "../../src/elf/eh-frame/frame-entries.ts";
 import { frameRows } from "../../src/elf/eh-frame/frame-rows.ts";
 import { decode } from "../../src/x86/instructions.ts";
 import { relocateInstructions } from "../../src/x86/relocate.ts";
+import { fc } from "../support/properties.ts";
 import { missing, Workshop } from "./support/programs.ts";
 import { readEverything } from "./support/read-everything.ts";
 

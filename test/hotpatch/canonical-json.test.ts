@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { canonicalJson, parseCanonicalJson } from "../../src/base/canonical-json.ts";
 import { RebootlessError } from "../../src/base/errors.ts";
 import { printable, printableJson, quoted } from "../../src/base/printable.ts";
+import { fc } from "../support/properties.ts";
 
 const bounds = { maxDepth: 20, maxElements: 10_000, maxStringBytes: 10_000 };
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { canonicalJson } from "../../src/base/canonical-json.ts";
 import { RefusalError } from "../../src/base/refusal.ts";
 import { decodeHotpatch, encodeHotpatch, sha256 } from "../../src/hotpatch/container.ts";
 import { openHotpatch } from "../../src/hotpatch/open-hotpatch.ts";
+import { fc } from "../support/properties.ts";
 import {
   containerOf,
   type Json,

@@ -1,9 +1,9 @@
 /** What holds for every pair of modules: the live text parses, and no function of the old text is lost or gained outside the exchanged ones. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { buildFunctionTree, descendants } from "../../src/javascript/function-tree.ts";
 import { parseSource } from "../../src/javascript/syntax.ts";
+import { fc } from "../support/properties.ts";
 import { liveText } from "./versions.ts";
 
 const names = ["alpha", "beta", "gamma"] as const;

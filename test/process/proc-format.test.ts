@@ -1,7 +1,6 @@
 /** The texts of /proc: well-formed rows, rows that a process forged, and anything else. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import {
   parseEnvironment,
   parseNulTerminated,
@@ -10,6 +9,7 @@ import {
   parseTcpListeners,
   parseUnixListeners,
 } from "../../src/process/proc-format.ts";
+import { fc } from "../support/properties.ts";
 
 const statTail =
   "S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 11 0 987654321 1 1 18446744073709551615 4198400 4500000 140736000";

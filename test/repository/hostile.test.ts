@@ -5,10 +5,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import path from "node:path";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { RebootlessError } from "../../src/base/errors.ts";
 import { RefusalError } from "../../src/base/refusal.ts";
 import { refusalOfAsync } from "../hotpatch/support/sample.ts";
+import { fc } from "../support/properties.ts";
 import { filesOf, serve } from "./support/mirror-server.ts";
 import { assertRefusal, openShop, refusalOfRefresh } from "./support/shop.ts";
 

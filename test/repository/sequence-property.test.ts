@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
-import fc from "fast-check";
 import { RefusalError } from "../../src/base/refusal.ts";
 import { type RoleName, roles } from "../../src/repository/layout.ts";
 import { repositoryStatus } from "../../src/repository/writer/status.ts";
+import { fc } from "../support/properties.ts";
 import { dieAtStep } from "./support/dying-disk.ts";
 import { ids, openShop, type Shop } from "./support/shop.ts";
 

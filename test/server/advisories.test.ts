@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { AdvisoryNote } from "../../src/api/schemas/catalog.ts";
 import { RebootlessError } from "../../src/base/errors.ts";
 import { checkSchema } from "../../src/base/schema-check.ts";
@@ -11,6 +10,7 @@ import { catalogAddress } from "../../src/repository/client/catalog-client.ts";
 import { readAdvisory } from "../../src/server/advisories/read-advisory.ts";
 import { runProgram } from "../cli/run-program.ts";
 import { openShop } from "../repository/support/shop.ts";
+import { fc } from "../support/properties.ts";
 import { openServer } from "./support/running-server.ts";
 
 const vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";

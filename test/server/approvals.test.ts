@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
-import fc from "fast-check";
 import { approvalActions } from "../../src/api/schemas/approvals.ts";
 import { catalogAddress } from "../../src/repository/client/catalog-client.ts";
 import { decisionOfDevice, decisionsOfGroups } from "../../src/server/approvals/decide.ts";
 import { openShop } from "../repository/support/shop.ts";
+import { fc } from "../support/properties.ts";
 import { type Machine, openServer } from "./support/running-server.ts";
 
 async function openFleet(t: TestContext) {

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { request as httpsRequest } from "node:https";
 import { test } from "node:test";
-import fc from "fast-check";
 import { sql } from "kysely";
 import { apiLimits } from "../../src/api/api-limits.ts";
 import { openApiDocument } from "../../src/api/openapi.ts";
 import { Problem } from "../../src/api/problem.ts";
 import { routes } from "../../src/api/routes.ts";
 import { checkSchema } from "../../src/base/schema-check.ts";
+import { fc } from "../support/properties.ts";
 import { openServer } from "./support/running-server.ts";
 
 test("the OpenAPI document has every route, and its references arrive", async (t) => {

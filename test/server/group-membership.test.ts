@@ -1,7 +1,6 @@
 /** For random trees, filters, facts and orders of changes, the stored membership is the one worked out anew. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { Facts } from "../../src/api/schemas/devices.ts";
 import { RefusalError } from "../../src/base/refusal.ts";
 import { compileFilter } from "../../src/cel/compile-filter.ts";
@@ -13,6 +12,7 @@ import * as groups from "../../src/server/groups/groups.ts";
 import { placeDevice } from "../../src/server/groups/membership.ts";
 import { previewFilter } from "../../src/server/groups/preview.ts";
 import { groupReasons } from "../../src/server/groups/reasons.ts";
+import { fc } from "../support/properties.ts";
 import { openServer } from "./support/running-server.ts";
 
 const deviceIds = [0, 1, 2, 3].map((index) => `0000000${index}-0000-4000-8000-000000000000`);

@@ -1,13 +1,13 @@
 /** When maintenance windows are open: weekdays, midnight, the second Tuesday and days after it, changes of the clock, active hours. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { type ActiveHours, type MaintenanceWindow, weekdays } from "../../src/api/schemas/policies.ts";
 import { windowOf, windowText } from "../../src/cli/commands/policy-windows.ts";
 import { forcedAtMs } from "../../src/server/policies/policy-rules.ts";
 import type { StoredPolicy } from "../../src/server/policies/stored-policies.ts";
 import { nextOpening, nextOpenings, type WindowRules } from "../../src/server/policies/windows.ts";
 import { instantOfReading, localInstant, readingAt } from "../../src/server/policies/zoned-time.ts";
+import { fc } from "../support/properties.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 

@@ -81,6 +81,14 @@ export function runtimeDependencies(tree: Tree): readonly Problem[] {
     );
 }
 
+/** Random inputs of tests come through one door, which gives them a seed. */
+export function seededProperties(tree: Tree): readonly Problem[] {
+  const door = "test/support/properties.ts";
+  return [...tree.files.entries()]
+    .filter(([file, source]) => isCode(file) && file !== door && importsOf(file, source).includes("fast-check"))
+    .map(([file]) => ({ file, message: `imports fast-check: take fc from ${door}, which gives it a seed` }));
+}
+
 /** Types are gone at run time, so a package that has only those may be a development dependency. */
 function onlyTypes(source: string, name: string): boolean {
   return new RegExp(`^import type [^;]*? from "${name}"`, "m").test(source);

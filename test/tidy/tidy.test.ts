@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { emptyCatches, fileSizes, functionSizes, skippedTests } from "./code.ts";
-import { dependencyReasons, links, lockfileHosts, names, runtimeDependencies } from "./house.ts";
+import { dependencyReasons, links, lockfileHosts, names, runtimeDependencies, seededProperties } from "./house.ts";
 import { brokenImports, deadFiles, importCircles, importDirections } from "./rooms.ts";
 import { type Problem, readTree, type Tree, treeOf } from "./tree.ts";
 
@@ -200,6 +200,12 @@ const rows: readonly Row[] = [
       "package.json": manifest,
       "src/base/a.ts": 'import "acorn";\nimport "node:fs";\nimport type { T } from "typescript";',
     },
+  },
+  {
+    name: "random inputs have a seed",
+    check: seededProperties,
+    bad: [{ files: { "test/a.test.ts": 'import fc from "fast-check";' }, message: /take fc from/ }],
+    good: { "test/support/properties.ts": 'import fc from "fast-check";\nexport { fc };' },
   },
   {
     name: "the lockfile names no registry",
