@@ -1,17 +1,22 @@
 /** An agent as its server sees it: mutual TLS, long polls and reports, on one connection that is kept; it has no machine behind it. */
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
-import type { ActionState, Assignment } from "../../src/api/schemas/actions.ts";
+import type { ActionState, AgentEvent, Assignment, ReportAnswers } from "../../src/api/schemas/actions.ts";
+
+interface Step {
+  readonly event: AgentEvent;
+  readonly to: ActionState;
+}
 
 /** What an agent reports next of an action in that state; each report stands for something that a real one has done. */
-const steps: Readonly<Partial<Record<ActionState, string>>> = {
-  offered: "fetch-started",
-  fetching: "fetch-done",
-  fetched: "plan-done",
-  planned: "apply-started",
-  applying: "apply-done",
-  applied: "verify-started",
-  verifying: "verify-done",
+const steps: Readonly<Partial<Record<ActionState, Step>>> = {
+  offered: { event: "fetch-started", to: "fetching" },
+  fetching: { event: "fetch-done", to: "fetched" },
+  fetched: { event: "plan-done", to: "planned" },
+  planned: { event: "apply-started", to: "applying" },
+  applying: { event: "apply-done", to: "applied" },
+  applied: { event: "verify-started", to: "verifying" },
+  verifying: { event: "verify-done", to: "verified" },
 };
 
 export interface AgentCredentials {
@@ -39,14 +44,22 @@ export class SimulatedAgent {
     return (await this.#ask("GET", `/v1/agent/actions?${query}`)) as Assignment;
   }
 
-  /** Reports each action step by step until it is verified. */
+  /** Reports each action until it is verified: as its work takes no time, the first step alone, and together what came to be meanwhile. */
   async work({ actions }: Assignment): Promise<void> {
     for (const { id, state } of actions) {
-      let at: ActionState = state;
-      for (let event = steps[at]; event !== undefined; event = steps[at]) {
+      const reports: unknown[] = [];
+      for (let at: ActionState | undefined = state; at !== undefined; ) {
+        const step: Step | undefined = steps[at];
+        if (step === undefined) break;
         this.#reports += 1;
-        const body = { key: `fleet-${this.#reports}-${"0".repeat(16)}`, actionId: id, event };
-        at = ((await this.#ask("POST", "/v1/agent/reports", body)) as { state: ActionState }).state;
+        reports.push({ key: `fleet-${this.#reports}-${"0".repeat(16)}`, actionId: id, event: step.event });
+        at = step.to;
+      }
+      const [first, ...rest] = reports;
+      await this.#ask("POST", "/v1/agent/reports", first);
+      const { answers } = (await this.#ask("POST", "/v1/agent/report-batches", { reports: rest })) as ReportAnswers;
+      if (answers.length !== rest.length || answers.some((answer) => "declined" in answer)) {
+        throw new Error(`the server declined a report: ${JSON.stringify(answers)}`);
       }
     }
   }

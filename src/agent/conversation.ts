@@ -5,7 +5,7 @@
  * Nothing here decides what is done on the machine: that is in the journal, and the worker's.
  */
 import { apiLimits } from "../api/api-limits.ts";
-import type { Assignment } from "../api/schemas/actions.ts";
+import type { Assignment, Report } from "../api/schemas/actions.ts";
 import type { Facts } from "../api/schemas/devices.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { RefusalError } from "../base/refusal.ts";
@@ -31,6 +31,9 @@ const breathMs = 100;
 const cutOffCodes: ReadonlySet<string> = new Set([
   ...["access/device-revoked", "access/credentials-missing", "access/forbidden"],
 ]);
+
+/** What a server says of a report itself, and not of its own state. */
+const declinedCode = /^(action|report|request)\//;
 
 export class Conversation {
   readonly #context: AgentContext;
@@ -119,25 +122,61 @@ export class Conversation {
   }
 
   async #reportAll(signal: AbortSignal): Promise<void> {
-    const { journal, link, onPoint, log } = this.#context;
+    const { journal } = this.#context;
     for (;;) {
-      const [report] = journal.state.reports;
+      const reports = journal.state.reports.slice(0, apiLimits.reportsAtOnce);
+      const [report] = reports;
       if (report === undefined || signal.aborted) return;
-      onPoint(`before report ${report.event}`);
-      try {
-        const { changedAt } = await link().ask("report", { body: report }, { signal });
-        this.#reached();
-        onPoint(`after report ${report.event}`);
-        journal.append({ kind: "told", key: report.key, changedAt });
-      } catch (error) {
-        const code = codeOf(error);
-        if (!/^(action|report|request)\//.test(code)) throw error;
-        // The server will never take it; what it wants instead comes with the next poll.
-        log({ level: "warning", message: "a report was declined", code, event: report.event });
-        journal.append({ kind: "told", key: report.key });
-        this.#askAnew();
-      }
+      if (reports.length === 1 || !(await this.#reportTogether(reports, signal))) await this.#reportOne(report, signal);
     }
+  }
+
+  /** What came to be while the server was away or answered another report. False where it takes no such bundle. */
+  async #reportTogether(reports: readonly Report[], signal: AbortSignal): Promise<boolean> {
+    const { link, onPoint } = this.#context;
+    for (const { event } of reports) onPoint(`before report ${event}`);
+    try {
+      const { answers } = await link().ask("reportAll", { body: { reports: [...reports] } }, { signal });
+      this.#reached();
+      for (const [index, report] of reports.entries()) {
+        const answer = answers[index];
+        if (answer === undefined) break;
+        if ("declined" in answer) this.#declined(report, answer.declined);
+        else this.#taken(report, answer.changedAt);
+      }
+      return answers.length > 0;
+    } catch (error) {
+      if (!declinedCode.test(codeOf(error))) throw error;
+      return false;
+    }
+  }
+
+  async #reportOne(report: Report, signal: AbortSignal): Promise<void> {
+    const { link, onPoint } = this.#context;
+    onPoint(`before report ${report.event}`);
+    try {
+      const { changedAt } = await link().ask("report", { body: report }, { signal });
+      this.#reached();
+      this.#taken(report, changedAt);
+    } catch (error) {
+      const code = codeOf(error);
+      if (!declinedCode.test(code)) throw error;
+      this.#declined(report, code);
+    }
+  }
+
+  #taken({ key, event }: Report, changedAt: string): void {
+    const { journal, onPoint } = this.#context;
+    onPoint(`after report ${event}`);
+    journal.append({ kind: "told", key, changedAt });
+  }
+
+  /** The server will never take it; what it wants instead comes with the next poll. */
+  #declined({ key, event }: Report, code: string): void {
+    const { journal, log } = this.#context;
+    log({ level: "warning", message: "a report was declined", code, event });
+    journal.append({ kind: "told", key });
+    this.#askAnew();
   }
 
   #askAnew(): void {

@@ -66,6 +66,8 @@ export const apiLimits = {
   processesPerReport: 200,
   /** Build-ids that are told of one process of a report. */
   buildIdsPerProcess: 8,
+  /** Reports that an agent may tell at once. */
+  reportsAtOnce: 20,
   /** Reports that are remembered for each device, so that one sent twice counts once. */
   reportsRemembered: 10_000,
 } as const;

@@ -87,6 +87,55 @@ test("a report counts once, and another under its key is refused", async (t) => 
   assert.equal((await other.report(action, "fail")).status, 404, "an action of another device");
 });
 
+test("reports that come together are each taken or declined, and count once", async (t) => {
+  const { server, admin } = await openFleet(t);
+  const machine = await server.enrol("m");
+  const other = await server.enrol("other");
+  await approve(admin, "one");
+  const [action] = (await machine.poll()).actions;
+  const [foreign] = (await other.poll()).actions;
+  assert.ok(action && foreign);
+  const told = (event: string, actionId = action.id) => ({ key: `${event}-${"0".repeat(16)}`, actionId, event });
+  const tell = async (reports: unknown[]) =>
+    await machine.ask("/v1/agent/report-batches", { method: "POST", body: { reports } });
+  const outcomes = (answer: Awaited<ReturnType<typeof tell>>) =>
+    answer.body.answers.map((one: { declined?: string }) => one.declined ?? "taken");
+
+  const reports = [
+    told("fetch-started"),
+    told("fetch-done"),
+    told("verify-done"),
+    told("fail", foreign.id),
+    { ...told("plan-done"), key: told("fetch-done").key },
+    told("plan-done"),
+  ];
+  const expected = ["taken", "taken", "action/transition", "request/not-found", "report/key-reused", "taken"];
+  const first = await tell(reports);
+  assert.deepEqual([first.status, ...outcomes(first)], [200, ...expected]);
+  assert.equal((await admin(`/v1/actions/${action.id}`)).body.state, "planned");
+  assert.equal((await admin(`/v1/actions/${foreign.id}`)).body.state, "offered");
+  const events = async () => (await admin("/v1/events?limit=200")).body.items;
+  const before = await events();
+  const changed = before.filter(({ kind }: { kind: string }) => kind === "action-changed");
+  assert.deepEqual(
+    changed.map(({ data }: { data: { from: string; to: string } }) => `${data.from} ${data.to}`),
+    ["offered fetching", "fetching fetched", "fetched planned"],
+    "each step has an event of its own",
+  );
+
+  // As if the answer had been lost: what was taken is known, and nothing happens twice.
+  assert.deepEqual(outcomes(await tell(reports)), expected);
+  assert.equal((await machine.report(action, "fetch-started", { key: told("fetch-started").key })).status, 200);
+  assert.equal((await events()).length, before.length);
+
+  const tooMany = Array.from({ length: apiLimits.reportsAtOnce + 1 }, (_, index) => ({
+    ...told("fail"),
+    key: `${"k".repeat(20)}${index}`,
+  }));
+  assert.deepEqual([(await tell(tooMany)).status, (await tell([])).status], [400, 400]);
+  assert.equal((await admin(`/v1/actions/${action.id}`)).body.state, "planned");
+});
+
 test("a server that starts again knows devices, sessions, work and reports", async (t) => {
   const { server, admin } = await openFleet(t);
   const machine = await server.enrol("m");

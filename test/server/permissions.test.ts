@@ -40,7 +40,17 @@ const fill = {
 /** By hand, and apart from the table of routes: who gets through the door of each route. */
 const allowed: Readonly<Record<string, readonly RouteName[]>> = {
   everybody: ["openapi", "authority", "enrol", "signIn"],
-  agent: ["renewCertificate", "changeFacts", "poll", "report", "leave", "trust", "catalogMetadata", "catalogHotpatch"],
+  agent: [
+    "renewCertificate",
+    "changeFacts",
+    "poll",
+    "report",
+    "reportAll",
+    "leave",
+    "trust",
+    "catalogMetadata",
+    "catalogHotpatch",
+  ],
 };
 const reading: readonly RouteName[] = [
   ...(["listDevices", "getDevice", "getFacts", "listGroupReasons", "previewFilter", "listMembers"] as const),

@@ -1,7 +1,7 @@
 /** What an enrolled device asks. */
 import { Type } from "typebox";
 import { apiLimits } from "../api-limits.ts";
-import { Action, Assignment, Report } from "../schemas/actions.ts";
+import { Action, Assignment, Report, ReportAnswers, Reports } from "../schemas/actions.ts";
 import { record } from "../schemas/basics.ts";
 import { Device, FactsChange } from "../schemas/devices.ts";
 import { Enrolment, RenewalRequest, Trust } from "../schemas/enrolment.ts";
@@ -47,6 +47,15 @@ export const agentRoutes = {
     body: Report,
     status: 200,
     response: Action,
+  }),
+  reportAll: route({
+    method: "POST",
+    path: "/v1/agent/report-batches",
+    caller: "agent",
+    summary: "several steps at once, each taken or declined by itself",
+    body: Reports,
+    status: 200,
+    response: ReportAnswers,
   }),
   leave: route({
     method: "POST",

@@ -58,6 +58,9 @@ export const NativeEvidence = record(
 );
 export type NativeEvidence = Static<typeof NativeEvidence>;
 
+/** A code of the closed lists. */
+const Code = Type.String({ pattern: "^[a-z]+/[a-z-]{1,60}$" });
+
 export const ProcessOutcome = record(
   {
     pid: Type.Integer({ minimum: 1, maximum: 0x7fff_ffff }),
@@ -67,7 +70,7 @@ export const ProcessOutcome = record(
     /** The longest stretch for which it stood still, in milliseconds. */
     pauseMs: Type.Optional(Type.Number({ minimum: 0, maximum: 1e9 })),
     /** Why it refused or failed: a code of the closed lists. */
-    code: Type.Optional(Type.String({ pattern: "^[a-z]+/[a-z-]{1,60}$" })),
+    code: Type.Optional(Code),
     native: Type.Optional(NativeEvidence),
   },
   { $id: "ProcessOutcome" },
@@ -122,5 +125,22 @@ export const Report = record(
   { $id: "Report" },
 );
 export type Report = Static<typeof Report>;
+
+/** Reports in the order in which they came to be; each is taken or declined by itself, as if it had been sent alone. */
+export const Reports = record(
+  { reports: Type.Array(Report, { minItems: 1, maxItems: apiLimits.reportsAtOnce }) },
+  { $id: "Reports" },
+);
+
+/** What became of each, in the same order: when its action changed, or the code of why it was declined for good. */
+export const ReportAnswers = record(
+  {
+    answers: Type.Array(
+      Type.Union([record({ changedAt: Instant }), record({ declined: Code, reason: Type.String() })]),
+    ),
+  },
+  { $id: "ReportAnswers" },
+);
+export type ReportAnswers = Static<typeof ReportAnswers>;
 
 export const ActionRequest = record({ event: words(administratorEvents) }, { $id: "ActionRequest" });

@@ -3,18 +3,10 @@
  *
  * Every change of a state goes through steps.ts; what is offered and withdrawn without anybody asking for that very action is in src/server/offers.
  */
-import { createHash } from "node:crypto";
 import type { Static } from "typebox";
 import { apiLimits } from "../../api/api-limits.ts";
 import type { routes } from "../../api/routes.ts";
-import {
-  type Action,
-  type ActionState,
-  type Assignment,
-  actionStates,
-  type Report,
-} from "../../api/schemas/actions.ts";
-import { canonicalJson } from "../../base/canonical-json.ts";
+import { type Action, type ActionState, type Assignment, actionStates } from "../../api/schemas/actions.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { refuse } from "../../base/refusal.ts";
 import { type Reach, reachedGroups, requireDeviceInReach } from "../access/reach.ts";
@@ -28,7 +20,7 @@ import { step } from "./steps.ts";
 
 type Row = Tables["actions"];
 
-function shown(row: Row): Action {
+export function shownAction(row: Row): Action {
   return {
     id: row.id,
     deviceId: row.device_id,
@@ -58,21 +50,18 @@ export async function listActions(
   if (asked.deviceId !== undefined) query = query.where("device_id", "=", asked.deviceId);
   if (asked.hotpatchId !== undefined) query = query.where("hotpatch_id", "=", asked.hotpatchId);
   if (asked.state !== undefined) query = query.where("state", "=", asked.state);
-  return pageFrom(await query.execute(), asked, shown);
+  return pageFrom(await query.execute(), asked, shownAction);
 }
 
 /** Throws `request/not-found`. */
 export async function getAction(db: Database, actionId: string, reach: Reach): Promise<Action> {
   const row = await requireAction(db, actionId);
   await requireDeviceInReach(db, reach, row.device_id);
-  return shown(row);
+  return shownAction(row);
 }
 
-async function requireAction(db: Database, actionId: string, deviceId?: string): Promise<Row> {
-  let query = db.selectFrom("actions").selectAll().where("id", "=", actionId);
-  // An agent learns nothing of the actions of others, not even that they exist.
-  if (deviceId !== undefined) query = query.where("device_id", "=", deviceId);
-  const row = await query.executeTakeFirst();
+async function requireAction(db: Database, actionId: string): Promise<Row> {
+  const row = await db.selectFrom("actions").selectAll().where("id", "=", actionId).executeTakeFirst();
   if (row === undefined) throw new RebootlessError("request/not-found", `There is no action ${actionId}.`);
   return row;
 }
@@ -92,7 +81,7 @@ export async function requestAction(
     if (event === "offer") await refuseBlocked(under, before);
     const row = await step(under, { row: before, event, reason: "" });
     await under.reassign(row.device_id);
-    return shown(row);
+    return shownAction(row);
   });
 }
 
@@ -106,56 +95,6 @@ async function refuseBlocked(
   const [first] = blocks ?? [];
   if (first === undefined) return;
   refuse("action/blocked", `${first.reason} ${first.helps}`, { blocks });
-}
-
-/**
- * What an agent tells of one of its actions; the same report under the same key counts once.
- * Refuses with `action/transition`, or `report/key-reused` for another report under a known key; throws `request/not-found`.
- */
-export async function takeReport(context: ServerContext, deviceId: string, report: Report): Promise<Action> {
-  const { key, actionId, event, reason, processes, at } = report;
-  const digest = createHash("sha256").update(canonicalJson(report)).digest();
-  const take = async (under: Change) => {
-    const { db } = under;
-    const row = await requireAction(db, actionId, deviceId);
-    const known = await db
-      .selectFrom("reports")
-      .select("digest")
-      .where("device_id", "=", deviceId)
-      .where("key", "=", key)
-      .executeTakeFirst();
-    if (known !== undefined) {
-      if (digest.equals(known.digest)) return shown(row);
-      refuse("report/key-reused", "Another report came under this key before; give each report a key of its own.");
-    }
-    const told = at === undefined ? {} : { deviceTime: at };
-    const changed = await step(under, { row, event, reason: reason ?? "", told, processes });
-    await remember(db, deviceId, { key, digest });
-    // What the agent did may be more work for it, as when it applied what had been withdrawn.
-    if (settledStates.has(row.state) && !settledStates.has(changed.state)) await under.reassign(deviceId);
-    return shown(changed);
-  };
-  return await change(context, take, { deviceId });
-}
-
-async function remember(db: Database, deviceId: string, report: { key: string; digest: Buffer }): Promise<void> {
-  await db
-    .insertInto("reports")
-    .values({ device_id: deviceId, ...report })
-    .execute();
-  await db
-    .deleteFrom("reports")
-    .where("device_id", "=", deviceId)
-    .where("sequence", "<=", (reports) =>
-      reports
-        .selectFrom("reports")
-        .select("sequence")
-        .where("device_id", "=", deviceId)
-        .orderBy("sequence", "desc")
-        .limit(1)
-        .offset(apiLimits.reportsRemembered),
-    )
-    .execute();
 }
 
 const unsettled: readonly ActionState[] = actionStates.filter((state) => !settledStates.has(state));
@@ -176,7 +115,7 @@ export async function assignmentOf(db: Database, deviceId: string): Promise<Assi
     .orderBy("id")
     .limit(apiLimits.pollActions)
     .execute();
-  return { revision, actions: rows.map(shown) };
+  return { revision, actions: rows.map(shownAction) };
 }
 
 /** As `assignmentOf`, but waits while the revision is `after` still, for `waitMs` at most. Refuses with `server/busy`. */

@@ -27,14 +27,20 @@ const eventProcesses = 50;
 /** Rows of one statement, below what both databases take. */
 const rowsAtOnce = 1_000;
 
-/** Moves actions by events. Refuses with `action/transition`, and then moves none. */
+/** Moves actions by events; a later step of one action begins where the one before it ends. Refuses with `action/transition`, and then moves none. */
 export async function steps(under: Change, taken: readonly Step[]): Promise<ActionRow[]> {
-  const changed = taken.map((step) => moved(step, under.now));
+  const last = new Map<string, ActionRow>();
+  const changed = taken.map((step) => {
+    const row = moved({ ...step, row: last.get(step.row.id) ?? step.row }, under.now);
+    last.set(row.id, row);
+    return row;
+  });
   under.touch(...changed.map(({ device_id }) => device_id));
-  for (let from = 0; from < changed.length; from += rowsAtOnce) {
+  const rows = [...last.values()];
+  for (let from = 0; from < rows.length; from += rowsAtOnce) {
     await under.db
       .insertInto("actions")
-      .values(changed.slice(from, from + rowsAtOnce))
+      .values(rows.slice(from, from + rowsAtOnce))
       // They are there: this is an update of many rows by one statement.
       .onConflict((conflict) =>
         conflict.column("id").doUpdateSet((is) => ({
@@ -70,7 +76,8 @@ export async function step(under: Change, taken: Step): Promise<ActionRow> {
   return changed;
 }
 
-function moved({ row, event, reason, processes }: Step, now: number): ActionRow {
+/** The action as a step leaves it. Refuses with `action/transition`. */
+export function moved({ row, event, reason, processes }: Step, now: number): ActionRow {
   const transition = next(row.state, event);
   if (transition.kind === "refused") throw new RefusalError(transition.refusal);
   const { state } = transition;

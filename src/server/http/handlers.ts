@@ -3,6 +3,7 @@ import { factRows } from "../../api/fact-catalog.ts";
 import { openApiDocument } from "../../api/openapi.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import * as actions from "../actions/actions.ts";
+import { takeReport, takeReports } from "../actions/reports.ts";
 import { trustFor } from "../catalog/catalog.ts";
 import { instant } from "../context.ts";
 import * as deviceStates from "../device-states/device-states.ts";
@@ -50,7 +51,8 @@ const plain: Handlers = {
   changeFacts: (context, { body }, caller) => devices.changeFacts(context, deviceIdOf(caller), body),
   poll: (context, { query }, caller) =>
     actions.poll(context, deviceIdOf(caller), { after: query.after, waitMs: query.waitMs ?? 0, gone: caller.gone }),
-  report: (context, { body }, caller) => actions.takeReport(context, deviceIdOf(caller), body),
+  report: (context, { body }, caller) => takeReport(context, deviceIdOf(caller), body),
+  reportAll: (context, { body }, caller) => takeReports(context, deviceIdOf(caller), body.reports),
   leave: (context, _asked, caller) => devices.revokeDevice(context, deviceIdOf(caller)),
   trust: ({ catalog, trustFolder }) => trustFor(catalog, trustFolder),
 
