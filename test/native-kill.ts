@@ -9,12 +9,31 @@ import { test } from "node:test";
 import { killVariants } from "./engine/linux/support/kill-variants.ts";
 import { killOnce, runDying, storeHotpatch } from "./engine/linux/support/killing.ts";
 import { apply, revert, stateOf } from "./engine/linux/support/patching.ts";
-import { startSelfChecking } from "./engine/linux/support/self-checking.ts";
+import { type SelfChecking, startSelfChecking } from "./engine/linux/support/self-checking.ts";
 
 const every = Math.max(1, Number(process.argv[2] ?? 1));
 /** More kills in a row that come too late than this, and every call has had its turn. */
 const enough = 3;
 const tellEveryMs = 5000;
+const cleanRuns = 5;
+
+/** A clean run takes more calls when it needs more tries, so what is judged by is the shortest of a few. */
+async function fewestCalls(
+  pid: number,
+  { hotpatch }: SelfChecking,
+  file: string,
+  action: "apply" | "revert",
+): Promise<number> {
+  const counts: number[] = [];
+  for (let run = 0; run < cleanRuns; run++) {
+    if (action === "revert") await apply(pid, hotpatch, 10_000);
+    const calls = await runDying(pid, action, file, 0);
+    assert.ok(calls !== undefined, "a run that nobody kills ends by itself");
+    counts.push(calls);
+    if (action === "apply") await revert(pid, hotpatch, 10_000);
+  }
+  return Math.min(...counts);
+}
 
 for (const { name, build } of killVariants) {
   for (const action of ["apply", "revert"] as const) {
@@ -24,10 +43,7 @@ for (const { name, build } of killVariants) {
       const target = await startSelfChecking(context, built, ["killed"]);
       const file = storeHotpatch(built.folder, built.hotpatch);
       const before = stateOf(target.pid);
-      if (action === "revert") await apply(target.pid, built.hotpatch, 10_000);
-      const calls = await runDying(target.pid, action, file, 0);
-      if (action === "apply") await revert(target.pid, built.hotpatch, 10_000);
-      assert.ok(calls !== undefined);
+      const calls = await fewestCalls(target.pid, built, file, action);
       const started = performance.now();
       let told = started;
       let killed = 0;
