@@ -81,6 +81,10 @@ export const keptEventDays = 400;
 /** How often the catalog is looked at when nobody asks for it. */
 const catalogMs = 30_000;
 const dayMs = 24 * 60 * 60 * 1000;
+/** The age at which the server's certificate is replaced. */
+const renewAfterMs = 20 * dayMs;
+/** How often its age is looked at: a tenth of the skew of clocks that a certificate allows for. */
+const renewalLookMs = 60_000;
 
 /** Starts everything, or nothing. Throws `server/*` errors, and what the state folder's files may throw. */
 export async function runServer(options: RunOptions): Promise<RunningServer> {
@@ -177,22 +181,30 @@ async function readRoot(file: string): Promise<Buffer> {
   }
 }
 
-/** RFC 8446 alone; a certificate is asked for and not demanded, since people come without one. */
+/**
+ * RFC 8446 alone; a certificate is asked for and not demanded, since people come without one.
+ *
+ * The server's own certificate is new at each start and lasts for ninety days; it is replaced once it is twenty days old by the clock, so that a machine which slept for months renews it soon after it wakes.
+ */
 async function networkListener(
   context: ServerContext,
   options: RunOptions,
   closing: Closing,
 ): Promise<FastifyInstance> {
-  const { authority, names } = context;
+  const { authority, names, clock } = context;
+  let renewAt = 0;
   const secure = async () => {
     const { key, certificate: cert } = await authority.serverCredentials(names);
+    renewAt = clock().getTime() + renewAfterMs;
     return { key, cert, ca: authority.certificate, minVersion: "TLSv1.3" } as const;
   };
   const tls = { ...(await secure()), requestCert: true, rejectUnauthorized: false };
   const page = new PageFiles(options.consoleFolder ?? builtConsole);
   const app = buildHttp(context, { listener: "network", tls, page, onBug: (...what) => logBug(options, ...what) });
-  // The certificate is new at each start and lasts for ninety days; a server that runs on gets one every twenty days.
-  const stop = (options.repeat ?? repeatByTimer)(20 * dayMs, async () => {
+  const stop = (options.repeat ?? repeatByTimer)(renewalLookMs, async () => {
+    const now = clock().getTime();
+    // A clock that was set back would leave a certificate that is not valid yet.
+    if (now < renewAt && now >= renewAt - renewAfterMs) return;
     try {
       (app.server as unknown as TlsServer).setSecureContext(await secure());
     } catch (error) {
