@@ -37,6 +37,7 @@ export const blockCodes = {
   "track/leaves": { state: "eligible", meaning: "it would take the device off the hotpatch track" },
   "channel/standard": { state: "eligible", meaning: "the device is on the standard channel" },
   "catalog/withdrawn": { state: "eligible", meaning: "the catalog has withdrawn it" },
+  "rollout/taken-back": { state: "onHold", meaning: "a rollout of it was taken back" },
   "policy/hotpatch-off": { state: "eligible", meaning: "a policy has hotpatch switched off" },
   "pause/policy": { state: "paused", meaning: "a policy or a rollout is paused" },
   "approval/second-person": { state: "eligible", meaning: "a second person has not decided yet" },

@@ -18,6 +18,7 @@ import { groupRoutes } from "./routes/groups.ts";
 import { holdRoutes } from "./routes/holds.ts";
 import { openRoutes } from "./routes/open.ts";
 import { policyRoutes } from "./routes/policies.ts";
+import { rolloutRoutes } from "./routes/rollouts.ts";
 import { signInRoutes } from "./routes/sign-in.ts";
 import { workRoutes } from "./routes/work.ts";
 
@@ -35,6 +36,7 @@ export const routes = {
   ...workRoutes,
   ...approvalRoutes,
   ...policyRoutes,
+  ...rolloutRoutes,
   ...fourEyesRoutes,
   ...eventRoutes,
 };

@@ -4,6 +4,7 @@
  * To add one: write its `CommandSpec` in a file under commands/, import it here, and put it into the list; help, completion, exit codes and --json come by themselves.
  */
 import type { CommandSpec } from "./command.ts";
+import { actionCommands } from "./commands/action.ts";
 import { advisoryCommands } from "./commands/advisory.ts";
 import { agentCommands } from "./commands/agent.ts";
 import { approvalCommands } from "./commands/approval.ts";
@@ -62,6 +63,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...advisoryCommands,
   ...eligibilityCommands,
   ...rolloutCommands,
+  ...actionCommands,
   ...auditCommands,
 ];
 

@@ -28,6 +28,7 @@ const files = [
   "people",
   "permissions",
   "policies",
+  "rollouts/rollouts",
   "renewal",
   "servicing",
 ].map((name) => `test/server/${name}.test.ts`);

@@ -25,6 +25,7 @@ const fill = {
     holdId: "SH00000001",
     ruleId: uuid,
     policyId: uuid,
+    rolloutId: uuid,
     hotpatchId: "none",
     personId: uuid,
     sessionId: uuid,
@@ -46,6 +47,7 @@ const allowed: Readonly<Record<string, readonly RouteName[]>> = {
     "poll",
     "report",
     "reportAll",
+    "reportHealth",
     "leave",
     "trust",
     "catalogMetadata",
@@ -68,6 +70,7 @@ const readingAll: readonly RouteName[] = [
   ...(["listDeviceStates", "getDeviceServicing", "listServicing", "countDeviceStates", "explainDevice"] as const),
   ...(["listHolds", "getHold"] as const),
   ...(["listPolicies", "getPolicy", "previewWindows"] as const),
+  ...(["listRollouts", "getRollout", "previewRollout", "listRolloutDevices"] as const),
   ...(["listDeclined", "listApprovalRules", "getApprovalSettings"] as const),
 ];
 const readingFourEyes: readonly RouteName[] = ["listFourEyes", "listApprovalRequests", "getApprovalRequest"];
@@ -101,14 +104,15 @@ const byRole: Readonly<Record<Role, readonly RouteName[]>> = {
     ] as const),
     ...(["makeGroup", "removeGroup", "addMember", "removeMember", "changeGroup"] as const),
     ...(["excludeGroup", "includeGroup", "exceptDevice", "unexceptDevice"] as const),
-    ...(["pausePolicy", "extendPause", "resumePolicy"] as const),
+    ...(["pausePolicy", "extendPause", "resumePolicy", "pauseRollout", "resumeRollout"] as const),
   ],
   approver: [
     ...[...ownDoor, ...reading, ...recordAndGroups, ...readingAll, ...deciding],
     ...(["approve", "removeApproval", "declineHotpatch", "undoDecline", "changeApprovalSettings"] as const),
     ...(["makeApprovalRule", "changeApprovalRule", "removeApprovalRule", "runApprovalRule"] as const),
     ...(["makePolicy", "changePolicy", "removePolicy", "expedite", "endExpedite"] as const),
-    ...(["pausePolicy", "extendPause", "resumePolicy"] as const),
+    ...(["makeRollout", "startRollout", "promoteRollout", "abortRollout", "removeRollout"] as const),
+    ...(["pausePolicy", "extendPause", "resumePolicy", "pauseRollout", "resumeRollout"] as const),
   ],
   publisher: [...ownDoor, ...catalogue, "makeIssue", "changeIssue", "importAdvisories"],
   administrator: [

@@ -19,7 +19,7 @@ test("the document lists every way in which the server declines, with its status
     status: Number(status),
   }));
   const refusals = refusalCodes.filter((code) =>
-    /^(access|enrolment|facts|report|action|approval|group|hold|policy|server)\//.test(code),
+    /^(access|enrolment|facts|report|action|approval|group|hold|policy|rollout|server)\//.test(code),
   );
   const errors = Object.keys(errorCodes).filter((code) => /^request\/|^server\/(storage|database-away)$/.test(code));
   assert.deepEqual(listed.map(({ code }) => code).toSorted(), [...refusals, ...errors].toSorted());

@@ -1,112 +1,232 @@
-/** `rebootless action|events …`: what a server does on its devices. */
-import type { Action } from "../../api/schemas/actions.ts";
-import type { Event } from "../../api/schemas/events.ts";
+/** `rebootless rollout …`: phased rollouts. */
+import { rolloutOrders, rolloutSignals, thresholdActions } from "../../api/schemas/rollouts.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
-import type { CommandIo, CommandResult, CommandSpec } from "../command.ts";
-import { eventStream } from "../event-stream.ts";
-import { text, wholeNumber } from "../option-values.ts";
+import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
+import { oneOf, text, texts, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
-import { type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
+import { serverOf, serverOptions } from "../server-target.ts";
 import { textTable } from "../text-table.ts";
-import { deviceNamed } from "./device.ts";
+import { describedPreview, describedRollout, errorsOf, paceOf, ringsOf, shareOf } from "./rollout-words.ts";
 
-const actionList: CommandSpec = {
-  name: "action list",
-  summary: "list what is to be done on devices, and how far it is",
-  options: [
-    ...serverOptions,
-    { flags: "--device <device>", description: "only on this device" },
-    { flags: "--hotpatch <id>", description: "only of this hotpatch" },
-  ],
-  examples: [{ command: "rebootless action list --device web-1", what: "what is done on web-1" }],
+const exampleId = "5f0c1d5e-8f4b-4c8e-9c53-0a6d3a6f7c21";
+const rolloutArgument = { name: "<rollout>", description: "the id of the rollout" };
+const reasonOption: CommandOption = { flags: "--reason <text>", description: "why, for the record" };
+
+function reasonOf(input: CommandInput): { reason?: string } {
+  const reason = text(input, "reason");
+  return reason === undefined ? {} : { reason };
+}
+
+const rolloutList: CommandSpec = {
+  name: "rollout list",
+  summary: "list the phased rollouts",
+  options: [...serverOptions, { flags: "--hotpatch <id>", description: "only of this hotpatch" }],
+  examples: [{ command: "rebootless rollout list", what: "each with its state and how far it is" }],
   async run(input, io) {
     const server = serverOf(input, io);
-    const device = text(input, "device");
     const hotpatchId = text(input, "hotpatch");
-    const wanted = {
-      ...(device === undefined ? {} : { deviceId: (await deviceNamed(server, device)).id }),
-      ...(hotpatchId === undefined ? {} : { hotpatchId }),
-    };
-    const actions = await askAll((cursor) =>
-      ask(server, "listActions", { query: { ...pageQuery(cursor).query, ...wanted } }),
+    const more = hotpatchId === undefined ? {} : { hotpatchId };
+    const rollouts = await askAll((cursor) =>
+      ask(server, "listRollouts", { query: { ...pageQuery(cursor).query, ...more } }),
     );
-    const rows = actions.map((a) => [a.hotpatchId, a.deviceId.slice(0, 8), a.state, a.changedAt, a.id, a.reason]);
-    const table = textTable(["HOTPATCH", "DEVICE", "STATE", "SINCE", "ID", "REASON"], rows);
-    return { data: { actions }, text: rows.length === 0 ? "There is nothing to do." : table };
+    const rows = rollouts.map(({ title, hotpatchId, groupId, state, ring, rings, id, reason }) => {
+      const succeeded = rings.reduce((sum, one) => sum + one.succeeded, 0);
+      const devices = rings.reduce((sum, one) => sum + one.devices, 0);
+      const open = state === "draft" ? "" : (rings[ring]?.name ?? "");
+      return [title, hotpatchId, groupId, state, open, `${succeeded}/${devices}`, id, reason];
+    });
+    const table = textTable(["TITLE", "HOTPATCH", "GROUP", "STATE", "RING", "DONE", "ID", "WHY"], rows);
+    return { data: { rollouts }, text: rows.length === 0 ? "There is no rollout." : table };
   },
 };
 
-function requestCommand(event: "offer" | "withdraw" | "revert", summary: string, what: string): CommandSpec {
+const rolloutShow: CommandSpec = {
+  name: "rollout show",
+  summary: "show a rollout, ring by ring",
+  arguments: [rolloutArgument],
+  options: [...serverOptions, { flags: "--devices", description: "each device with its ring" }],
+  examples: [{ command: `rebootless rollout show ${exampleId}`, what: "how far it is, and what speaks against it" }],
+  async run(input, io) {
+    const [rolloutId = ""] = input.arguments;
+    const server = serverOf(input, io);
+    const rollout = await ask(server, "getRollout", { params: { rolloutId } });
+    if (input.options.devices !== true) return { data: rollout, text: describedRollout(rollout) };
+    const devices = await askAll((cursor) =>
+      ask(server, "listRolloutDevices", { params: { rolloutId }, query: pageQuery(cursor).query }),
+    );
+    const rows = devices.map(({ deviceName, ring, grantedAt, blocks: [first] }) => [
+      ...[deviceName, ring, grantedAt ?? "", first?.code ?? "", first?.reason ?? ""],
+    ]);
+    const table = textTable(["DEVICE", "RING", "GRANTED", "KEPT OFF BY", "WHY"], rows);
+    return { data: { ...rollout, members: devices }, text: `${describedRollout(rollout)}\n${table}` };
+  },
+};
+
+const createOptions: readonly CommandOption[] = [
+  { flags: "--hotpatch <id>", description: "what is rolled out" },
+  { flags: "--group <id>", description: "to whom" },
+  {
+    flags: "--ring <name=takes>",
+    description:
+      "in order: NAME=10%, NAME=5 devices, NAME=@GROUP, and NAME alone for the rest (by default a canary of one device, a tenth, the rest)",
+    repeatable: true,
+  },
+  { flags: "--opens <name=time>", description: "when a ring opens at the soonest; may be repeated", repeatable: true },
+  { flags: `--order <${rolloutOrders.join("|")}>`, description: "by chance, or in turn from each site" },
+  { flags: "--site-tag <prefix>", description: "tags that begin so name a device's site (by default site:)" },
+  { flags: "--rate <devices>", description: "so many devices an hour" },
+  { flags: "--hours <number>", description: "the devices of a ring evenly over so many hours" },
+  { flags: "--success <share>", description: "a ring is through at this share, such as 95% or 20 devices" },
+  { flags: "--shortfall <pause|halt>", description: "what happens when a ring is done and did not succeed" },
+  {
+    flags: "--error <signals=share:action>",
+    description: `such as failed,crashed=2%:halt; signals: ${rolloutSignals.join(", ")}; actions: ${thresholdActions.join(", ")}`,
+    repeatable: true,
+  },
+  { flags: "--verify <minutes>", description: "the pause behind a ring that is through (by default 60)" },
+  { flags: "--silent <hours>", description: "from when a device that is not seen counts as silent (by default 24)" },
+];
+
+/** Throws `usage/arguments`. */
+function wantedRollout(input: CommandInput, title: string) {
+  const hotpatchId = text(input, "hotpatch");
+  const groupId = text(input, "group");
+  if (hotpatchId === undefined || groupId === undefined) {
+    throw new RebootlessError("usage/arguments", "Say what is rolled out to whom: --hotpatch ID --group ID.");
+  }
+  const rings = texts(input, "ring");
+  if (rings.length === 0 && texts(input, "opens").length > 0) {
+    throw new RebootlessError("usage/arguments", "--opens goes with rings of your own: name them by --ring.");
+  }
+  const errors = texts(input, "error");
+  const order = oneOf(rolloutOrders, text(input, "order"), "--order");
+  const shortfall = oneOf(["pause", "halt"] as const, text(input, "shortfall"), "--shortfall");
+  const siteTag = text(input, "siteTag");
+  const success = text(input, "success");
+  const verify = text(input, "verify");
+  if (verify !== undefined && !/^\d{1,5}$/.test(verify)) {
+    throw new RebootlessError("usage/arguments", `--verify takes a number of minutes, not ${quoted(verify)}.`);
+  }
+  const silentHours = wholeNumber(input, "silent", "--silent");
   return {
-    name: `action ${event}`,
+    ...{ title, hotpatchId, groupId },
+    pace: paceOf(wholeNumber(input, "rate", "--rate"), wholeNumber(input, "hours", "--hours")),
+    ...(rings.length === 0 ? {} : { rings: ringsOf(rings, texts(input, "opens")) }),
+    ...(errors.length === 0 ? {} : { errors: errorsOf(errors) }),
+    ...(order === undefined ? {} : { order }),
+    ...(shortfall === undefined ? {} : { shortfall }),
+    ...(siteTag === undefined ? {} : { siteTag }),
+    ...(success === undefined ? {} : { success: shareOf(success, "--success") }),
+    ...(verify === undefined ? {} : { verifyMinutes: Number(verify) }),
+    ...(silentHours === undefined ? {} : { silentHours }),
+    ...reasonOf(input),
+  };
+}
+
+const rolloutCreate: CommandSpec = {
+  name: "rollout create",
+  summary: "make a rollout of a hotpatch for a group; `rollout start` begins it",
+  description:
+    "Rings open one after the other: the next one once the one before reached its success threshold and its verification pause is over. An error threshold counts at its figure, in each ring by itself.",
+  arguments: [{ name: "<title>", description: "what people call it" }],
+  options: [
+    ...serverOptions,
+    ...createOptions,
+    reasonOption,
+    { flags: "--dry-run", description: "say who would get it in which ring, and who would not and why" },
+    { flags: "--start", description: "start it at once" },
+  ],
+  examples: [
+    {
+      command:
+        "rebootless rollout create 'expat everywhere' --hotpatch expat-12 --group all --ring canary=2 --ring early=10% --ring rest --rate 100 --error failed,crashed=2%:halt --dry-run",
+      what: "who would get it, and in which order",
+    },
+  ],
+  async run(input, io) {
+    const [title = ""] = input.arguments;
+    const server = serverOf(input, io);
+    const body = wantedRollout(input, title);
+    if (input.options.dryRun === true) {
+      const preview = await ask(server, "previewRollout", { body });
+      return { data: preview, text: describedPreview(preview) };
+    }
+    const made = await ask(server, "makeRollout", { body });
+    if (input.options.start !== true) {
+      return { data: made, text: `Made: ${printable(title)}; \`rebootless rollout start ${made.id}\` begins it.` };
+    }
+    const started = await ask(server, "startRollout", { params: { rolloutId: made.id }, body: reasonOf(input) });
+    return { data: started, text: describedRollout(started) };
+  },
+};
+
+type Step = "startRollout" | "pauseRollout" | "resumeRollout" | "promoteRollout";
+
+function stepCommand(
+  word: string,
+  route: Step,
+  [summary, what]: readonly [summary: string, what: string],
+): CommandSpec {
+  return {
+    name: `rollout ${word}`,
     summary,
-    arguments: [{ name: "<id>", description: "the id of the action" }],
-    options: serverOptions,
-    examples: [{ command: `rebootless action ${event} 5f0c1d5e-8f4b-4c8e-9c53-0a6d3a6f7c21`, what }],
+    arguments: [rolloutArgument],
+    options: [...serverOptions, reasonOption],
+    examples: [{ command: `rebootless rollout ${word} ${exampleId}`, what }],
     async run(input, io) {
-      const [actionId = ""] = input.arguments;
-      const params = { actionId };
-      const action: Action = await ask(serverOf(input, io), "requestAction", { params, body: { event } });
-      return { data: action, text: `${action.hotpatchId} on ${action.deviceId} is ${action.state}.` };
+      const [rolloutId = ""] = input.arguments;
+      const rollout = await ask(serverOf(input, io), route, { params: { rolloutId }, body: reasonOf(input) });
+      return { data: rollout, text: describedRollout(rollout) };
     },
   };
 }
 
-function eventRow({ sequence, at, kind, subject, data }: Event): string[] {
-  const more = Object.entries(data)
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
-    .join(" ");
-  return [String(sequence), at, kind, subject, more];
-}
-
-/** Ends where nobody reads any more; Ctrl-C ends it as it ends every command. */
-async function followEvents(server: ServerTarget, after: number, io: CommandIo): Promise<CommandResult> {
-  const onBreak = () => io.progress("The connection to the server is broken; going on once it answers.");
-  let last = after;
-  for await (const event of eventStream(server, { after, onBreak })) {
-    last = event.sequence;
-    if (!(await io.emit(event, eventRow(event).map(printable).join("  ")))) break;
-  }
-  return { data: { last }, text: "" };
-}
-
-const events: CommandSpec = {
-  name: "events",
-  summary: "show what has happened, oldest first",
+const rolloutAbort: CommandSpec = {
+  name: "rollout abort",
+  summary: "end a rollout, and keep what is in place or take it back",
+  arguments: [rolloutArgument],
   options: [
     ...serverOptions,
-    { flags: "--after <number>", description: "only behind this sequence number" },
-    { flags: "--limit <number>", description: "how many at most, up to 200 (by default 50)" },
-    { flags: "--follow", description: "go on with each event as it happens, until Ctrl-C" },
+    { flags: "--keep", description: "what is in place stays" },
+    { flags: "--revert", description: "it is taken back on all devices of the group" },
+    reasonOption,
   ],
-  examples: [
-    { command: "rebootless events --after 120 --json", what: "what came after the event 120" },
-    { command: "rebootless events --follow --json", what: "a line of JSON for each event, with none missing" },
-  ],
+  examples: [{ command: `rebootless rollout abort ${exampleId} --revert`, what: "take it back everywhere" }],
   async run(input, io) {
-    const given = text(input, "after") ?? "0";
-    if (!/^\d{1,15}$/.test(given)) {
-      throw new RebootlessError("usage/arguments", `--after takes a whole number, not ${quoted(given)}.`);
+    const [rolloutId = ""] = input.arguments;
+    const { keep, revert } = input.options;
+    if ((keep === true) === (revert === true)) {
+      throw new RebootlessError("usage/arguments", "Say --keep or --revert.");
     }
-    const limit = wholeNumber(input, "limit", "--limit");
-    const after = Number(given);
-    if (input.options.follow === true) {
-      if (limit !== undefined) throw new RebootlessError("usage/arguments", "--follow has no --limit.");
-      return await followEvents(serverOf(input, io), after, io);
-    }
-    const query = { after, limit: limit ?? 50 };
-    const { items } = await ask(serverOf(input, io), "listEvents", { query });
-    const rows = items.map(eventRow);
-    const table = textTable(["NO", "AT", "WHAT", "OF", "MORE"], rows);
-    return { data: { events: items }, text: rows.length === 0 ? "Nothing has happened since." : table };
+    const body = { outcome: keep === true ? ("keep" as const) : ("revert" as const), ...reasonOf(input) };
+    const rollout = await ask(serverOf(input, io), "abortRollout", { params: { rolloutId }, body });
+    return { data: rollout, text: describedRollout(rollout) };
+  },
+};
+
+const rolloutRemove: CommandSpec = {
+  name: "rollout remove",
+  summary: "remove a draft or a rollout that has ended; what is in place stays",
+  arguments: [rolloutArgument],
+  options: serverOptions,
+  examples: [{ command: `rebootless rollout remove ${exampleId}`, what: "for good" }],
+  async run(input, io) {
+    const [rolloutId = ""] = input.arguments;
+    await ask(serverOf(input, io), "removeRollout", { params: { rolloutId } });
+    return { data: { rolloutId, removed: true }, text: `Removed: ${printable(rolloutId)}.` };
   },
 };
 
 export const rolloutCommands: readonly CommandSpec[] = [
-  actionList,
-  requestCommand("offer", "offer an action again", "after it was refused, failed or was taken back"),
-  requestCommand("withdraw", "withdraw an action that has not begun", "keep one device off a hotpatch"),
-  requestCommand("revert", "have a hotpatch taken back on a device", "put the old code back"),
-  events,
+  ...[rolloutList, rolloutShow, rolloutCreate],
+  stepCommand("start", "startRollout", ["start a draft", "the first ring opens"]),
+  stepCommand("pause", "pauseRollout", [
+    "pause a rollout: nothing new begins, and nothing is taken back",
+    "stop and look",
+  ]),
+  stepCommand("resume", "resumeRollout", ["go on with a rollout that is paused", "go on"]),
+  stepCommand("promote", "promoteRollout", ["open the next ring without waiting", "skip success and verification"]),
+  rolloutAbort,
+  rolloutRemove,
 ];

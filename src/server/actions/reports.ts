@@ -6,6 +6,7 @@ import { canonicalJson } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { type Refusal, RefusalError } from "../../base/refusal.ts";
 import { type Change, change, instant, type ServerContext } from "../context.ts";
+import { offerTo } from "../offers/offers.ts";
 import { shownAction } from "./actions.ts";
 import { settledStates } from "./state-machine.ts";
 import { type ActionRow, moved, type Step, steps } from "./steps.ts";
@@ -51,7 +52,11 @@ async function takeAll(
     const desk = new Desk(await actionsOf(under, deviceId, reports), await knownKeys(under, deviceId, reports));
     const answers = keyed.map(({ report, digest }) => desk.take(report, digest, under.now));
     if (desk.steps.length === 0) return answers;
-    await steps(under, desk.steps);
+    const changed = await steps(under, desk.steps);
+    // What was taken back for a decision may be offered again, or says what keeps it off.
+    for (const { hotpatch_id: hotpatchId, state } of changed) {
+      if (state === "reverted") await offerTo(under, context.random, { hotpatchId, deviceIds: [deviceId] });
+    }
     await remember(under, deviceId, desk.fresh);
     // What the agent did may be more work for it, as when it applied what had been withdrawn.
     if (desk.hasNewWork) await under.reassign(deviceId);

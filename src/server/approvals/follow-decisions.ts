@@ -1,6 +1,6 @@
 /** After a change of what is decided, or of who is in which group: the devices follow. */
 import { actionTable } from "../actions/state-machine.ts";
-import { steps } from "../actions/steps.ts";
+import { type ActionRow, steps } from "../actions/steps.ts";
 import type { Change, ServerContext } from "../context.ts";
 import { offerApproved, withdrawUnapproved } from "../offers/offers.ts";
 import { isDecided, type OfferScope } from "../offers/wanted.ts";
@@ -32,12 +32,18 @@ export async function takeBackRemoved(
     .where((is) => is.and([isDecided(is, "actions", "removal"), is.not(isDecided(is, "actions", "install"))]));
   if (deviceId !== undefined) query = query.where("device_id", "=", deviceId);
   if (hotpatchId !== undefined) query = query.where("hotpatch_id", "=", hotpatchId);
-  const inPlace = (await query.execute()).filter(
+  await takeBack(under, await query.execute(), "approved for removal");
+}
+
+/** Reverts what has changed memory, of these; another decision may offer it again. */
+export async function takeBack(under: Change, rows: readonly ActionRow[], reason: string): Promise<void> {
+  const { db } = under;
+  const inPlace = rows.filter(
     ({ state, times_json }) => actionTable[state].revert !== undefined && "applying" in JSON.parse(times_json),
   );
   await steps(
     under,
-    inPlace.map((row) => ({ row, event: "revert", reason: "approved for removal" })),
+    inPlace.map((row) => ({ row, event: "revert", reason })),
   );
   for (let from = 0; from < inPlace.length; from += rowsAtOnce) {
     await db

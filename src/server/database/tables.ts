@@ -9,8 +9,9 @@ import type { KnownIssue } from "../../api/schemas/holds.ts";
 import type { ApprovalTables } from "../approvals/approval-tables.ts";
 import type { FourEyesTables } from "../four-eyes/four-eyes-tables.ts";
 import type { PolicyTables } from "../policies/policy-tables.ts";
+import type { RolloutTables } from "../rollouts/rollout-tables.ts";
 
-export interface Tables extends ApprovalTables, FourEyesTables, PolicyTables {
+export interface Tables extends ApprovalTables, FourEyesTables, PolicyTables, RolloutTables {
   devices: {
     id: string;
     name: string;

@@ -116,7 +116,8 @@ async function pairsOf(db: Database, deviceIds: readonly string[]): Promise<Map<
   const actions = await db
     .selectFrom("actions")
     .innerJoin("devices", "devices.id", "actions.device_id")
-    .select(["device_id", "hotpatch_id", "actions.state", "reason", "taken_back_by"])
+    .leftJoin("removed_actions", "removed_actions.action_id", "actions.id")
+    .select(["device_id", "hotpatch_id", "actions.state", "reason", "taken_back_by", "action_id"])
     .where("device_id", "in", ids)
     .where("devices.state", "=", "enrolled")
     .execute();
@@ -139,8 +140,9 @@ async function pairsOf(db: Database, deviceIds: readonly string[]): Promise<Map<
     pairs.set(hotpatchId, { hotpatchId, sequence, wanted: false, blocks: [], ...pairs.get(hotpatchId), ...more });
   };
   for (const { deviceId, hotpatchId } of wanted) put(deviceId, hotpatchId, { wanted: true });
-  for (const { device_id, hotpatch_id, state, reason, taken_back_by } of actions) {
-    put(device_id, hotpatch_id, { action: { state, reason, byGuard: taken_back_by === "guard" } });
+  for (const { device_id, hotpatch_id, state, reason, taken_back_by, action_id } of actions) {
+    const action = { state, reason, byGuard: taken_back_by === "guard", mayReturn: action_id !== null };
+    put(device_id, hotpatch_id, { action });
   }
   const ofPairs = Map.groupBy(blocks, ({ device_id, hotpatch_id }) => `${device_id} ${hotpatch_id}`);
   for (const { deviceId, hotpatchId } of wanted) {

@@ -21,7 +21,13 @@ export interface Pair {
   readonly hotpatchId: string;
   readonly sequence: number;
   readonly wanted: boolean;
-  readonly action?: { readonly state: ActionState; readonly reason: string; readonly byGuard: boolean };
+  /** `mayReturn`: it was taken back for a decision, and is offered again once that changes. */
+  readonly action?: {
+    readonly state: ActionState;
+    readonly reason: string;
+    readonly byGuard: boolean;
+    readonly mayReturn?: boolean;
+  };
   /** The one that counts comes first. */
   readonly blocks: readonly PairBlock[];
 }
@@ -65,7 +71,8 @@ export function workOut(pairs: readonly Pair[]): WorkedOut | undefined {
 
 function stateOfPair({ action, blocks }: Pair): Pick<WorkedOut, "state" | "code" | "reason" | "helps" | "untilMs"> {
   const [block] = blocks;
-  const hasBegun = action !== undefined && action.state !== "withdrawn";
+  const isGone = action?.state === "reverted" && action.mayReturn === true;
+  const hasBegun = action !== undefined && action.state !== "withdrawn" && !isGone;
   if (!hasBegun && block !== undefined) {
     const { code, reason, helps, untilMs } = block;
     return { state: blockCodes[code].state, code, reason, helps, untilMs };

@@ -165,6 +165,44 @@ const policyOperations: Table = {
   },
 };
 
+async function rolloutRow(db: Database, rolloutId: string) {
+  const columns = ["id", "hotpatch_id", "group_id", "spec_json", "state", "ring"] as const;
+  return await db.selectFrom("rollouts").select(columns).where("id", "=", rolloutId).executeTakeFirst();
+}
+
+async function ofRollout(db: Database, rolloutId: string): Promise<Concern | undefined> {
+  const row = await rolloutRow(db, rolloutId);
+  return row === undefined ? undefined : { groupIds: [row.group_id] };
+}
+
+/** A draft does nothing, and to pause is to be careful. */
+const rolloutOperations: Table = {
+  startRollout: {
+    concern: (db, { params }) => ofRollout(db, params.rolloutId),
+    async standing(db, { params }) {
+      const row = await rolloutRow(db, params.rolloutId);
+      return [row, row === undefined ? null : await groupStanding(db, [row.group_id])];
+    },
+  },
+  resumeRollout: {
+    concern: (db, { params }) => ofRollout(db, params.rolloutId),
+    standing: (db, { params }) => rolloutRow(db, params.rolloutId),
+  },
+  promoteRollout: {
+    concern: (db, { params }) => ofRollout(db, params.rolloutId),
+    standing: (db, { params }) => rolloutRow(db, params.rolloutId),
+  },
+  abortRollout: {
+    concern: async (db, { params, body }) =>
+      body.outcome === "keep" ? undefined : await ofRollout(db, params.rolloutId),
+    standing: (db, { params }) => rolloutRow(db, params.rolloutId),
+  },
+  removeRollout: {
+    concern: (db, { params }) => ofRollout(db, params.rolloutId),
+    standing: (db, { params }) => rolloutRow(db, params.rolloutId),
+  },
+};
+
 const membership = async () => "membership" as const;
 
 const groupOperations: Table = {
@@ -198,4 +236,10 @@ const ownOperations: Table = {
   },
 };
 
-export const operations: Table = { ...approvalOperations, ...policyOperations, ...groupOperations, ...ownOperations };
+export const operations: Table = {
+  ...approvalOperations,
+  ...policyOperations,
+  ...rolloutOperations,
+  ...groupOperations,
+  ...ownOperations,
+};

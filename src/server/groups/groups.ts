@@ -13,6 +13,7 @@ import { type Page, type PageAsked, pageBounds, pageFrom } from "../database/pag
 import type { Database, Tables } from "../database/tables.ts";
 import { requireDevice } from "../devices/devices.ts";
 import { refuseWhereInPolicy } from "../policies/of-group.ts";
+import { refuseWhereInRollout } from "../rollouts/of-group.ts";
 import { readGroups } from "./group-rows.ts";
 import { depthOf, hangingOn, inOrder } from "./group-tree.ts";
 import { followFilter, placeDevice, placeGroups } from "./membership.ts";
@@ -167,7 +168,7 @@ async function checkTree(db: Database, groupId: string): Promise<void> {
   }
 }
 
-/** Refuses with `group/permanent`, `group/has-children` or `policy/in-use`; throws `request/not-found`. */
+/** Refuses with `group/permanent`, `group/has-children`, `policy/in-use` or `rollout/in-use`; throws `request/not-found`. */
 export async function removeGroup(context: ServerContext, groupId: string): Promise<void> {
   refuseForEvery(groupId, "cannot be removed");
   await change(context, async (under) => {
@@ -180,6 +181,7 @@ export async function removeGroup(context: ServerContext, groupId: string): Prom
       refuse("group/has-children", `${children.join(", ")} stand below ${groupId}; remove or move them first.`);
     }
     await refuseWhereInPolicy(db, groupId);
+    await refuseWhereInRollout(db, groupId);
     const hanging = hangingOn(inOrder(groups) ?? [], groupId).flatMap(({ id }) => (id === groupId ? [] : [id]));
     const hotpatches = await endApprovalsOf(under, groupId);
     for (const table of ["group_members", "group_own", "group_exceptions", "group_exclusions"] as const) {

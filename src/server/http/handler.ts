@@ -32,3 +32,9 @@ export function personOf({ principal }: Caller): Person {
   if (principal.kind === "person") return principal;
   throw new RebootlessError("bug/invariant", "A route of people let somebody else in.");
 }
+
+/** Of a route of agents. */
+export function deviceIdOf({ principal }: Caller): string {
+  if (principal.kind !== "agent") throw new RebootlessError("bug/invariant", "A route of agents let somebody else in.");
+  return principal.deviceId;
+}

@@ -1,7 +1,6 @@
 /** What each route does: the request's checked parts and who asks go in, the answer's value comes out. No HTTP here. */
 import { factRows } from "../../api/fact-catalog.ts";
 import { openApiDocument } from "../../api/openapi.ts";
-import { RebootlessError } from "../../base/errors.ts";
 import * as actions from "../actions/actions.ts";
 import { takeReport, takeReports } from "../actions/reports.ts";
 import { trustFor } from "../catalog/catalog.ts";
@@ -21,17 +20,13 @@ import * as issues from "../holds/issues.ts";
 import { signOut } from "../sign-in/sessions.ts";
 import { makeSignInLink } from "../sign-in/sign-in.ts";
 import { withFourEyes } from "./four-eyes.ts";
-import { type Caller, type Handlers, nameOf, personOf } from "./handler.ts";
+import { deviceIdOf, type Handlers, nameOf, personOf } from "./handler.ts";
 import { accessHandlers } from "./handlers/access.ts";
 import { approvalHandlers } from "./handlers/approvals.ts";
 import { catalogHandlers } from "./handlers/catalog.ts";
 import { fourEyesHandlers } from "./handlers/four-eyes.ts";
 import { policyHandlers } from "./handlers/policies.ts";
-
-function deviceIdOf({ principal }: Caller): string {
-  if (principal.kind !== "agent") throw new RebootlessError("bug/invariant", "A route of agents let somebody else in.");
-  return principal.deviceId;
-}
+import { rolloutHandlers } from "./handlers/rollouts.ts";
 
 const plain: Handlers = {
   ...fourEyesHandlers(() => plain),
@@ -39,6 +34,7 @@ const plain: Handlers = {
   ...approvalHandlers,
   ...catalogHandlers,
   ...policyHandlers,
+  ...rolloutHandlers,
   openapi: async ({ version }) => openApiDocument(version),
   authority: async ({ authority }) => ({
     certificate: authority.certificate,

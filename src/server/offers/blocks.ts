@@ -1,4 +1,5 @@
 /** The table `offer_blocks`: what keeps which hotpatch off which device, as the gates said last. */
+import type { ExpressionBuilder } from "kysely";
 import type { Change } from "../context.ts";
 import type { Tables } from "../database/tables.ts";
 import { type Block, blockRanks, type Candidate, candidateKey } from "./gates.ts";
@@ -87,23 +88,31 @@ async function remove(db: Change["db"], rows: readonly Row[]): Promise<void> {
   }
 }
 
+/** It was taken back for a decision, and is offered again once that changes. */
+function mayReturn(is: ExpressionBuilder<Tables, "actions">) {
+  const removed = is
+    .selectFrom("removed_actions")
+    .select("action_id")
+    .whereRef("removed_actions.action_id", "=", "actions.id");
+  return is.and([is("actions.state", "=", "reverted"), is.exists(removed)]);
+}
+
 /** Blocks of what nobody wants there any more, or what has begun there all the same, are gone. */
 async function dropStale({ db }: Change, { deviceId, hotpatchId }: OfferScope): Promise<void> {
-  let query = db
-    .deleteFrom("offer_blocks")
-    .where((is) =>
-      is.or([
-        is.not(isWanted(is, "offer_blocks")),
-        is.exists(
-          is
-            .selectFrom("actions")
-            .select("actions.id")
-            .whereRef("actions.device_id", "=", "offer_blocks.device_id")
-            .whereRef("actions.hotpatch_id", "=", "offer_blocks.hotpatch_id")
-            .where("actions.state", "<>", "withdrawn"),
-        ),
-      ]),
-    );
+  let query = db.deleteFrom("offer_blocks").where((is) =>
+    is.or([
+      is.not(isWanted(is, "offer_blocks")),
+      is.exists(
+        is
+          .selectFrom("actions")
+          .select("actions.id")
+          .whereRef("actions.device_id", "=", "offer_blocks.device_id")
+          .whereRef("actions.hotpatch_id", "=", "offer_blocks.hotpatch_id")
+          .where("actions.state", "<>", "withdrawn")
+          .where((is) => is.not(mayReturn(is))),
+      ),
+    ]),
+  );
   if (deviceId !== undefined) query = query.where("device_id", "=", deviceId);
   if (hotpatchId !== undefined) query = query.where("hotpatch_id", "=", hotpatchId);
   await query.execute();

@@ -5,8 +5,17 @@ import { fourEyesGate } from "../four-eyes/four-eyes-gate.ts";
 import { holdGate } from "../holds/hold-gate.ts";
 import { policyGate } from "../policies/policy-gate.ts";
 import { windowEnds, windowGate } from "../policies/window-gate.ts";
+import { rolloutGate } from "../rollouts/rollout-gate.ts";
 import type { Gate, PassEnds } from "./gates.ts";
 
-export const gates: readonly Gate[] = [eligibilityGate, holdGate, servicingGate, policyGate, windowGate, fourEyesGate];
+export const gates: readonly Gate[] = [
+  eligibilityGate,
+  holdGate,
+  servicingGate,
+  policyGate,
+  windowGate,
+  rolloutGate,
+  fourEyesGate,
+];
 
 export const passEnds: PassEnds = windowEnds;

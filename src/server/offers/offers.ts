@@ -56,13 +56,22 @@ export async function offerEnded(under: Change, random: ServerContext["random"],
     .execute();
   const over = await takeEnded(under, { hotpatchId, limit: endedAtOnce });
   const deviceIds = [...new Set([...rows.map(({ device_id }) => device_id), ...over])];
+  await offerTo(under, random, { hotpatchId, deviceIds });
+  await keepBlocks.dropStale(under, { hotpatchId });
+}
+
+/** Settles a hotpatch on these devices. */
+export async function offerTo(
+  under: Change,
+  random: ServerContext["random"],
+  { hotpatchId, deviceIds }: { readonly hotpatchId: string; readonly deviceIds: readonly string[] },
+): Promise<void> {
   for (let from = 0; from < deviceIds.length; from += chunkDevices) {
     const some = deviceIds.slice(from, from + chunkDevices);
     under.touch(...some);
     const wanted = await wantedOn(under.db, some, hotpatchId);
     await settle(under, random, { wanted, gates: allGates });
   }
-  await keepBlocks.dropStale(under, { hotpatchId });
 }
 
 async function* chunks({ db }: Change, { deviceId, groupId, hotpatchId }: OfferScope): AsyncGenerator<string[]> {

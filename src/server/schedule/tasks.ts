@@ -2,6 +2,7 @@
 import { arrivals } from "../approvals/arrivals.ts";
 import { endsOfRequests } from "../four-eyes/expiry.ts";
 import { endsOfBlocks } from "../offers/ends-of-blocks.ts";
+import { rolloutLooks } from "../rollouts/follow-rollouts.ts";
 import type { ScheduledTask } from "./task.ts";
 
-export const scheduledTasks: readonly ScheduledTask[] = [arrivals, endsOfRequests, endsOfBlocks];
+export const scheduledTasks: readonly ScheduledTask[] = [arrivals, endsOfRequests, endsOfBlocks, rolloutLooks];
