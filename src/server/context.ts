@@ -9,6 +9,7 @@ import type { ChangeScope, Store } from "./database/store.ts";
 import type { Database } from "./database/tables.ts";
 import { keepDeviceStates } from "./device-states/keep-states.ts";
 import { appendEvents, type NewEvent } from "./events/append-events.ts";
+import type { Metrics } from "./metrics/metrics.ts";
 import type { Signals } from "./signals.ts";
 
 export interface ServerContext {
@@ -21,6 +22,7 @@ export interface ServerContext {
   /** The public keys of the authors whose hotpatches agents are to trust. */
   readonly trustFolder: string;
   readonly signals: Signals;
+  readonly metrics: Metrics;
   /** The present. */
   readonly clock: () => Date;
   readonly random: (bytes: number) => Buffer;

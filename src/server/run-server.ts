@@ -25,6 +25,7 @@ import { learnHotpatches } from "./device-states/known-hotpatches.ts";
 import { dropOldEvents } from "./events/events.ts";
 import { buildHttp } from "./http/build-http.ts";
 import { localSocket } from "./local-socket.ts";
+import { Metrics } from "./metrics/metrics.ts";
 import { Scheduler, tickMs } from "./schedule/scheduler.ts";
 import type { ScheduledTask } from "./schedule/task.ts";
 import { scheduledTasks } from "./schedule/tasks.ts";
@@ -112,6 +113,7 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
       catalog,
       trustFolder,
       signals,
+      metrics: new Metrics(options.version),
       clock,
       random,
       names,

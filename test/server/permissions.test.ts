@@ -70,7 +70,7 @@ const readingAll: readonly RouteName[] = [
   ...(["listDeviceStates", "getDeviceServicing", "listServicing", "countDeviceStates", "explainDevice"] as const),
   ...(["listHolds", "getHold"] as const),
   ...(["listPolicies", "getPolicy", "previewWindows"] as const),
-  ...(["listRollouts", "getRollout", "previewRollout", "listRolloutDevices"] as const),
+  ...(["listRollouts", "getRollout", "previewRollout", "listRolloutDevices", "metrics"] as const),
   ...(["listDeclined", "listApprovalRules", "getApprovalSettings"] as const),
 ];
 const readingFourEyes: readonly RouteName[] = ["listFourEyes", "listApprovalRequests", "getApprovalRequest"];

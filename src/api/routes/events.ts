@@ -20,6 +20,15 @@ export const eventRoutes = {
     status: 200,
     response: record({ items: Type.Array(Event) }),
   }),
+  metrics: route({
+    method: "GET",
+    path: "/metrics",
+    caller: "person",
+    roles: fleetReaders,
+    summary: "figures of the server and the fleet in the text format of Prometheus",
+    status: 200,
+    mediaType: "text/plain",
+  }),
   streamEvents: route({
     method: "GET",
     path: "/v1/events/stream",

@@ -77,6 +77,10 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
       throw new RebootlessError("request/too-large", `An address has at most ${apiLimits.addressBytes} bytes.`);
     }
   });
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "none";
+    context.metrics.requestDone({ method: request.method, route, code: reply.statusCode }, reply.elapsedTime / 1000);
+  });
   app.setErrorHandler(async (thrown, request, reply) => {
     const problem = problemFor(thrown);
     // The page explains a link that no longer works, where a person opened it.
@@ -177,6 +181,7 @@ async function serve(
   if (name === "signIn") return await answerSignIn(context, asked as Asked<"signIn">, { request, reply });
   const gone = goneOf(reply);
   if (name === "catalogMetadata" || name === "catalogHotpatch") return await answerFile(context, name, asked, reply);
+  if (name === "metrics") return reply.type(context.metrics.mediaType).send(await context.metrics.text(context));
   if (name === "streamEvents") return answerStream(context, asked as Asked<"streamEvents">, { request, reply, gone });
   const handler = handlers[name as PlainRouteName] as (...given: unknown[]) => Promise<unknown>;
   const renewed = ({ secret, seconds }: Started) => reply.header("set-cookie", cookie(secret, seconds));

@@ -6,7 +6,10 @@ import type { ServerContext } from "../context.ts";
 import type { Started } from "../sign-in/sessions.ts";
 
 /** The others are about cookies and streams, and live in build-http.ts. */
-export type PlainRouteName = Exclude<RouteName, "signIn" | "streamEvents" | "catalogMetadata" | "catalogHotpatch">;
+export type PlainRouteName = Exclude<
+  RouteName,
+  "signIn" | "streamEvents" | "catalogMetadata" | "catalogHotpatch" | "metrics"
+>;
 
 export interface Caller {
   readonly principal: Principal;

@@ -52,6 +52,7 @@ export class Scheduler {
     try {
       await this.#context.store.alone(async () => {
         for (const task of this.#tasks) await this.#runTask(task);
+        this.#context.metrics.tickDone();
       });
     } catch (thrown) {
       // What is due stays due; who asks for something is told by the answer to his request.
@@ -67,6 +68,7 @@ export class Scheduler {
         await change(context, (under) => task.work(under, context, piece));
       } catch (thrown) {
         if (isDatabaseAway(thrown)) throw thrown;
+        this.#context.metrics.taskFailed(task.name);
         // One piece that cannot be done must not keep the others from being done.
         this.#onFault(thrown, task.name, piece);
       }
