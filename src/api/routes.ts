@@ -20,6 +20,7 @@ import { openRoutes } from "./routes/open.ts";
 import { policyRoutes } from "./routes/policies.ts";
 import { rolloutRoutes } from "./routes/rollouts.ts";
 import { signInRoutes } from "./routes/sign-in.ts";
+import { webhookRoutes } from "./routes/webhooks.ts";
 import { workRoutes } from "./routes/work.ts";
 
 export const routes = {
@@ -39,6 +40,7 @@ export const routes = {
   ...rolloutRoutes,
   ...fourEyesRoutes,
   ...eventRoutes,
+  ...webhookRoutes,
 };
 export type RouteName = keyof typeof routes;
 

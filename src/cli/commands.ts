@@ -33,6 +33,7 @@ import { rolloutCommands } from "./commands/rollout.ts";
 import { serverCommands } from "./commands/server.ts";
 import { tokenCommands } from "./commands/token.ts";
 import { userCommands } from "./commands/user.ts";
+import { webhookCommands } from "./commands/webhook.ts";
 
 const workingCommands: readonly CommandSpec[] = [
   psCommand,
@@ -65,6 +66,7 @@ const workingCommands: readonly CommandSpec[] = [
   ...rolloutCommands,
   ...actionCommands,
   ...auditCommands,
+  ...webhookCommands,
 ];
 
 /** Completion knows all the others, so it stands last. */

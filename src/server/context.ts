@@ -26,6 +26,8 @@ export interface ServerContext {
   /** The present. */
   readonly clock: () => Date;
   readonly random: (bytes: number) => Buffer;
+  /** Whether webhooks may go to addresses that are not of the public Internet. */
+  readonly webhooks: { readonly allowPrivate: boolean };
   /** The product's version, for the OpenAPI document. */
   readonly version: string;
   /** Where people reach the server, such as `https://127.0.0.1:8443`; known once it listens. */

@@ -20,6 +20,7 @@ import { followCatalog } from "./catalog/follow-catalog.ts";
 import { builtConsole, PageFiles } from "./console/page-files.ts";
 import { change, type ServerContext, systemClock, systemRandom } from "./context.ts";
 import { openDatabase } from "./database/open-database.ts";
+import { isDatabaseAway } from "./database/postgres-errors.ts";
 import type { Store } from "./database/store.ts";
 import { learnHotpatches } from "./device-states/known-hotpatches.ts";
 import { dropOldEvents } from "./events/events.ts";
@@ -32,6 +33,7 @@ import { scheduledTasks } from "./schedule/tasks.ts";
 import { makeSignInLink } from "./sign-in/sign-in.ts";
 import { Signals } from "./signals.ts";
 import { holdStateFolder } from "./state-lock.ts";
+import { deliverDue } from "./webhooks/deliver.ts";
 
 export interface RunOptions {
   readonly stateFolder: string;
@@ -55,6 +57,8 @@ export interface RunOptions {
   readonly keptEventDays?: number;
   /** The folder of the built web console, where it is not the one that the checkout builds. */
   readonly consoleFolder?: string;
+  /** Webhooks may go to loopback and private networks, and by plain HTTP; otherwise to the public Internet alone. */
+  readonly webhooksToPrivateAddresses?: boolean;
   readonly clock?: () => Date;
   readonly random?: (bytes: number) => Buffer;
   /** Does work again and again, until the answered function is called; the machine's timer unless told. */
@@ -72,6 +76,8 @@ export interface RunningServer {
   signInLink(): Promise<string>;
   /** Does at once what the next tick of the scheduler would do. */
   tick(): Promise<void>;
+  /** Sends at once what webhooks are to be sent. */
+  deliver(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -114,6 +120,7 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
       trustFolder,
       signals,
       metrics: new Metrics(options.version),
+      webhooks: { allowPrivate: options.webhooksToPrivateAddresses ?? false },
       clock,
       random,
       names,
@@ -133,12 +140,14 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
     await keepEvents(context, options, closing);
     keepUpWithCatalog(context, options, closing);
     const scheduler = keepTime(context, options, closing);
+    const deliver = keepDelivering(context, options, closing);
     return {
       address: context.address,
       context,
       close,
       signInLink: async () => (await makeSignInLink(context)).link,
       tick: () => scheduler.tick(),
+      deliver,
     };
   } catch (error) {
     await close();
@@ -249,6 +258,34 @@ function keepTime(context: ServerContext, options: RunOptions, closing: Closing)
     await scheduler.close();
   });
   return scheduler;
+}
+
+/** A turn begins each second where none is under way. */
+function keepDelivering(context: ServerContext, options: RunOptions, closing: Closing): () => Promise<void> {
+  const ended = new AbortController();
+  let underWay: Promise<void> | undefined;
+  const deliver = async () => {
+    underWay ??= deliverDue(context, ended.signal).finally(() => {
+      underWay = undefined;
+    });
+    await underWay;
+  };
+  const quietly = async () => {
+    try {
+      await deliver();
+    } catch (error) {
+      // What is not sent stays to be sent, and who asks for something is told by the answer to his request.
+      if (ended.signal.aborted || isDatabaseAway(error)) return;
+      options.log({ level: "error", message: "webhooks could not be sent", error: String(error) });
+    }
+  };
+  const stop = (options.repeat ?? repeatByTimer)(tickMs, quietly);
+  closing.push(async () => {
+    stop();
+    ended.abort();
+    await underWay?.catch(() => undefined);
+  });
+  return deliver;
 }
 
 /** So that what is published, or withdrawn, takes effect though nobody asks. */

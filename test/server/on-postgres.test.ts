@@ -31,6 +31,7 @@ const files = [
   "rollouts/rollouts",
   "renewal",
   "servicing",
+  "webhooks/webhooks",
 ].map((name) => `test/server/${name}.test.ts`);
 
 test("the server's tests hold on PostgreSQL", { skip: withoutPostgres, timeout: 540_000 }, async (t) => {

@@ -26,6 +26,7 @@ const fill = {
     ruleId: uuid,
     policyId: uuid,
     rolloutId: uuid,
+    webhookId: uuid,
     hotpatchId: "none",
     personId: uuid,
     sessionId: uuid,
@@ -85,6 +86,10 @@ const people: readonly RouteName[] = [
   ...(["giveRole", "takeRole", "linkPerson", "listPersonSessions", "endPersonSession"] as const),
   ...(["listPersonTokens", "revokePersonToken"] as const),
 ];
+const webhooks: readonly RouteName[] = [
+  ...(["listWebhooks", "makeWebhook", "getWebhook", "changeWebhook", "rotateWebhookSecret"] as const),
+  ...(["testWebhook", "replayWebhook", "listWebhookDeliveries", "removeWebhook"] as const),
+];
 const recordAndGroups: readonly RouteName[] = ["listGroups", "getGroup", "listEvents", "streamEvents"];
 
 /** The same for people, by their roles. */
@@ -116,7 +121,7 @@ const byRole: Readonly<Record<Role, readonly RouteName[]>> = {
   ],
   publisher: [...ownDoor, ...catalogue, "makeIssue", "changeIssue", "importAdvisories"],
   administrator: [
-    ...[...ownDoor, ...people, ...recordAndGroups, ...eligibility],
+    ...[...ownDoor, ...people, ...recordAndGroups, ...eligibility, ...webhooks],
     ...(["changeEligibilityRule", "resetEligibilityRule"] as const),
     ...[...deciding, "requireFourEyes" as const, "releaseFourEyes" as const],
   ],

@@ -55,6 +55,10 @@ export const eventKinds = [
   "rollout-aborted",
   "rollout-removed",
   "device-health",
+  "webhook-made",
+  "webhook-changed",
+  "webhook-disabled",
+  "webhook-removed",
   "four-eyes-required",
   "four-eyes-released",
   "request-made",
@@ -84,7 +88,7 @@ export const Event = record(
     sequence: Type.Integer({ minimum: 1 }),
     at: Instant,
     kind: words(eventKinds),
-    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID`, `issue:ID`, `hold:ID`, `rule:ID`, `policy:ID`, `rollout:ID`, `person:ID`, `request:ID` or `server`. */
+    /** What it is about, as `device:ID`, `group:ID`, `approval:ID`, `action:ID`, `issue:ID`, `hold:ID`, `rule:ID`, `policy:ID`, `rollout:ID`, `webhook:ID`, `person:ID`, `request:ID` or `server`. */
     subject: Type.String(),
     data: Type.Record(Type.String(), Type.Unknown()),
     /** A digest of this event and all before it (src/api/event-chain.ts); null for those from before there was one. */

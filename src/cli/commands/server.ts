@@ -46,6 +46,10 @@ const serverRun: CommandSpec = {
       description: "a public key whose hotpatches machines that enrol are to trust; kept from then on",
       repeatable: true,
     },
+    {
+      flags: "--webhooks-to-private-addresses",
+      description: "let webhooks go to loopback and private networks, also by plain HTTP",
+    },
     { flags: "--keep-events <days>", description: "for how long events are kept (by default 400 days)" },
   ],
   examples: [
@@ -97,6 +101,7 @@ function runOptions(input: CommandInput, io: CommandIo): RunOptions {
     ...(keptEventDays === undefined ? {} : { keptEventDays }),
     ...(authorityFolder === undefined ? {} : { authorityFolder }),
     replaceAuthority: input.options.replaceAuthority === true,
+    webhooksToPrivateAddresses: input.options.webhooksToPrivateAddresses === true,
     stateFolder: stateFolderOf(input, io),
     host: text(input, "host") ?? "127.0.0.1",
     port: portOf(text(input, "port") ?? "8443"),

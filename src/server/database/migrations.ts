@@ -10,6 +10,7 @@ import { approvalTables, ruleTables } from "../approvals/approval-tables.ts";
 import { fourEyesTables } from "../four-eyes/four-eyes-tables.ts";
 import { policyTables, windowTables } from "../policies/policy-tables.ts";
 import { rolloutTables } from "../rollouts/rollout-tables.ts";
+import { webhookTables } from "../webhooks/webhook-tables.ts";
 import { accessTables } from "./access-tables.ts";
 import { fleetTables, workTables } from "./first-tables.ts";
 import type { SqlWords } from "./sql-words.ts";
@@ -223,6 +224,7 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   (words) => fourEyesTables(words),
   (words) => windowTables(words),
   (words) => rolloutTables(words),
+  (words) => webhookTables(words),
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

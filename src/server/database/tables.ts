@@ -10,8 +10,9 @@ import type { ApprovalTables } from "../approvals/approval-tables.ts";
 import type { FourEyesTables } from "../four-eyes/four-eyes-tables.ts";
 import type { PolicyTables } from "../policies/policy-tables.ts";
 import type { RolloutTables } from "../rollouts/rollout-tables.ts";
+import type { WebhookTables } from "../webhooks/webhook-tables.ts";
 
-export interface Tables extends ApprovalTables, FourEyesTables, PolicyTables, RolloutTables {
+export interface Tables extends ApprovalTables, FourEyesTables, PolicyTables, RolloutTables, WebhookTables {
   devices: {
     id: string;
     name: string;

@@ -27,6 +27,7 @@ import { catalogHandlers } from "./handlers/catalog.ts";
 import { fourEyesHandlers } from "./handlers/four-eyes.ts";
 import { policyHandlers } from "./handlers/policies.ts";
 import { rolloutHandlers } from "./handlers/rollouts.ts";
+import { webhookHandlers } from "./handlers/webhooks.ts";
 
 const plain: Handlers = {
   ...fourEyesHandlers(() => plain),
@@ -35,6 +36,7 @@ const plain: Handlers = {
   ...catalogHandlers,
   ...policyHandlers,
   ...rolloutHandlers,
+  ...webhookHandlers,
   openapi: async ({ version }) => openApiDocument(version),
   authority: async ({ authority }) => ({
     certificate: authority.certificate,
