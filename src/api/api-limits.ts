@@ -6,8 +6,8 @@ const KiB = 1024;
 export const apiLimits = {
   /** The body of any request. */
   bodyBytes: 256 * KiB,
-  /** A request line with its address. */
-  addressBytes: 2048,
+  /** A request line with its address; the codes of some providers of OpenID Connect have some 2,000 bytes. */
+  addressBytes: 8192,
   /** How deep arrays and objects of a body may stand in one another. */
   jsonDepth: 8,
   /** Commas in a body. */

@@ -55,6 +55,9 @@ export const refusalCodes = [
   "access/person-exists",
   "access/person-disabled",
   "access/last-administrator",
+  "access/sign-in-expired",
+  "access/provider-refused",
+  "access/person-unknown",
   "enrolment/request-invalid",
   "facts/revision-stale",
   "report/key-reused",
@@ -86,6 +89,8 @@ export const refusalCodes = [
   "group/has-children",
   "group/permanent",
   "server/no-catalog",
+  "server/no-provider",
+  "server/provider-away",
   "server/busy",
   // the agent of a machine
   "agent/authority-unknown",

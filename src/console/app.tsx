@@ -12,7 +12,7 @@ import {
   Title3,
   tokens,
 } from "@fluentui/react-components";
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ActionList } from "./action-list.tsx";
 import { ask } from "./api-client.ts";
@@ -204,9 +204,27 @@ function Tile({ title, more, children }: { title: string; more: string; children
   );
 }
 
+const refusals: Readonly<Record<string, string>> = {
+  "access/person-unknown": "Nobody has added you here yet; ask an administrator to.",
+  "access/person-disabled": "You are disabled here; an administrator can enable you.",
+  "access/provider-refused": "Your organisation's sign-in did not let you in, or did not say who you are.",
+  "access/sign-in-expired": "This sign-in took too long, or was begun elsewhere; begin anew.",
+  "server/provider-away": "Your organisation's sign-in does not answer at the moment.",
+};
+
+/** The code may be anything that somebody put into an address. */
+function refusedSentence(code: string): string {
+  return Object.hasOwn(refusals, code) ? String(refusals[code]) : "You were not let in; try again.";
+}
+
 function SignedOut() {
   const styles = useStyles();
-  const { linkRefused = false } = (history.state ?? {}) as { linkRefused?: boolean };
+  const { linkRefused = false, refused } = (history.state ?? {}) as { linkRefused?: boolean; refused?: string };
+  const methods = useQuery({
+    queryKey: ["sign-in-methods"],
+    queryFn: () => ask("GET", "/v1/sign-in/methods"),
+    staleTime: 60_000,
+  });
   return (
     <div className={styles.page}>
       <main className={styles.alone}>
@@ -220,7 +238,19 @@ function SignedOut() {
             </MessageBarBody>
           </MessageBar>
         )}
+        {refused !== undefined && (
+          <MessageBar intent="warning" layout="multiline" className={styles.banner}>
+            <MessageBarBody>{refusedSentence(refused)}</MessageBarBody>
+          </MessageBar>
+        )}
         <Panel title="You are signed out">
+          {methods.data?.oidc === true && (
+            <p>
+              <Button appearance="primary" onClick={() => location.assign("/v1/sign-in/oidc")}>
+                Sign in with your organisation
+              </Button>
+            </p>
+          )}
           <Body1 as="p">On the machine where the server runs, as the user who runs it, type</Body1>
           <code className={styles.code}>rebootless server sign-in-link</code>
           <Body1 as="p" block style={{ marginBottom: "16px" }}>

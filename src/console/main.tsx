@@ -43,6 +43,9 @@ function Page() {
 // A sign-in link that no longer works is answered with this page under the link's own address, which has no place in the history.
 const linkRefused = location.pathname === "/v1/sign-in";
 if (linkRefused) history.replaceState({ linkRefused }, "", "/");
+// Whom a provider of OpenID Connect sent back, and the server did not let in, comes with the code of why.
+const refused = new URLSearchParams(location.search).get("refused");
+if (refused !== null) history.replaceState({ refused }, "", "/");
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no place for the page");

@@ -10,6 +10,7 @@ import type { Database } from "./database/tables.ts";
 import { keepDeviceStates } from "./device-states/keep-states.ts";
 import { appendEvents, type NewEvent } from "./events/append-events.ts";
 import type { Metrics } from "./metrics/metrics.ts";
+import type { OidcProvider } from "./sign-in/oidc-provider.ts";
 import type { Signals } from "./signals.ts";
 
 export interface ServerContext {
@@ -26,6 +27,8 @@ export interface ServerContext {
   /** The present. */
   readonly clock: () => Date;
   readonly random: (bytes: number) => Buffer;
+  /** Absent where the server was told of none. */
+  readonly oidc: OidcProvider | undefined;
   /** Whether webhooks may go to addresses that are not of the public Internet. */
   readonly webhooks: { readonly allowPrivate: boolean };
   /** The product's version, for the OpenAPI document. */

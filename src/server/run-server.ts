@@ -30,6 +30,7 @@ import { Metrics } from "./metrics/metrics.ts";
 import { Scheduler, tickMs } from "./schedule/scheduler.ts";
 import type { ScheduledTask } from "./schedule/task.ts";
 import { scheduledTasks } from "./schedule/tasks.ts";
+import { OidcProvider, type OidcSettings } from "./sign-in/oidc-provider.ts";
 import { makeSignInLink } from "./sign-in/sign-in.ts";
 import { Signals } from "./signals.ts";
 import { holdStateFolder } from "./state-lock.ts";
@@ -57,6 +58,8 @@ export interface RunOptions {
   readonly keptEventDays?: number;
   /** The folder of the built web console, where it is not the one that the checkout builds. */
   readonly consoleFolder?: string;
+  /** A provider of OpenID Connect, by which people sign in. */
+  readonly oidc?: OidcSettings;
   /** Webhooks may go to loopback and private networks, and by plain HTTP; otherwise to the public Internet alone. */
   readonly webhooksToPrivateAddresses?: boolean;
   readonly clock?: () => Date;
@@ -120,6 +123,7 @@ export async function runServer(options: RunOptions): Promise<RunningServer> {
       trustFolder,
       signals,
       metrics: new Metrics(options.version),
+      oidc: options.oidc === undefined ? undefined : new OidcProvider(options.oidc),
       webhooks: { allowPrivate: options.webhooksToPrivateAddresses ?? false },
       clock,
       random,

@@ -31,6 +31,7 @@ const files = [
   "rollouts/rollouts",
   "renewal",
   "servicing",
+  "sign-in/oidc",
   "webhooks/webhooks",
 ].map((name) => `test/server/${name}.test.ts`);
 

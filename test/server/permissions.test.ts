@@ -41,7 +41,7 @@ const fill = {
 
 /** By hand, and apart from the table of routes: who gets through the door of each route. */
 const allowed: Readonly<Record<string, readonly RouteName[]>> = {
-  everybody: ["openapi", "authority", "enrol", "signIn"],
+  everybody: ["openapi", "authority", "enrol", "signIn", "signInMethods", "beginOidc", "endOidc"],
   agent: [
     "renewCertificate",
     "changeFacts",

@@ -40,4 +40,30 @@ export const openRoutes = {
     status: 303,
     limited: true,
   }),
+  signInMethods: route({
+    method: "GET",
+    path: "/v1/sign-in/methods",
+    caller: "nobody",
+    summary: "the ways in which people sign in here, besides links",
+    status: 200,
+    response: record({ oidc: Type.Boolean() }),
+  }),
+  beginOidc: route({
+    method: "GET",
+    path: "/v1/sign-in/oidc",
+    caller: "nobody",
+    summary: "sends the browser to the provider of OpenID Connect",
+    status: 303,
+    limited: true,
+  }),
+  endOidc: route({
+    method: "GET",
+    path: "/v1/sign-in/oidc/callback",
+    caller: "nobody",
+    summary: "where the provider sends the browser back to, for a session",
+    // Providers add parameters of their own, which do not count.
+    query: Type.Object({}, { additionalProperties: Type.String({ maxLength: 8192 }) }),
+    status: 303,
+    limited: true,
+  }),
 };

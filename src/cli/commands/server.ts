@@ -7,7 +7,7 @@ import { catalogAddress } from "../../repository/client/catalog-client.ts";
 import type { RunningServer, RunOptions } from "../../server/run-server.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
 import { databaseOf, databaseOptions } from "../database-setting.ts";
-import { paths, text, texts, wholeNumber } from "../option-values.ts";
+import { oneOf, paths, text, texts, wholeNumber } from "../option-values.ts";
 import { ask } from "../server-client.ts";
 import { serverOf, serverOptions, stateFolderOf, stateOption } from "../server-target.ts";
 import { linkForCommand } from "../sign-in-link.ts";
@@ -46,6 +46,14 @@ const serverRun: CommandSpec = {
       description: "a public key whose hotpatches machines that enrol are to trust; kept from then on",
       repeatable: true,
     },
+    { flags: "--oidc-issuer <url>", description: "a provider of OpenID Connect by which people sign in" },
+    { flags: "--oidc-client-id <id>", description: "what the provider calls this server" },
+    { flags: "--oidc-client-secret <file>", description: "a file with the secret that the provider gave" },
+    {
+      flags: "--oidc-name-claim <claim>",
+      description: "what the provider says that is a person's name here (by default preferred_username)",
+    },
+    { flags: "--oidc-new-people <refuse|auditor>", description: "whom nobody has added (by default refuse)" },
     {
       flags: "--webhooks-to-private-addresses",
       description: "let webhooks go to loopback and private networks, also by plain HTTP",
@@ -101,6 +109,7 @@ function runOptions(input: CommandInput, io: CommandIo): RunOptions {
     ...(keptEventDays === undefined ? {} : { keptEventDays }),
     ...(authorityFolder === undefined ? {} : { authorityFolder }),
     replaceAuthority: input.options.replaceAuthority === true,
+    ...oidcOf(input, io),
     webhooksToPrivateAddresses: input.options.webhooksToPrivateAddresses === true,
     stateFolder: stateFolderOf(input, io),
     host: text(input, "host") ?? "127.0.0.1",
@@ -113,6 +122,24 @@ function runOptions(input: CommandInput, io: CommandIo): RunOptions {
   if (catalog === undefined) return options;
   const address = catalogAddress(catalog, io.cwd);
   return { ...options, catalog: firstRoot === undefined ? { address } : { address, firstRoot } };
+}
+
+/** Throws `usage/arguments`. */
+function oidcOf(input: CommandInput, io: CommandIo): Pick<RunOptions, "oidc"> {
+  const [issuer, clientId] = [text(input, "oidcIssuer"), text(input, "oidcClientId")];
+  if (issuer === undefined && clientId === undefined) return {};
+  if (issuer === undefined || clientId === undefined || !URL.canParse(issuer)) {
+    throw new RebootlessError("usage/arguments", "OpenID Connect needs --oidc-issuer URL and --oidc-client-id ID.");
+  }
+  const [clientSecretFile] = paths(input, "oidcClientSecret", io);
+  const newPeople = oneOf(["refuse", "auditor"] as const, text(input, "oidcNewPeople"), "--oidc-new-people");
+  return {
+    oidc: {
+      ...{ issuer: new URL(issuer), clientId, nameClaim: text(input, "oidcNameClaim") ?? "preferred_username" },
+      newPeople: newPeople ?? "refuse",
+      ...(clientSecretFile === undefined ? {} : { clientSecretFile }),
+    },
+  };
 }
 
 function portOf(given: string): number {

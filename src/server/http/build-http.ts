@@ -22,12 +22,22 @@ import { hotpatchFile, metadataFile } from "../catalog/catalog.ts";
 import type { PageFiles } from "../console/page-files.ts";
 import type { ServerContext } from "../context.ts";
 import { followEvents } from "../events/events.ts";
+import { beginFlow, endFlow, flowSeconds } from "../sign-in/oidc.ts";
 import type { Origin, Started } from "../sign-in/sessions.ts";
 import { signIn } from "../sign-in/sign-in.ts";
 import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
 import type { PlainRouteName } from "./handler.ts";
 import { handlers } from "./handlers.ts";
-import { type Admitted, admit, isStillAdmitted, type Listener, sessionCookie } from "./principal.ts";
+import {
+  type Admitted,
+  admit,
+  cookieOf,
+  flowCookie,
+  isStillAdmitted,
+  type Listener,
+  ownHost,
+  sessionCookie,
+} from "./principal.ts";
 import { problemFor, retryAfter } from "./problems.ts";
 import { RateLimit } from "./rate-limit.ts";
 
@@ -86,6 +96,10 @@ export function buildHttp(context: ServerContext, options: HttpOptions): Fastify
     // The page explains a link that no longer works, where a person opened it.
     const pageInstead = problem.code === "access/token-invalid" && request.method === "GET" && wantsPage(request);
     if (pageInstead && options.page !== undefined) return sendIndex(options.page, request, reply.code(problem.status));
+    // A person whom a provider sent back gets the page, which says what the code means.
+    const isFlow = request.url.startsWith(routes.beginOidc.path) && wantsPage(request);
+    if (isFlow && problem.status !== 500)
+      return await reply.redirect(`/?refused=${encodeURIComponent(problem.code)}`, 303);
     if (problem.status === 500) options.onBug(thrown, request.routeOptions.url ?? "");
     return await sendProblem(reply, problem);
   });
@@ -179,6 +193,8 @@ async function serve(
   await requireNamedInReach(context.database, context.reach, asked);
   reply.code(spec.status);
   if (name === "signIn") return await answerSignIn(context, asked as Asked<"signIn">, { request, reply });
+  if (name === "beginOidc") return await answerBeginOidc(context, request, reply);
+  if (name === "endOidc") return await answerEndOidc(context, request, reply);
   const gone = goneOf(reply);
   if (name === "catalogMetadata" || name === "catalogHotpatch") return await answerFile(context, name, asked, reply);
   if (name === "metrics") return reply.type(context.metrics.mediaType).send(await context.metrics.text(context));
@@ -237,6 +253,42 @@ async function answerSignIn(
 ): Promise<FastifyReply> {
   const { secret, seconds } = await signIn(context, query.token, originOf(request));
   return reply.header("set-cookie", cookie(secret, seconds)).header("location", "/").send();
+}
+
+/** Under the name by which the browser came, as long as it is one of the server's own. */
+function ownAddress(context: ServerContext, { headers }: FastifyRequest): string {
+  if (!ownHost(context, headers.host)) {
+    refuse("access/origin", "Come by an address of this server; `rebootless server run --name` adds one.");
+  }
+  return `https://${headers.host}`;
+}
+
+async function answerBeginOidc(
+  context: ServerContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const callback = `${ownAddress(context, request)}${routes.endOidc.path}`;
+  const { location, secret } = await beginFlow(context, callback);
+  return reply.header("set-cookie", flow(secret, flowSeconds)).header("location", location).send();
+}
+
+async function answerEndOidc(
+  context: ServerContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const address = new URL(request.url, ownAddress(context, request));
+  const secret = cookieOf(request.headers.cookie ?? "", flowCookie);
+  const { secret: session, seconds } = await endFlow(context, { address, secret, origin: originOf(request) });
+  return reply
+    .header("set-cookie", [cookie(session, seconds), flow("", 0)])
+    .header("location", "/")
+    .send();
+}
+
+function flow(value: string, seconds: number): string {
+  return `${flowCookie}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; Secure; SameSite=Lax`;
 }
 
 /** Piece by piece; where the catalog breaks off, so does the answer, and the agent refuses what it got. */

@@ -42,6 +42,7 @@ const plain: Handlers = {
     certificate: authority.certificate,
     sha256: authority.sha256.toString("base64url"),
   }),
+  signInMethods: async ({ oidc }) => ({ oidc: oidc !== undefined }),
   enrol: (context, { body }) => enrolment.enrol(context, body),
 
   renewCertificate: (context, { body }, caller) =>

@@ -22,6 +22,9 @@ import { sessionByDigest, sessionOf } from "../sign-in/sessions.ts";
 /** `__Host-` makes browsers insist on Secure, on the path `/` and on this very host (RFC 6265bis section 4.1.3.2). */
 export const sessionCookie = "__Host-rebootless-session";
 
+/** Of a sign-in that is under way at a provider: sent along when the provider sends the browser back, which Strict would not be. */
+export const flowCookie = "__Host-rebootless-flow";
+
 export type Listener = "network" | "local";
 
 export interface Door {
@@ -133,9 +136,9 @@ function deviceOf(request: FastifyRequest): string | undefined {
   return id;
 }
 
-function cookieOf(header: string): string | undefined {
+export function cookieOf(header: string, cookie = sessionCookie): string | undefined {
   for (const pair of header.split("; ")) {
-    if (pair.startsWith(`${sessionCookie}=`)) return pair.slice(sessionCookie.length + 1);
+    if (pair.startsWith(`${cookie}=`)) return pair.slice(cookie.length + 1);
   }
   return undefined;
 }
@@ -153,7 +156,7 @@ function checkOrigin(context: ServerContext, { method, headers }: FastifyRequest
 }
 
 /** A name that somebody else points at this server must not count as its own. */
-function ownHost({ address, names }: ServerContext, host: string | undefined): boolean {
+export function ownHost({ address, names }: ServerContext, host: string | undefined): boolean {
   if (host === undefined || !URL.canParse(`https://${host}`)) return false;
   const { hostname, port } = new URL(`https://${host}`);
   return names.includes(hostname.replace(/^\[|\]$/g, "")) && port === new URL(address).port;

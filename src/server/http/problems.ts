@@ -12,8 +12,13 @@ const statuses: Readonly<Record<string, number>> = {
   "access/rate-limited": 429,
   "access/token-invalid": 403,
   "access/device-revoked": 403,
+  "access/sign-in-expired": 403,
+  "access/provider-refused": 403,
+  "access/person-unknown": 403,
   "enrolment/request-invalid": 400,
   "server/no-catalog": 409,
+  "server/no-provider": 404,
+  "server/provider-away": 503,
   "server/busy": 503,
   "catalog/hotpatch-unknown": 404,
   "server/storage": 507,
@@ -31,6 +36,7 @@ const ofKind: Readonly<Record<ErrorKind, number>> = { usage: 400, input: 400, fa
 const retrySeconds: Readonly<Record<string, number>> = {
   "access/rate-limited": 60,
   "server/busy": 5,
+  "server/provider-away": 30,
   "server/database-away": 2,
 };
 
