@@ -55,6 +55,8 @@ export const refusalCodes = [
   "access/person-exists",
   "access/person-disabled",
   "access/last-administrator",
+  "access/password-wrong",
+  "access/password-weak",
   "access/sign-in-expired",
   "access/provider-refused",
   "access/person-unknown",

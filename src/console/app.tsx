@@ -23,6 +23,7 @@ import { HotpatchList } from "./hotpatch-list.tsx";
 import { type Connection, useLiveEvents } from "./live-events.ts";
 import { Logo } from "./logo.tsx";
 import { Loading, Panel, ProblemNote } from "./panels.tsx";
+import { PasswordForm } from "./password-form.tsx";
 import { Timeline } from "./timeline.tsx";
 
 const useStyles = makeStyles({
@@ -251,6 +252,7 @@ function SignedOut() {
               </Button>
             </p>
           )}
+          {methods.data?.password === true && <PasswordForm />}
           <Body1 as="p">On the machine where the server runs, as the user who runs it, type</Body1>
           <code className={styles.code}>rebootless server sign-in-link</code>
           <Body1 as="p" block style={{ marginBottom: "16px" }}>

@@ -32,6 +32,7 @@ const files = [
   "renewal",
   "servicing",
   "sign-in/oidc",
+  "sign-in/passwords",
   "webhooks/webhooks",
 ].map((name) => `test/server/${name}.test.ts`);
 

@@ -41,7 +41,7 @@ const fill = {
 
 /** By hand, and apart from the table of routes: who gets through the door of each route. */
 const allowed: Readonly<Record<string, readonly RouteName[]>> = {
-  everybody: ["openapi", "authority", "enrol", "signIn", "signInMethods", "beginOidc", "endOidc"],
+  everybody: ["openapi", "authority", "enrol", "signIn", "signInMethods", "signInByPassword", "beginOidc", "endOidc"],
   agent: [
     "renewCertificate",
     "changeFacts",
@@ -84,7 +84,7 @@ const ownDoor: readonly RouteName[] = [
 const people: readonly RouteName[] = [
   ...(["listPeople", "addPerson", "getPerson", "changePerson", "removePerson"] as const),
   ...(["giveRole", "takeRole", "linkPerson", "listPersonSessions", "endPersonSession"] as const),
-  ...(["listPersonTokens", "revokePersonToken"] as const),
+  ...(["listPersonTokens", "revokePersonToken", "setPassword", "removePassword"] as const),
 ];
 const webhooks: readonly RouteName[] = [
   ...(["listWebhooks", "makeWebhook", "getWebhook", "changeWebhook", "rotateWebhookSecret"] as const),

@@ -1,5 +1,6 @@
 /** What anybody may ask. */
 import { Type } from "typebox";
+import { PasswordSignIn } from "../schemas/access.ts";
 import { record } from "../schemas/basics.ts";
 import { Authority, Enrolment, EnrolmentRequest } from "../schemas/enrolment.ts";
 import { route } from "./route-spec.ts";
@@ -46,7 +47,16 @@ export const openRoutes = {
     caller: "nobody",
     summary: "the ways in which people sign in here, besides links",
     status: 200,
-    response: record({ oidc: Type.Boolean() }),
+    response: record({ oidc: Type.Boolean(), password: Type.Boolean() }),
+  }),
+  signInByPassword: route({
+    method: "POST",
+    path: "/v1/sign-in/password",
+    caller: "nobody",
+    summary: "exchange a name and a password for a session",
+    body: PasswordSignIn,
+    status: 204,
+    limited: true,
   }),
   beginOidc: route({
     method: "GET",

@@ -4,6 +4,7 @@ import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
 import { oneOf, text, texts } from "../option-values.ts";
+import { readSecret } from "../secret-input.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { ownServerOf, type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
 import { linkForCommand } from "../sign-in-link.ts";
@@ -225,9 +226,30 @@ async function sessionsOf(server: ServerTarget, name: string, input: CommandInpu
   return (await ask(server, "listPersonSessions", { params: { personId } })).items;
 }
 
+const userPassword: CommandSpec = {
+  name: "user set-password",
+  summary: "give a person a password, or take it",
+  description: "It is typed at the terminal, or is the first line of standard input; never a part of the command line.",
+  arguments: [nameArgument],
+  options: [...serverOptions, { flags: "--remove", description: "take the password; links and the provider let in" }],
+  examples: [{ command: "rebootless user set-password anna", what: "his other sessions end" }],
+  async run(input, io) {
+    const [name = ""] = input.arguments;
+    const server = serverOf(input, io);
+    const { id: personId } = await personNamed(server, name);
+    if (input.options.remove === true) {
+      await ask(server, "removePassword", { params: { personId } });
+      return { data: { name, password: false }, text: `${printable(name)} has no password any more.` };
+    }
+    const password = await readSecret(`Password for ${printable(name)}`);
+    await ask(server, "setPassword", { params: { personId }, body: { password } });
+    return { data: { name, password: true }, text: `${printable(name)} has a password.` };
+  },
+};
+
 export const userCommands: readonly CommandSpec[] = [
   ...[userList, userShow, userAdd, userRole],
   stateCommand("disable", "keep a person out: his sessions end at once", "until she is enabled again"),
   stateCommand("enable", "let a person in again", "she signs in anew"),
-  ...[userRemove, userSessions, userLink],
+  ...[userRemove, userSessions, userLink, userPassword],
 ];

@@ -175,7 +175,7 @@ export interface Tables extends ApprovalTables, FourEyesTables, PolicyTables, Ro
   };
   /** `id` is that of the advisory or an alias, `source` its publisher and document. */
   advisories: { id: string; source: string; note_json: string; imported_at: number };
-  /** `password` is not used yet; `issuer` and `subject` are those of OpenID Connect (src/server/sign-in/oidc.ts). */
+  /** `password` is a PHC string (src/server/sign-in/password-hash.ts), null of whoever has none; `issuer` and `subject` are those of OpenID Connect (src/server/sign-in/oidc.ts). */
   people: {
     id: string;
     name: string;

@@ -23,6 +23,7 @@ import type { PageFiles } from "../console/page-files.ts";
 import type { ServerContext } from "../context.ts";
 import { followEvents } from "../events/events.ts";
 import { beginFlow, endFlow, flowSeconds } from "../sign-in/oidc.ts";
+import { signInByPassword } from "../sign-in/passwords.ts";
 import type { Origin, Started } from "../sign-in/sessions.ts";
 import { signIn } from "../sign-in/sign-in.ts";
 import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
@@ -31,6 +32,7 @@ import { handlers } from "./handlers.ts";
 import {
   type Admitted,
   admit,
+  checkOrigin,
   cookieOf,
   flowCookie,
   isStillAdmitted,
@@ -193,6 +195,13 @@ async function serve(
   await requireNamedInReach(context.database, context.reach, asked);
   reply.code(spec.status);
   if (name === "signIn") return await answerSignIn(context, asked as Asked<"signIn">, { request, reply });
+  if (name === "signInByPassword") {
+    // Nobody is to be signed in as somebody else by a page of somebody else.
+    checkOrigin(context, request);
+    const { body } = asked as Asked<"signInByPassword">;
+    const started = await signInByPassword(context, { ...body, origin: originOf(request) });
+    return reply.header("set-cookie", cookie(started.secret, started.seconds)).send();
+  }
   if (name === "beginOidc") return await answerBeginOidc(context, request, reply);
   if (name === "endOidc") return await answerEndOidc(context, request, reply);
   const gone = goneOf(reply);

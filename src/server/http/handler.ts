@@ -8,7 +8,14 @@ import type { Started } from "../sign-in/sessions.ts";
 /** The others are about cookies and streams, and live in build-http.ts. */
 export type PlainRouteName = Exclude<
   RouteName,
-  "signIn" | "streamEvents" | "catalogMetadata" | "catalogHotpatch" | "metrics" | "beginOidc" | "endOidc"
+  | "signIn"
+  | "streamEvents"
+  | "catalogMetadata"
+  | "catalogHotpatch"
+  | "metrics"
+  | "signInByPassword"
+  | "beginOidc"
+  | "endOidc"
 >;
 
 export interface Caller {

@@ -17,6 +17,7 @@ import { previewFilter } from "../groups/preview.ts";
 import { groupReasons } from "../groups/reasons.ts";
 import * as holds from "../holds/holds.ts";
 import * as issues from "../holds/issues.ts";
+import { anyPassword } from "../sign-in/passwords.ts";
 import { signOut } from "../sign-in/sessions.ts";
 import { makeSignInLink } from "../sign-in/sign-in.ts";
 import { withFourEyes } from "./four-eyes.ts";
@@ -42,7 +43,7 @@ const plain: Handlers = {
     certificate: authority.certificate,
     sha256: authority.sha256.toString("base64url"),
   }),
-  signInMethods: async ({ oidc }) => ({ oidc: oidc !== undefined }),
+  signInMethods: async (context) => ({ oidc: context.oidc !== undefined, password: await anyPassword(context) }),
   enrol: (context, { body }) => enrolment.enrol(context, body),
 
   renewCertificate: (context, { body }, caller) =>

@@ -147,7 +147,7 @@ export function cookieOf(header: string, cookie = sessionCookie): string | undef
  * A cookie comes along whoever made the browser ask, so a change has to come from a page of our own.
  * Browsers set Origin on every request that is not GET or HEAD (Fetch section 3.2); one without it is no browser's, and has no business with a cookie.
  */
-function checkOrigin(context: ServerContext, { method, headers }: FastifyRequest): void {
+export function checkOrigin(context: ServerContext, { method, headers }: FastifyRequest): void {
   if (method === "GET" || method === "HEAD") return;
   const expected = [context.address, `https://${headers.host ?? ""}`];
   if (headers.origin === undefined || !expected.includes(headers.origin) || !ownHost(context, headers.host)) {

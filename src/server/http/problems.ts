@@ -12,6 +12,8 @@ const statuses: Readonly<Record<string, number>> = {
   "access/rate-limited": 429,
   "access/token-invalid": 403,
   "access/device-revoked": 403,
+  "access/password-wrong": 403,
+  "access/password-weak": 400,
   "access/sign-in-expired": 403,
   "access/provider-refused": 403,
   "access/person-unknown": 403,

@@ -139,7 +139,7 @@ async function open(t: TestContext, newPeople: "refuse" | "auditor" = "refuse") 
 
 test("a person whom somebody added signs in by the provider, is known by its word for him from then on, and is out when he is disabled", async (t) => {
   const { idp, server, admin, browser } = await open(t);
-  assert.deepEqual((await server.ask("/v1/sign-in/methods")).body, { oidc: true });
+  assert.deepEqual((await server.ask("/v1/sign-in/methods")).body, { oidc: true, password: false });
   const anna = await admin("/v1/people", {
     method: "POST",
     body: { name: "anna", grants: [{ role: "auditor", groupId: "all" }] },

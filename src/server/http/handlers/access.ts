@@ -3,6 +3,7 @@ import * as tokens from "../../access/api-tokens.ts";
 import * as people from "../../access/manage-people.ts";
 import { requirePerson } from "../../access/people.ts";
 import { change } from "../../context.ts";
+import { removePassword, setPassword } from "../../sign-in/passwords.ts";
 import * as sessions from "../../sign-in/sessions.ts";
 import { makeSignInLink } from "../../sign-in/sign-in.ts";
 import { type Caller, type Handlers, personOf } from "../handler.ts";
@@ -21,6 +22,16 @@ export const accessHandlers: Pick<Handlers, Names> = {
   changePerson: (context, { params, body }) => people.changePerson(context, params.personId, body),
   removePerson: async (context, { params }) => {
     await people.removePerson(context, params.personId);
+    return undefined;
+  },
+  setPassword: async (context, { params, body }, caller) => {
+    const { session, id } = personOf(caller);
+    const except = session !== undefined && id === params.personId ? { except: session } : {};
+    await setPassword(context, { personId: params.personId, password: body.password, ...except });
+    return undefined;
+  },
+  removePassword: async (context, { params }) => {
+    await removePassword(context, params.personId);
     return undefined;
   },
   giveRole: async (context, { params: { personId, ...grant } }, caller) => {
