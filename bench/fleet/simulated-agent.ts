@@ -1,4 +1,5 @@
 /** An agent as its server sees it: mutual TLS, long polls and reports, on one connection that is kept; it has no machine behind it. */
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
 import type { ActionState, AgentEvent, Assignment, ReportAnswers } from "../../src/api/schemas/actions.ts";
@@ -17,7 +18,9 @@ const steps: Readonly<Partial<Record<ActionState, Step>>> = {
   applying: { event: "apply-done", to: "applied" },
   applied: { event: "verify-started", to: "verifying" },
   verifying: { event: "verify-done", to: "verified" },
+  reverting: { event: "revert-done", to: "reverted" },
 };
+const failure: Step = { event: "fail", to: "failed" };
 
 export interface AgentCredentials {
   readonly deviceId: string;
@@ -31,33 +34,38 @@ export class SimulatedAgent {
   readonly deviceId: string;
   readonly #server: URL;
   readonly #connections: Agent;
+  /** So that one that was started anew gives its reports other keys. */
+  readonly #run = randomUUID();
   #reports = 0;
 
   constructor(server: string, { deviceId, key, certificate, ca }: AgentCredentials) {
     this.deviceId = deviceId;
     this.#server = new URL(server);
-    this.#connections = new Agent({ keepAlive: true, maxSockets: 1, key, cert: certificate, ca });
+    // No session is taken up again: each connection shows the certificate that the device has by now.
+    this.#connections = new Agent({ keepAlive: true, maxSockets: 1, maxCachedSessions: 0, key, cert: certificate, ca });
   }
 
   async poll(waitMs: number, after?: number): Promise<Assignment> {
     const query = after === undefined ? `waitMs=${waitMs}` : `waitMs=${waitMs}&after=${after}`;
-    return (await this.#ask("GET", `/v1/agent/actions?${query}`)) as Assignment;
+    return (await this.ask("GET", `/v1/agent/actions?${query}`)) as Assignment;
   }
 
-  /** Reports each action until it is verified: as its work takes no time, the first step alone, and together what came to be meanwhile. */
-  async work({ actions }: Assignment): Promise<void> {
-    for (const { id, state } of actions) {
+  /** Reports each action until it is verified, failed where `fails` says so, or reverted: as its work takes no time, the first step alone, and together what came to be meanwhile. */
+  async work({ actions }: Assignment, fails: (hotpatchId: string) => boolean = () => false): Promise<void> {
+    for (const { id, state, hotpatchId } of actions) {
       const reports: unknown[] = [];
       for (let at: ActionState | undefined = state; at !== undefined; ) {
-        const step: Step | undefined = steps[at];
+        const step: Step | undefined = at === "applying" && fails(hotpatchId) ? failure : steps[at];
         if (step === undefined) break;
         this.#reports += 1;
-        reports.push({ key: `fleet-${this.#reports}-${"0".repeat(16)}`, actionId: id, event: step.event });
+        reports.push({ key: `fleet-${this.#run}-${this.#reports}`, actionId: id, event: step.event });
         at = step.to;
       }
       const [first, ...rest] = reports;
-      await this.#ask("POST", "/v1/agent/reports", first);
-      const { answers } = (await this.#ask("POST", "/v1/agent/report-batches", { reports: rest })) as ReportAnswers;
+      if (first === undefined) continue;
+      await this.ask("POST", "/v1/agent/reports", first);
+      if (rest.length === 0) continue;
+      const { answers } = (await this.ask("POST", "/v1/agent/report-batches", { reports: rest })) as ReportAnswers;
       if (answers.length !== rest.length || answers.some((answer) => "declined" in answer)) {
         throw new Error(`the server declined a report: ${JSON.stringify(answers)}`);
       }
@@ -68,7 +76,8 @@ export class SimulatedAgent {
     this.#connections.destroy();
   }
 
-  #ask(method: string, path: string, body?: unknown): Promise<unknown> {
+  /** Answers the body of an answer with 200 or 201; fails with any other. */
+  ask(method: string, path: string, body?: unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const payload = body === undefined ? undefined : JSON.stringify(body);
       const headers = payload === undefined ? {} : { "content-type": "application/json" };
@@ -86,7 +95,7 @@ function read(response: IncomingMessage, resolve: (value: unknown) => void, reje
   response.on("error", reject);
   response.on("end", () => {
     const text = Buffer.concat(chunks).toString("utf8");
-    if (response.statusCode === 200) resolve(JSON.parse(text));
+    if (response.statusCode === 200 || response.statusCode === 201) resolve(JSON.parse(text));
     else reject(new Error(`the server answered ${response.statusCode}: ${text}`));
   });
 }

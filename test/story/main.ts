@@ -1,0 +1,33 @@
+/**
+ * `npm run story [-- DEVICES]`: a rehearsal with 200 simulated devices, or as many as told, over a month that passes in some minutes; each step is asserted and told as a line of a timeline.
+ *
+ * The devices speak the real protocol with a real server, and share a clock with it that is moved forward.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { steer, steeredEnvironment, steeringLibrary } from "./support/steered-time.ts";
+
+const devices = Number(process.argv[2] ?? 200);
+const library = steeringLibrary();
+
+if (!Number.isInteger(devices) || devices < 20 || devices > 4_000) {
+  process.stderr.write("story: say how many devices there are to be, from 20 to 4000\n");
+  process.exitCode = 2;
+} else if (library === undefined) {
+  process.stderr.write("story: libfaketime is not installed; on Debian, `apt-get install libfaketime` installs it\n");
+  process.exitCode = 1;
+} else {
+  const folder = mkdtempSync(path.join(tmpdir(), "rebootless-story-time-"));
+  const timeFile = path.join(folder, "time");
+  steer(timeFile, 0);
+  const words = [path.join(import.meta.dirname, "rehearse.ts"), String(devices), timeFile];
+  const env = { ...process.env, NODE_TEST_CONTEXT: undefined, ...steeredEnvironment(library, timeFile) };
+  const child = spawn(process.execPath, words, { stdio: "inherit", env });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => child.kill(signal));
+  const [code] = (await once(child, "exit")) as [number | null];
+  rmSync(folder, { recursive: true, force: true });
+  process.exitCode = code ?? 1;
+}
