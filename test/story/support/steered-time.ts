@@ -9,13 +9,13 @@ import path from "node:path";
 
 const libraries = "/usr/lib";
 
-/** The library to be preloaded; undefined where it is not installed. */
+/** The library to be preloaded, in its form for programs with several threads, since the other one gives wrong times to some of them; undefined where it is not installed. */
 export function steeringLibrary(): string | undefined {
   for (const triplet of readdirSync(libraries)) {
     if (!triplet.endsWith("-linux-gnu")) continue;
     const folder = path.join(libraries, triplet, "faketime");
     try {
-      if (readdirSync(folder).includes("libfaketime.so.1")) return path.join(folder, "libfaketime.so.1");
+      if (readdirSync(folder).includes("libfaketimeMT.so.1")) return path.join(folder, "libfaketimeMT.so.1");
     } catch {
       // No such folder: it is not installed for that machine.
     }
