@@ -37,6 +37,7 @@ export function openApiDocument(version: string): Json {
 
 function operation(name: string, spec: RouteSpec, components: Map<string, unknown>): Json {
   const parameters = [...fields(spec, "params", "path", components), ...fields(spec, "query", "query", components)];
+  if (isForPeople(spec) && spec.method === "POST") parameters.push(idempotencyKey);
   const content = (schema: TSchema) => ({ "application/json": { schema: referred(schema, components) } });
   const answer: Json = { description: spec.summary };
   if (spec.response !== undefined) answer.content = content(spec.response);
@@ -57,6 +58,15 @@ function operation(name: string, spec: RouteSpec, components: Map<string, unknow
     },
   };
 }
+
+/** draft-ietf-httpapi-idempotency-key-header-07. */
+const idempotencyKey: Json = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description: "A request that is sent again under its key, within a day, is done once and answered as the first time.",
+  schema: { type: "string", maxLength: 202 },
+};
 
 /** The roles that let in stand with each proof (section 4.8.30.1): one of them is enough. */
 function security(spec: RouteSpec): Json[] {

@@ -34,6 +34,8 @@ export const errorCodes = {
   "request/media-type": "input",
   "request/not-found": "input",
   "request/filter": "input",
+  "request/key-reused": "input",
+  "request/answer-gone": "input",
   "server/not-running": "failure",
   "server/state-busy": "failure",
   "server/state-newer": "failure",

@@ -1,11 +1,15 @@
 /** The way of commands to a server: its routes, by their names in the contract. */
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { apiLimits } from "../api/api-limits.ts";
-import type { RouteSpec } from "../api/routes/route-spec.ts";
+import { isForPeople, type RouteSpec } from "../api/routes/route-spec.ts";
 import { type Answered, type Asked, type RouteName, routes } from "../api/routes.ts";
-import { declined, parsed, send, sessionIn, textOf } from "./server-request.ts";
+import { declined, parsed, type Sent, send, sessionIn, textOf } from "./server-request.ts";
 import type { ServerTarget } from "./server-target.ts";
 
 const silenceMs = 60_000;
+/** Of one command, where the connection breaks. */
+const attempts = 3;
 
 /** What a request to a route may bring. */
 export type Given<Name extends RouteName> = { [Part in keyof Asked<Name>]?: Asked<Name>[Part] };
@@ -25,8 +29,10 @@ export async function ask<Name extends RouteName>(
   const filled = spec.path.replaceAll(/\{(\w+)\}/g, (_, key: string) => encodeURIComponent(params[key] ?? ""));
   const address = query.size === 0 ? filled : `${filled}?${query}`;
   const body = given.body === undefined ? undefined : JSON.stringify(given.body);
-  const { request, response } = await send(server, { method: spec.method, address, body, silenceMs });
-  const text = await textOf(request, response);
+  const isKeyed = isForPeople(spec) && spec.method === "POST";
+  const headers = isKeyed ? { "idempotency-key": `"${randomUUID()}"` } : {};
+  const sent = { method: spec.method, address, body, silenceMs, headers };
+  const { text, response } = await answered(server, sent, isKeyed ? attempts : 1);
   const status = response.statusCode ?? 0;
   if (status >= 400) throw declined(text, status, server);
   const session = sessionIn(response)?.secret;
@@ -35,6 +41,22 @@ export async function ask<Name extends RouteName>(
     await server.renew?.(session);
   }
   return (text === "" ? undefined : parsed(text)) as Answered<Name>;
+}
+
+/** Under its key a request may be sent again when its answer was lost on the way. */
+async function answered(
+  server: ServerTarget,
+  sent: Sent,
+  left: number,
+): Promise<{ text: string; response: IncomingMessage }> {
+  try {
+    const { request, response } = await send(server, sent);
+    return { text: await textOf(request, response), response };
+  } catch (error) {
+    const { code } = (error instanceof Error ? (error.cause ?? error) : {}) as { code?: string };
+    if (left <= 1 || code !== "ECONNRESET") throw error;
+    return await answered(server, sent, left - 1);
+  }
 }
 
 /** The query of a page behind a cursor. */

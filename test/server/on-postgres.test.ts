@@ -24,6 +24,7 @@ const files = [
   "event-retention",
   "four-eyes",
   "gates",
+  "idempotency",
   "killed",
   "people",
   "permissions",

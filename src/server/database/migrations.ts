@@ -225,6 +225,17 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   (words) => windowTables(words),
   (words) => rolloutTables(words),
   (words) => webhookTables(words),
+  ({ text, integer, table }) => `
+  CREATE TABLE idempotency_keys (
+    principal ${text} NOT NULL,
+    key ${text} NOT NULL,
+    fingerprint ${text} NOT NULL,
+    answer_json ${text},
+    expires_at ${integer} NOT NULL,
+    PRIMARY KEY (principal, key)
+  ) ${table};
+  CREATE INDEX idempotency_keys_by_end ON idempotency_keys (expires_at);
+  `,
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

@@ -139,6 +139,14 @@ export interface Tables extends ApprovalTables, FourEyesTables, PolicyTables, Ro
     link: string | null;
     by_json: string | null;
   };
+  /** `answer_json` is null where the answer held a secret. */
+  idempotency_keys: {
+    principal: string;
+    key: string;
+    fingerprint: string;
+    answer_json: string | null;
+    expires_at: number;
+  };
   one_time_words: {
     id: string;
     purpose: "enrolment" | "sign-in";

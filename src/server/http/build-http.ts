@@ -29,6 +29,7 @@ import { signIn } from "../sign-in/sign-in.ts";
 import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
 import type { PlainRouteName } from "./handler.ts";
 import { handlers } from "./handlers.ts";
+import { keyIn, takesKey } from "./idempotency.ts";
 import {
   type Admitted,
   admit,
@@ -210,7 +211,10 @@ async function serve(
   if (name === "streamEvents") return answerStream(context, asked as Asked<"streamEvents">, { request, reply, gone });
   const handler = handlers[name as PlainRouteName] as (...given: unknown[]) => Promise<unknown>;
   const renewed = ({ secret, seconds }: Started) => reply.header("set-cookie", cookie(secret, seconds));
-  const answer = await handler(context, asked, { principal, gone, renewed });
+  const key = takesKey(name) ? keyIn(request.headers["idempotency-key"]) : undefined;
+  const replayed = () => void reply.header("idempotency-replayed", "true");
+  const keyed = key === undefined ? {} : { idempotency: { key, replayed } };
+  const answer = await handler(context, asked, { principal, gone, renewed, ...keyed });
   if (name === "signOut") reply.header("set-cookie", cookie("", 0));
   if (spec.response === undefined) return reply.send();
   const promised = checkSchema(spec.response, answer, ({ field, problem }) => {

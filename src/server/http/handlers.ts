@@ -29,6 +29,7 @@ import { fourEyesHandlers } from "./handlers/four-eyes.ts";
 import { policyHandlers } from "./handlers/policies.ts";
 import { rolloutHandlers } from "./handlers/rollouts.ts";
 import { webhookHandlers } from "./handlers/webhooks.ts";
+import { withIdempotency } from "./idempotency.ts";
 
 const plain: Handlers = {
   ...fourEyesHandlers(() => plain),
@@ -163,4 +164,5 @@ const plain: Handlers = {
 };
 
 /** What the routes call: a change that needs a second person becomes a request (docs/approvals.md). */
-export const handlers: Handlers = withFourEyes(plain);
+/** Keys inside: a change that turns out to need a second person leaves none. */
+export const handlers: Handlers = withFourEyes(withIdempotency(plain));

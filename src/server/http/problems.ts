@@ -28,6 +28,8 @@ const statuses: Readonly<Record<string, number>> = {
   "request/not-found": 404,
   "request/too-large": 413,
   "request/media-type": 415,
+  "request/key-reused": 422,
+  "request/answer-gone": 409,
   "repository/busy": 503,
   "failure/catalog-unreachable": 503,
 };
