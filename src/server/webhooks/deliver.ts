@@ -73,14 +73,14 @@ async function sendNext(context: ServerContext, claimed: Claimed, gone: AbortSig
   const [event] = await forIt(context, row, events);
   if (event === undefined) {
     const last = events.at(-1);
-    if (last !== undefined) await advance(context, claimed, last.sequence);
+    if (last !== undefined) await advance(context, claimed, { from: row.delivered, to: last.sequence });
     return events.length === eventsAtOnce;
   }
   const message = messageOf(toldOf(row.id, event), { secrets: secretsOf(row, clock()), nowMs: clock().getTime() });
   const posted = await post(row.url, message, { allowPrivate: context.webhooks.allowPrivate, gone });
   await record(context, row, { sequence: event.sequence, attempt: row.attempts + 1, ...posted });
   if (posted.error === "") {
-    await advance(context, claimed, event.sequence);
+    await advance(context, claimed, { from: row.delivered, to: event.sequence });
     return true;
   }
   await failed(context, row, posted);
@@ -100,38 +100,40 @@ async function forIt({ database }: ServerContext, row: Row, events: readonly Eve
 }
 
 /** Where somebody has asked for a replay meanwhile, his word counts. */
-async function advance({ database, clock }: ServerContext, { id, claim }: Claimed, sequence: number): Promise<void> {
+async function advance(
+  { database, clock }: ServerContext,
+  { id, claim }: Claimed,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<void> {
   await database
     .updateTable("webhooks")
-    .set({ delivered: sequence, attempts: 0, failing_since: null, last_error: "", next_at: clock().getTime() })
+    .set({ delivered: to, attempts: 0, failing_since: null, last_error: "", next_at: clock().getTime() })
     .where("id", "=", id)
     .where("claim", "=", claim)
-    .where("delivered", "<", sequence)
+    .where("delivered", "=", from)
     .execute();
 }
 
+/** What an administrator has changed meanwhile counts: the failure was one of what was before. */
 async function failed(context: ServerContext, row: Row, { status, error }: Posted): Promise<void> {
-  const { database, clock, random } = context;
+  const { clock, random } = context;
   const now = clock().getTime();
   const since = row.failing_since ?? now;
   const attempts = row.attempts + 1;
   const isOver = status === 410 || now - since >= webhookLimits.failingDays * dayMs;
+  const next_at = now + waitMs(attempts, random(1)[0] ?? 0);
   const columns = { attempts, failing_since: since, last_error: error };
-  if (!isOver) {
-    const next_at = now + waitMs(attempts, random(1)[0] ?? 0);
-    await database
-      .updateTable("webhooks")
-      .set({ ...columns, next_at })
-      .where("id", "=", row.id)
-      .execute();
-    return;
-  }
   await change(context, async ({ db, note }) => {
-    await db
+    const { numUpdatedRows } = await db
       .updateTable("webhooks")
-      .set({ ...columns, state: "disabled" })
+      .set(isOver ? { ...columns, state: "disabled" } : { ...columns, next_at })
       .where("id", "=", row.id)
-      .execute();
+      .where("state", "=", "active")
+      .where("url", "=", row.url)
+      .where("delivered", "=", row.delivered)
+      .where("attempts", "=", row.attempts)
+      .executeTakeFirst();
+    if (!isOver || numUpdatedRows === 0n) return;
     await note("webhook-disabled", `webhook:${row.id}`, { title: row.title, attempts, error });
   });
 }

@@ -1,4 +1,4 @@
-/** Webhooks against a real receiver that fails, hangs, redirects and is gone, verified by the reference verifier. */
+/** Webhooks against a real receiver that fails, redirects, breaks off and is gone, verified by the reference verifier. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
@@ -148,6 +148,42 @@ test("what fails is tried again under its id, on the schedule, and what comes be
   assert.deepEqual(server.logged, []);
 });
 
+test("a replay that is asked for while a message is under way is kept", async (t) => {
+  const { receiver, done, add, deliver } = await open(t);
+  const { webhook } = await add({ kinds: ["group-made"] });
+  await done("POST", "/v1/groups", { id: "a" });
+  await deliver();
+  const underWay = new Promise<ServerResponse>((resolve) => {
+    receiver.answer = (response) => resolve(response);
+  });
+  await done("POST", "/v1/groups", { id: "b" });
+  const delivered = deliver();
+  const waiting = await underWay;
+  receiver.answer = (response) => void response.writeHead(204).end();
+  await done("POST", `/v1/webhooks/${webhook.id}/replay`, { after: 0 });
+  waiting.writeHead(204).end();
+  await delivered;
+  await deliver();
+  const subjects = receiver.received.map(({ body }) => JSON.parse(body).data.subject);
+  assert.deepEqual(subjects, ["group:a", "group:b", "group:a", "group:b"]);
+});
+
+test("a failure that comes back after the webhook was paused neither resumes nor disables it", async (t) => {
+  const { receiver, done, add, deliver } = await open(t);
+  const { webhook } = await add({ kinds: ["group-made"] });
+  const underWay = new Promise<ServerResponse>((resolve) => {
+    receiver.answer = (response) => resolve(response);
+  });
+  await done("POST", "/v1/groups", { id: "a" });
+  const delivered = deliver();
+  const waiting = await underWay;
+  await done("PATCH", `/v1/webhooks/${webhook.id}`, { state: "paused" });
+  waiting.writeHead(410).end();
+  await delivered;
+  const shown = await done("GET", `/v1/webhooks/${webhook.id}`);
+  assert.deepEqual([shown.state, shown.attempts], ["paused", 0]);
+});
+
 test("an address that is gone, or fails for five days, is disabled with an event; resuming sends what happened meanwhile", async (t) => {
   const { receiver, done, add, pass, deliver } = await open(t);
   const { webhook: gone } = await add({ kinds: ["group-made"] });
@@ -200,6 +236,8 @@ test("addresses that only the server can reach are refused, unless it is told ot
     "::ffff:7f00:1",
     "0.0.0.0",
     "64:ff9b::7f00:1",
+    "::127.0.0.1",
+    "fec0::1",
   ]) {
     assert.equal(isPublic(address), false, address);
   }
