@@ -38,6 +38,8 @@ export function openApiDocument(version: string): Json {
 function operation(name: string, spec: RouteSpec, components: Map<string, unknown>): Json {
   const parameters = [...fields(spec, "params", "path", components), ...fields(spec, "query", "query", components)];
   if (isForPeople(spec) && spec.method === "POST") parameters.push(idempotencyKey);
+  if (spec.method !== "GET" && isRead(spec.path)) parameters.push(ifMatch);
+  if (spec.method === "GET" && spec.response !== undefined) parameters.push(ifNoneMatch);
   const content = (schema: TSchema) => ({ "application/json": { schema: referred(schema, components) } });
   const answer: Json = { description: spec.summary };
   if (spec.response !== undefined) answer.content = content(spec.response);
@@ -51,6 +53,7 @@ function operation(name: string, spec: RouteSpec, components: Map<string, unknow
     ...(spec.body === undefined ? {} : { requestBody: { required: true, content: content(spec.body) } }),
     responses: {
       [spec.status]: answer,
+      ...(spec.method === "GET" && spec.response !== undefined ? { 304: { description: "It is unchanged." } } : {}),
       default: {
         description: "The request is declined (RFC 9457).",
         content: { [problemMediaType]: { schema: referred(Problem, components) } },
@@ -58,6 +61,24 @@ function operation(name: string, spec: RouteSpec, components: Map<string, unknow
     },
   };
 }
+
+/** Whether there is something to be read under the path of a change. */
+function isRead(path: string): boolean {
+  const all: RouteSpec[] = Object.values(routes);
+  return (
+    path.includes("{") && all.some((spec) => spec.method === "GET" && spec.path === path && spec.response !== undefined)
+  );
+}
+
+/** RFC 9110 section 13.1. */
+const header = (name: string, description: string): Json => ({
+  ...{ name, in: "header", required: false, description, schema: { type: "string", maxLength: 1000 } },
+});
+const ifMatch = header("If-Match", "The ETag of what was read; where it has changed since, nothing is done (412).");
+const ifNoneMatch = header(
+  "If-None-Match",
+  "The ETag of what is known already; where it is unchanged, the answer is 304.",
+);
 
 /** draft-ietf-httpapi-idempotency-key-header-07. */
 const idempotencyKey: Json = {

@@ -36,6 +36,7 @@ export const errorCodes = {
   "request/filter": "input",
   "request/key-reused": "input",
   "request/answer-gone": "input",
+  "request/changed-meanwhile": "input",
   "server/not-running": "failure",
   "server/state-busy": "failure",
   "server/state-newer": "failure",

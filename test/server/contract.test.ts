@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { request as httpsRequest } from "node:https";
 import { test } from "node:test";
+import { Validator } from "@seriousme/openapi-schema-validator";
 import { sql } from "kysely";
 import { apiLimits } from "../../src/api/api-limits.ts";
 import { openApiDocument } from "../../src/api/openapi.ts";
@@ -25,6 +26,37 @@ test("the OpenAPI document has every route, and its references arrive", async (t
   );
   assert.deepEqual([...references].toSorted(), Object.keys(body.components.schemas).toSorted());
   assert.ok(!JSON.stringify(body).includes('"$id"'));
+});
+
+test("a validator of others accepts the OpenAPI document", async () => {
+  const { valid, errors } = await new Validator().validate(openApiDocument("1.0.0"));
+  assert.ok(valid, JSON.stringify(errors));
+});
+
+test("what is unchanged is not sent again, and a change of what somebody else has changed meanwhile is declined", async (t) => {
+  const server = await openServer(t);
+  const admin = await server.signIn();
+  await admin("/v1/groups", { method: "POST", body: { id: "web", title: "web" } });
+  const read = await admin("/v1/groups/web");
+  const tag = String(read.headers.etag);
+  assert.match(tag, /^"[\w-]{27}"$/);
+  const again = await admin("/v1/groups/web", { headers: { "if-none-match": `"other", W/${tag}` } });
+  assert.deepEqual([again.status, again.text, again.headers.etag], [304, "", tag]);
+  const change = (title: string, match: string) =>
+    admin("/v1/groups/web", { method: "PATCH", body: { title }, headers: { "if-match": match } });
+  assert.equal((await change("first", tag)).status, 200);
+  const second = await change("second", tag);
+  assert.deepEqual([second.status, second.body.code], [412, "request/changed-meanwhile"]);
+  assert.equal((await admin("/v1/groups/web")).body.title, "first");
+  assert.equal((await admin("/v1/groups/web", { headers: { "if-none-match": tag } })).status, 200);
+  assert.equal((await change("third", "*")).status, 200);
+  const fresh = String((await admin("/v1/groups/web")).headers.etag);
+  assert.equal((await change("fourth", `W/${fresh}`)).status, 412, "a weak tag is none to change by");
+  const gone = await admin("/v1/groups/web", { method: "DELETE", headers: { "if-match": `"old", ${fresh}` } });
+  assert.equal(gone.status, 204);
+  const nothing = await admin("/v1/groups", { method: "POST", body: { id: "x" }, headers: { "if-match": "*" } });
+  assert.equal(nothing.body.code, "request/invalid");
+  assert.deepEqual(server.logged, []);
 });
 
 test("every path parameter is declared, and no reading has a body", () => {

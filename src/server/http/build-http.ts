@@ -30,6 +30,7 @@ import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
 import type { PlainRouteName } from "./handler.ts";
 import { handlers } from "./handlers.ts";
 import { keyIn, takesKey } from "./idempotency.ts";
+import { etagOf, isKnown, representation } from "./preconditions.ts";
 import {
   type Admitted,
   admit,
@@ -214,13 +215,18 @@ async function serve(
   const key = takesKey(name) ? keyIn(request.headers["idempotency-key"]) : undefined;
   const replayed = () => void reply.header("idempotency-replayed", "true");
   const keyed = key === undefined ? {} : { idempotency: { key, replayed } };
-  const answer = await handler(context, asked, { principal, gone, renewed, ...keyed });
+  const ifMatch = request.headers["if-match"];
+  const matched = ifMatch === undefined ? {} : { ifMatch };
+  const answer = await handler(context, asked, { principal, gone, renewed, ...keyed, ...matched });
   if (name === "signOut") reply.header("set-cookie", cookie("", 0));
   if (spec.response === undefined) return reply.send();
-  const promised = checkSchema(spec.response, answer, ({ field, problem }) => {
-    throw new RebootlessError("bug/invariant", `The answer of ${name} breaks its contract: ${field} ${problem}.`);
-  });
-  return reply.type("application/json").send(JSON.stringify(promised));
+  const body = representation(name, answer);
+  if (spec.method === "GET") {
+    const tag = etagOf(body);
+    reply.header("etag", tag);
+    if (isKnown(request.headers["if-none-match"], tag)) return reply.code(304).send();
+  }
+  return reply.type("application/json").send(body);
 }
 
 /** Throws `request/invalid`. */

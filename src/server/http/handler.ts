@@ -22,6 +22,8 @@ export interface Caller {
   readonly principal: Principal;
   /** Aborted when the caller has gone away. */
   readonly gone: AbortSignal;
+  /** The header If-Match, where it came. */
+  readonly ifMatch?: string;
   /** The key under which the request is done once; told where the answer is the one from before. */
   readonly idempotency?: { readonly key: string; replayed(): void };
   /** Takes the new secret of his session, which the answer hands to the browser. */

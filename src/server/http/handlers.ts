@@ -30,6 +30,7 @@ import { policyHandlers } from "./handlers/policies.ts";
 import { rolloutHandlers } from "./handlers/rollouts.ts";
 import { webhookHandlers } from "./handlers/webhooks.ts";
 import { withIdempotency } from "./idempotency.ts";
+import { withPreconditions } from "./preconditions.ts";
 
 const plain: Handlers = {
   ...fourEyesHandlers(() => plain),
@@ -165,4 +166,4 @@ const plain: Handlers = {
 
 /** What the routes call: a change that needs a second person becomes a request (docs/approvals.md). */
 /** Keys inside: a change that turns out to need a second person leaves none. */
-export const handlers: Handlers = withFourEyes(withIdempotency(plain));
+export const handlers: Handlers = withFourEyes(withIdempotency(withPreconditions(plain)));

@@ -30,6 +30,7 @@ const statuses: Readonly<Record<string, number>> = {
   "request/media-type": 415,
   "request/key-reused": 422,
   "request/answer-gone": 409,
+  "request/changed-meanwhile": 412,
   "repository/busy": 503,
   "failure/catalog-unreachable": 503,
 };
