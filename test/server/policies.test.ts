@@ -290,3 +290,13 @@ test("the commands for policies", { timeout: 90_000 }, async (t) => {
   await say("remove", id);
   assert.match(await say("list"), /^There is no policy\./);
 });
+
+test("what was published a moment ago is approved at once, although the catalog was read just before", {
+  timeout: 60_000,
+}, async (t) => {
+  const { shop, ask, done } = await openFleet(t);
+  assert.equal((await ask("GET", "/v1/hotpatches/two")).status, 404);
+  await shop.publish("two");
+  await done("POST", "/v1/approvals", { hotpatchId: "two", groupId: "web" });
+  assert.equal((await ask("POST", "/v1/approvals", { hotpatchId: "three", groupId: "web" })).status, 404);
+});

@@ -55,14 +55,23 @@ export class Catalog {
     return await this.#list.content;
   }
 
+  /** As `content`, and read anew where it lacks the hotpatch: it may have been published since. */
+  async contentWith(hotpatchId: string): Promise<CatalogContent> {
+    const content = await this.content();
+    if (content.hotpatches.some(({ id }) => id === hotpatchId)) return content;
+    this.#list = undefined;
+    return await this.content();
+  }
+
   /** As `content`. */
   async hotpatches(): Promise<readonly Hotpatch[]> {
     return (await this.content()).hotpatches;
   }
 
   /** The same with its content as it is now, which may then be asked in a transaction. As `content`. */
-  async asRead(): Promise<Catalog> {
-    return new ReadCatalog(this.#client, this.#clock, await this.content());
+  async asRead(hotpatchId?: string): Promise<Catalog> {
+    const content = hotpatchId === undefined ? await this.content() : await this.contentWith(hotpatchId);
+    return new ReadCatalog(this.#client, this.#clock, content);
   }
 
   /** As CatalogClient.trustedRoot. */
@@ -148,7 +157,7 @@ async function fileOf(catalog: Catalog | undefined, name: string, maxBytes: numb
 
 /** Refuses with `catalog/hotpatch-unknown` or `catalog/withdrawn`, and as `Catalog.content`. */
 export async function requireHotpatch(catalog: Catalog | undefined, hotpatchId: string): Promise<Hotpatch> {
-  const { hotpatches, withdrawn } = await requireCatalog(catalog).content();
+  const { hotpatches, withdrawn } = await requireCatalog(catalog).contentWith(hotpatchId);
   const found = hotpatches.find(({ id }) => id === hotpatchId);
   if (found !== undefined) return found;
   const note = withdrawn.find(({ kind, id }) => kind === "hotpatch" && id === hotpatchId);

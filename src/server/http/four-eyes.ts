@@ -53,13 +53,18 @@ export function withFourEyes<Table extends Partial<Record<RouteName, unknown>>>(
 }
 
 /** A context whose changes are part of one that is under way. The catalog is as it was read before, since a transaction waits for nobody. */
-async function readBefore(context: ServerContext, operation: Operation<RouteName>): Promise<ServerContext> {
+async function readBefore(
+  context: ServerContext,
+  operation: Operation<RouteName>,
+  asked: { readonly params?: unknown; readonly body?: unknown },
+): Promise<ServerContext> {
   if (operation.catalog !== true || context.catalog === undefined) return context;
-  return { ...context, catalog: await context.catalog.asRead() };
+  const { hotpatchId } = { ...(asked.params as object), ...(asked.body as object) } as { hotpatchId?: string };
+  return { ...context, catalog: await context.catalog.asRead(hotpatchId) };
 }
 
 async function attempt(outer: ServerContext, tried: Attempt, caller: Caller): Promise<unknown> {
-  const context = await readBefore(outer, tried.operation);
+  const context = await readBefore(outer, tried.operation, tried.asked);
   try {
     return await change(context, async (under) => {
       const { db } = under;
@@ -128,13 +133,14 @@ export async function confirmRequest(
   caller: Caller,
 ): Promise<ApprovalRequest> {
   const person = personOf(caller);
-  const name = (await requireRequest(outer.database, requestId)).operation as RouteName;
+  const known = await requireRequest(outer.database, requestId);
+  const name = known.operation as RouteName;
   const operation = operations[name] as Operation<RouteName> | undefined;
   const handler = handlers[name] as AnyHandler | undefined;
   if (operation === undefined || handler === undefined) {
     throw new RebootlessError("bug/invariant", "A request is for an operation that cannot be requested.");
   }
-  const context = await readBefore(outer, operation);
+  const context = await readBefore(outer, operation, JSON.parse(known.asked_json));
   return await change(context, async (under) => {
     const row = await requireRequest(under.db, requestId);
     refuseUnlessWaiting(row, under.now);

@@ -71,7 +71,7 @@ async function doOnce(outer: ServerContext, work: Work, caller: KeyedCaller): Pr
     .update(canonical({ name, ...asked }))
     .digest("hex");
   const isReading = readingCatalog.has(name) && outer.under === undefined && outer.catalog !== undefined;
-  const context = isReading ? { ...outer, catalog: await outer.catalog?.asRead() } : outer;
+  const context = isReading ? { ...outer, catalog: await outer.catalog?.asRead(named(asked)) } : outer;
   return await change(context, async (under) => {
     const { db, now } = under;
     const known = await db
@@ -102,6 +102,10 @@ async function doOnce(outer: ServerContext, work: Work, caller: KeyedCaller): Pr
       .execute();
     return answer;
   });
+}
+
+function named({ body }: { readonly body?: unknown }): string | undefined {
+  return (body as { hotpatchId?: string } | undefined)?.hotpatchId;
 }
 
 /** Without what is undefined, which has no canonical form. */
