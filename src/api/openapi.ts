@@ -7,6 +7,7 @@ import type { TSchema } from "typebox";
 import { Problem, problemMediaType } from "./problem.ts";
 import { isForPeople, type RouteSpec } from "./routes/route-spec.ts";
 import { type RouteName, routes } from "./routes.ts";
+import { DryRun, dryRunMediaType } from "./schemas/dry-run.ts";
 
 type Json = Record<string, unknown>;
 
@@ -40,6 +41,8 @@ function operation(name: string, spec: RouteSpec, components: Map<string, unknow
   if (isForPeople(spec) && spec.method === "POST") parameters.push(idempotencyKey);
   if (spec.method !== "GET" && isRead(spec.path)) parameters.push(ifMatch);
   if (spec.method === "GET" && spec.response !== undefined) parameters.push(ifNoneMatch);
+  const isTriable = isForPeople(spec) && spec.method !== "GET" && spec.untriable !== true;
+  if (isTriable) parameters.push(dryRun);
   const content = (schema: TSchema) => ({ "application/json": { schema: referred(schema, components) } });
   const answer: Json = { description: spec.summary };
   if (spec.response !== undefined) answer.content = content(spec.response);
@@ -53,6 +56,7 @@ function operation(name: string, spec: RouteSpec, components: Map<string, unknow
     ...(spec.body === undefined ? {} : { requestBody: { required: true, content: content(spec.body) } }),
     responses: {
       [spec.status]: answer,
+      ...(isTriable ? { 200: tried(spec, answer, components) } : {}),
       ...(spec.method === "GET" && spec.response !== undefined ? { 304: { description: "It is unchanged." } } : {}),
       default: {
         description: "The request is declined (RFC 9457).",
@@ -79,6 +83,18 @@ const ifNoneMatch = header(
   "If-None-Match",
   "The ETag of what is known already; where it is unchanged, the answer is 304.",
 );
+
+const dryRun = header(
+  "Dry-Run",
+  "With ?1 (RFC 8941 section 3.3.6) the answer says what would be done, and nothing is.",
+);
+
+/** The answer of status 200, which a dry run has as well. */
+function tried(spec: RouteSpec, answer: Json, components: Map<string, unknown>): Json {
+  const content = { [dryRunMediaType]: { schema: referred(DryRun, components) } };
+  if (spec.status !== 200) return { description: "What it would do, with the header Dry-Run.", content };
+  return { ...answer, content: { ...(answer.content as Json | undefined), ...content } };
+}
 
 /** draft-ietf-httpapi-idempotency-key-header-07. */
 const idempotencyKey: Json = {

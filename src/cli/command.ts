@@ -3,6 +3,7 @@
  *
  * A command never prints and never exits: it returns a `CommandResult`, throws `RefusalError` for a refusal and `RebootlessError` for an error, and the frame in main.ts does the rest, the same for all.
  */
+import type { DryRun } from "../api/schemas/dry-run.ts";
 
 export interface CommandOption {
   /** As commander writes it, such as `--pid <number>`. */
@@ -57,6 +58,8 @@ export interface CommandSpec {
 
 export interface CommandInput {
   readonly arguments: readonly string[];
+  /** Where the command is only to be tried out: what each request to the server would do. */
+  readonly trial?: DryRun[];
   /** By the option's long name in camelCase; absent where not given and without default. */
   readonly options: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 }

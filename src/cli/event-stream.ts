@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Event } from "../api/schemas/events.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { declined, send, textOf } from "./server-request.ts";
-import type { ServerTarget } from "./server-target.ts";
+import { isTried, type ServerTarget } from "./server-target.ts";
 
 /** The server says something at least every 15 s; three times that is a broken connection. */
 const silenceMs = 45_000;
@@ -48,9 +48,14 @@ function isBreak(error: unknown): boolean {
   return error instanceof RebootlessError && error.code === "server/not-running";
 }
 
-async function open(server: ServerTarget, after: number): Promise<IncomingMessage> {
+async function open(target: ServerTarget, after: number): Promise<IncomingMessage> {
   const address = `/v1/events/stream?after=${after}`;
-  const { request, response } = await send(server, { method: "GET", address, silenceMs });
+  const server = isTried(target) ? target.tried : target;
+  const { request, response } = await send(server, {
+    method: "GET",
+    address,
+    silenceMs,
+  });
   const status = response.statusCode ?? 0;
   if (status !== 200) throw declined(await textOf(request, response), status, server);
   return response;

@@ -4,8 +4,10 @@ import type { IncomingMessage } from "node:http";
 import { apiLimits } from "../api/api-limits.ts";
 import { isForPeople, type RouteSpec } from "../api/routes/route-spec.ts";
 import { type Answered, type Asked, type RouteName, routes } from "../api/routes.ts";
+import type { DryRun } from "../api/schemas/dry-run.ts";
+import { RebootlessError } from "../base/errors.ts";
 import { declined, parsed, type Sent, send, sessionIn, textOf } from "./server-request.ts";
-import type { ServerTarget } from "./server-target.ts";
+import { isTried, type ServerAddress, type ServerTarget } from "./server-target.ts";
 
 const silenceMs = 60_000;
 /** Of one command, where the connection breaks. */
@@ -16,10 +18,11 @@ export type Given<Name extends RouteName> = { [Part in keyof Asked<Name>]?: Aske
 
 /** Asks the server. Throws what the server declined with, `server/not-running`, `server/wrong-authority`, or `server/answer`. */
 export async function ask<Name extends RouteName>(
-  server: ServerTarget,
+  target: ServerTarget,
   name: Name,
   given: Given<Name> = {},
 ): Promise<Answered<Name>> {
+  const server = isTried(target) ? target.tried : target;
   const spec: RouteSpec = routes[name];
   const params = { ...(given.params as Record<string, string> | undefined) };
   const query = new URLSearchParams();
@@ -30,11 +33,23 @@ export async function ask<Name extends RouteName>(
   const address = query.size === 0 ? filled : `${filled}?${query}`;
   const body = given.body === undefined ? undefined : JSON.stringify(given.body);
   const isKeyed = isForPeople(spec) && spec.method === "POST";
-  const headers = isKeyed ? { "idempotency-key": `"${randomUUID()}"` } : {};
+  const trial = isTried(target) && spec.method !== "GET" ? target.trial : undefined;
+  const headers = {
+    ...(isKeyed ? { "idempotency-key": `"${randomUUID()}"` } : {}),
+    ...(trial === undefined ? {} : { "dry-run": "?1" }),
+  };
   const sent = { method: spec.method, address, body, silenceMs, headers };
   const { text, response } = await answered(server, sent, isKeyed ? attempts : 1);
   const status = response.statusCode ?? 0;
   if (status >= 400) throw declined(text, status, server);
+  if (trial !== undefined) {
+    if (response.headers["dry-run"] !== "?1") {
+      throw new RebootlessError("server/answer", "The server knows no dry runs, and has done it.");
+    }
+    const tried = parsed(text) as DryRun;
+    trial.push(tried);
+    return tried.answer as Answered<Name>;
+  }
   const session = sessionIn(response)?.secret;
   if (session !== undefined && typeof server !== "string") {
     server.session = session;
@@ -45,7 +60,7 @@ export async function ask<Name extends RouteName>(
 
 /** Under its key a request may be sent again when its answer was lost on the way. */
 async function answered(
-  server: ServerTarget,
+  server: ServerAddress,
   sent: Sent,
   left: number,
 ): Promise<{ text: string; response: IncomingMessage }> {

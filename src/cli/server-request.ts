@@ -11,7 +11,7 @@ import { quoted } from "../base/printable.ts";
 import { RefusalError } from "../base/refusal.ts";
 import { errnoOf } from "../base/stored-file.ts";
 import { localSocket } from "../server/local-socket.ts";
-import type { NamedServer, ServerTarget } from "./server-target.ts";
+import type { NamedServer, ServerAddress } from "./server-target.ts";
 
 /** As the server's src/server/http/principal.ts calls it. */
 export const sessionCookie = "__Host-rebootless-session";
@@ -27,7 +27,10 @@ export interface Sent {
 }
 
 /** Begins a request, and resolves with the answer's head. Throws `server/not-running` or `server/wrong-authority`. */
-export function send(target: ServerTarget, sent: Sent): Promise<{ request: ClientRequest; response: IncomingMessage }> {
+export function send(
+  target: ServerAddress,
+  sent: Sent,
+): Promise<{ request: ClientRequest; response: IncomingMessage }> {
   return new Promise((resolve, reject) => {
     const { method, address, body, silenceMs } = sent;
     const headers = { ...(body === undefined ? {} : { "content-type": "application/json" }), ...sent.headers };
@@ -73,7 +76,7 @@ export async function textOf(request: ClientRequest, response: IncomingMessage):
 }
 
 /** What the server declined with, as if it had been declined here. */
-export function declined(text: string, status: number, target: ServerTarget): Error {
+export function declined(text: string, status: number, target: ServerAddress): Error {
   const problem = (text === "" ? {} : parsed(text)) as Partial<Problem>;
   const { code, details = {} } = problem;
   if (code === "access/credentials-missing" && typeof target !== "string" && target.token === undefined) {
@@ -99,7 +102,7 @@ export function parsed(text: string): unknown {
 const wrongAuthority =
   /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|CERT_|ERR_TLS_CERT_ALTNAME_INVALID|INVALID_CA)/;
 
-function unreachable(error: Error, target: ServerTarget): RebootlessError {
+function unreachable(error: Error, target: ServerAddress): RebootlessError {
   const errno = errnoOf(error) ?? "";
   if (typeof target !== "string") {
     if (wrongAuthority.test(errno)) {

@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
+import type { DryRun } from "../api/schemas/dry-run.ts";
 import { RebootlessError } from "../base/errors.ts";
 import { quoted } from "../base/printable.ts";
 import { createFolder, errnoOf, writeFileAtomically } from "../base/stored-file.ts";
@@ -46,7 +47,20 @@ export interface NamedServer {
 }
 
 /** A state folder, or a named server. */
-export type ServerTarget = string | NamedServer;
+export type ServerAddress = string | NamedServer;
+
+/** A server that is asked what it would do, and is left as it is. */
+export interface TriedServer {
+  readonly tried: ServerAddress;
+  /** Takes what each request would do. */
+  readonly trial: DryRun[];
+}
+
+export type ServerTarget = ServerAddress | TriedServer;
+
+export function isTried(target: ServerTarget): target is TriedServer {
+  return typeof target !== "string" && "tried" in target;
+}
 
 function stateHome(io: CommandIo): string {
   const home = io.env.XDG_STATE_HOME;
@@ -63,6 +77,11 @@ export function stateFolderOf(input: CommandInput, io: CommandIo): string {
 
 /** Throws `usage/arguments`, or `server/unknown-name`. */
 export function serverOf(input: CommandInput, io: CommandIo): ServerTarget {
+  const tried = addressOf(input, io);
+  return input.trial === undefined ? tried : { tried, trial: input.trial };
+}
+
+function addressOf(input: CommandInput, io: CommandIo): ServerAddress {
   const { state, server } = input.options;
   if (state !== undefined && server !== undefined) {
     throw new RebootlessError("usage/arguments", "--state and --server name two servers; give one of them.");
@@ -81,9 +100,9 @@ export function serverOf(input: CommandInput, io: CommandIo): ServerTarget {
  * For what belongs to whoever asks, such as his own sessions: on the local socket nobody in particular asks.
  * `instead` says what this command can do there. Throws `usage/arguments`, or `server/unknown-name`.
  */
-export function ownServerOf(input: CommandInput, io: CommandIo, instead = ""): NamedServer {
+export function ownServerOf(input: CommandInput, io: CommandIo, instead = ""): ServerTarget {
   const server = serverOf(input, io);
-  if (typeof server !== "string") return server;
+  if (typeof addressOf(input, io) !== "string") return server;
   throw new RebootlessError(
     "usage/arguments",
     `This is for a person who is signed in, and a state folder is nobody's in particular: name the server with --server (\`rebootless server add\` signs in to one${listServers(io).length > 0 ? ", `rebootless server list` has yours" : ""})${instead}.`,

@@ -13,7 +13,7 @@ before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "rebootless-completion-"));
   mkdirSync(path.join(folder, "home", "nested"), { recursive: true });
   writeFileSync(path.join(folder, "home", "notes one.txt"), "");
-  for (const shell of ["bash", "zsh"]) {
+  for (const shell of ["bash", "zsh", "fish"]) {
     const { code, out } = await runProgram([frameProgram, "completion", shell]);
     assert.equal(code, 0);
     writeFileSync(path.join(folder, shell), out);
@@ -27,7 +27,7 @@ const rows: readonly { readonly words: readonly string[]; readonly offered: read
   { words: ["ec"], offered: ["echo"] },
   { words: ["echo", ""], offered: ["words"] },
   { words: ["--quiet", "refu"], offered: ["refuse"] },
-  { words: ["completion", ""], offered: ["bash", "zsh"] },
+  { words: ["completion", ""], offered: ["bash", "fish", "zsh"] },
   { words: ["completion", "z"], offered: ["zsh"] },
   { words: ["echo", "words", "--al"], offered: ["--allow-unsigned"] },
   { words: ["echo", "words", "--js"], offered: ["--json"] },
@@ -99,5 +99,23 @@ describe("zsh", { skip: zsh ? false : "zsh is not installed" }, () => {
   ];
   for (const [line, completed] of typed) {
     test(line, () => assert.equal(typedInZsh(line), completed));
+  }
+});
+
+const fish = spawnSync("fish", ["--version"]).status === 0;
+
+describe("fish", { skip: fish ? false : "fish is not installed" }, () => {
+  for (const { words, offered } of rows) {
+    test(`rebootless ${words.join(" ")}`, () => {
+      const script = `source '${folder}/fish'; cd '${folder}/home'; complete -C "$argv[1]"`;
+      const home = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder };
+      const args = ["--no-config", "-c", script, ["rebootless", ...words].join(" ")];
+      const answer = spawnSync("fish", args, { encoding: "utf8", env: home });
+      assert.equal(answer.stderr, "");
+      const found = answer.stdout.split("\n").filter(Boolean);
+      // Of each: the word, and behind a tab what it is.
+      const plain = found.map((line) => (line.split("\t")[0] ?? "").replaceAll("\\ ", " ").replace(/\/$/, ""));
+      assert.deepEqual(plain.sort(), offered);
+    });
   }
 });

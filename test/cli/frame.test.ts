@@ -43,7 +43,7 @@ describe("wrong usage ends with 2", () => {
     ["echo words a --pid 1 --pid 2", /may be given only once/],
     ["hostil", /^error: unknown command 'hostil' \(Did you mean hostile\?\)/],
     ["hostile extra", /too many arguments/],
-    ["completion fish", /give bash or zsh/],
+    ["completion csh", /give bash, zsh or fish/],
   ];
   for (const [line, message] of rows) {
     test(line, async () => {
@@ -76,7 +76,7 @@ describe("help and version", () => {
   test("help lists commands, and a command's help its options and examples", async () => {
     const all = await run("--help");
     assert.equal(all.code, 0);
-    assert.match(all.out, /completion <bash\|zsh>/);
+    assert.match(all.out, /completion <bash\|zsh\|fish>/);
     for (const words of [
       ["echo", "words", "--help"],
       ["echo", "help", "words"],

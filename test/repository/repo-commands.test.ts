@@ -5,7 +5,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { catalogCommands } from "../../src/cli/commands/catalog.ts";
 import { repoCommands } from "../../src/cli/commands/repo.ts";
-import { completionTable } from "../../src/cli/completion-table.ts";
+import { completionTable } from "../../src/cli/completion/table.ts";
 import { encodeHotpatch } from "../../src/hotpatch/container.ts";
 import { loadSigner } from "../../src/hotpatch/key.ts";
 import { openDesk } from "../cli/desk.ts";

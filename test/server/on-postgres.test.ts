@@ -20,6 +20,7 @@ const files = [
   "approvals",
   "audit",
   "device-states",
+  "dry-run",
   "enrolment",
   "event-retention",
   "four-eyes",

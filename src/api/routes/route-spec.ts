@@ -41,6 +41,8 @@ interface ForPeople {
   readonly scoped?: true;
   /** Not with an API token: what makes or changes credentials is for a person alone. */
   readonly interactive?: true;
+  /** What it does is no change of the database, and so cannot be tried out. */
+  readonly untriable?: true;
 }
 
 export type PeopleRoute = Asked & ForPeople;

@@ -70,6 +70,7 @@ export const webhookRoutes = {
   testWebhook: route({
     method: "POST",
     path: "/v1/webhooks/{webhookId}/test",
+    untriable: true,
     caller: "person",
     roles: ["administrator"],
     summary: "send a test message now, and say what came of it",

@@ -4,6 +4,7 @@ import type { Event } from "../../api/schemas/events.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandIo, CommandResult, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { eventStream } from "../event-stream.ts";
 import { text, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
@@ -38,7 +39,7 @@ const actionList: CommandSpec = {
 };
 
 function requestCommand(event: "offer" | "withdraw" | "revert", summary: string, what: string): CommandSpec {
-  return {
+  return withDryRun({
     name: `action ${event}`,
     summary,
     arguments: [{ name: "<id>", description: "the id of the action" }],
@@ -50,7 +51,7 @@ function requestCommand(event: "offer" | "withdraw" | "revert", summary: string,
       const action: Action = await ask(serverOf(input, io), "requestAction", { params, body: { event } });
       return { data: action, text: `${action.hotpatchId} on ${action.deviceId} is ${action.state}.` };
     },
-  };
+  });
 }
 
 function eventRow({ sequence, at, kind, subject, data }: Event): string[] {

@@ -3,6 +3,7 @@ import { type ApprovalRequest, requestStates, requirementKinds } from "../../api
 import { RebootlessError } from "../../base/errors.ts";
 import { printable } from "../../base/printable.ts";
 import type { CommandInput, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { oneOf, text } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
@@ -47,7 +48,7 @@ const requestsList: CommandSpec = {
   },
 };
 
-const requestConfirm: CommandSpec = {
+const requestConfirm = withDryRun({
   name: "approval confirm",
   summary: "confirm what another person asked for, which does it",
   description:
@@ -70,9 +71,9 @@ const requestConfirm: CommandSpec = {
     const request = await ask(server, "confirmApprovalRequest", { params, body: { reason, digest } });
     return { data: request, text: `Confirmed and done: ${request.operation} (${request.id}).` };
   },
-};
+});
 
-const requestReject: CommandSpec = {
+const requestReject = withDryRun({
   name: "approval reject",
   summary: "reject what somebody asked for; one person is enough",
   arguments: [requestArgument],
@@ -86,7 +87,7 @@ const requestReject: CommandSpec = {
     const request = await ask(serverOf(input, io), "rejectApprovalRequest", { params: { requestId }, body });
     return { data: request, text: `Rejected: ${request.operation} (${request.id}).` };
   },
-};
+});
 
 const fourEyesList: CommandSpec = {
   name: "approval four-eyes list",
@@ -110,7 +111,7 @@ function requirementOf([kind = "", subject = ""]: readonly string[]) {
   return { kind: oneOf(requirementKinds, kind, "The first argument") ?? "group", subject };
 }
 
-const fourEyesOn: CommandSpec = {
+const fourEyesOn = withDryRun({
   name: "approval four-eyes on",
   summary: "have a second person confirm what is decided for a group and those below it, or for a policy",
   description:
@@ -126,9 +127,9 @@ const fourEyesOn: CommandSpec = {
     const made = await ask(serverOf(input, io), "requireFourEyes", { params, body });
     return { data: made, text: `A second person has to confirm: ${made.kind} ${printable(made.subject)}.` };
   },
-};
+});
 
-const fourEyesOff: CommandSpec = {
+const fourEyesOff = withDryRun({
   name: "approval four-eyes off",
   summary: "ask that a second person need not confirm any more, which a second person confirms",
   arguments: [kindArgument, subjectArgument],
@@ -139,7 +140,7 @@ const fourEyesOff: CommandSpec = {
     await ask(serverOf(input, io), "releaseFourEyes", { params });
     return { data: { ...params, required: false }, text: `Confirmed no longer: ${printable(params.subject)}.` };
   },
-};
+});
 
 export const approvalRequestCommands: readonly CommandSpec[] = [
   ...[requestsList, requestConfirm, requestReject, fourEyesList, fourEyesOn, fourEyesOff],

@@ -2,6 +2,7 @@
 import { type ApprovalRule, approvalActions, severities, supersededSettings } from "../../api/schemas/approvals.ts";
 import { printable } from "../../base/printable.ts";
 import type { CommandInput, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { instantOf, oneOf, text, texts, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
@@ -36,7 +37,7 @@ const approvalList: CommandSpec = {
 
 const decided = { install: "Approved", removal: "Approved for removal", "not-approved": "Not approved" } as const;
 
-const approvalAdd: CommandSpec = {
+const approvalAdd = withDryRun({
   name: "approval add",
   summary: "decide of a hotpatch for a group and those below it: install, removal, or not approved",
   description:
@@ -64,9 +65,9 @@ const approvalAdd: CommandSpec = {
     const line = `${decided[approval.action]} for ${approval.groupId}: ${approval.hotpatchId} (${approval.id}).`;
     return { data: approval, text: line };
   },
-};
+});
 
-const approvalRemove: CommandSpec = {
+const approvalRemove = withDryRun({
   name: "approval remove",
   summary: "take an approval back, so that the group has what is decided above it",
   description:
@@ -79,9 +80,9 @@ const approvalRemove: CommandSpec = {
     await ask(serverOf(input, io), "removeApproval", { params: { approvalId } });
     return { data: { approvalId, removed: true }, text: `Removed: ${printable(approvalId)}.` };
   },
-};
+});
 
-const approvalDecline: CommandSpec = {
+const approvalDecline = withDryRun({
   name: "approval decline",
   summary: "decline a hotpatch: it is offered nowhere, whatever is approved",
   description: "What is in place stays. With --undo its approvals are in force again.",
@@ -105,7 +106,7 @@ const approvalDecline: CommandSpec = {
     const declined = await ask(server, "declineHotpatch", { params, body: reasonOf(input) });
     return { data: declined, text: `Declined: ${printable(hotpatchId)}.` };
   },
-};
+});
 
 const approvalDeclined: CommandSpec = {
   name: "approval declined",
@@ -121,7 +122,7 @@ const approvalDeclined: CommandSpec = {
   },
 };
 
-const approvalSettings: CommandSpec = {
+const approvalSettings = withDryRun({
   name: "approval settings",
   summary: "show or set what becomes of hotpatches that are superseded",
   options: [
@@ -138,7 +139,7 @@ const approvalSettings: CommandSpec = {
         : await ask(server, "changeApprovalSettings", { body: { superseded } });
     return { data: settings, text: `superseded hotpatches: ${settings.superseded}` };
   },
-};
+});
 
 function ruleRow(rule: ApprovalRule): string[] {
   const { id, title, groupId, severities: named, products, filter, deadlineDays, enabled } = rule;
@@ -159,7 +160,7 @@ const ruleList: CommandSpec = {
   },
 };
 
-const ruleAdd: CommandSpec = {
+const ruleAdd = withDryRun({
   name: "approval rule add",
   summary: "approve by itself, for a group, what is new in the catalog and fits",
   description:
@@ -191,11 +192,11 @@ const ruleAdd: CommandSpec = {
     });
     return { data: rule, text: `Made: ${printable(rule.title)} (${rule.id}).` };
   },
-};
+});
 
 const ruleArgument = { name: "<id>", description: "the id of the rule" };
 
-const ruleChange: CommandSpec = {
+const ruleChange = withDryRun({
   name: "approval rule switch",
   summary: "switch a rule on or off",
   arguments: [ruleArgument, { name: "<on|off>", description: "whether it is to approve from now on" }],
@@ -207,7 +208,7 @@ const ruleChange: CommandSpec = {
     const rule = await ask(serverOf(input, io), "changeApprovalRule", { params: { ruleId }, body: { enabled } });
     return { data: rule, text: `${printable(rule.title)} is ${rule.enabled ? "on" : "off"}.` };
   },
-};
+});
 
 const ruleRun: CommandSpec = {
   name: "approval rule run",
@@ -226,7 +227,7 @@ const ruleRun: CommandSpec = {
   },
 };
 
-const ruleRemove: CommandSpec = {
+const ruleRemove = withDryRun({
   name: "approval rule remove",
   summary: "remove a rule; what it has approved stays approved",
   arguments: [ruleArgument],
@@ -237,7 +238,7 @@ const ruleRemove: CommandSpec = {
     await ask(serverOf(input, io), "removeApprovalRule", { params: { ruleId } });
     return { data: { ruleId, removed: true }, text: `Removed: ${printable(ruleId)}.` };
   },
-};
+});
 
 export const approvalCommands: readonly CommandSpec[] = [
   ...[approvalList, approvalAdd, approvalRemove, approvalDecline, approvalDeclined, approvalSettings],

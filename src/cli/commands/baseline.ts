@@ -3,6 +3,7 @@ import { type Baseline, type CalendarRow, type DeviceServicing, releaseChannels 
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { text, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
@@ -162,7 +163,7 @@ function flag(input: CommandInput, name: string): boolean | undefined {
 
 const groupArgument = { name: "<group>", description: "the id of the group" };
 
-const channelSet: CommandSpec = {
+const channelSet = withDryRun({
   name: "channel set",
   summary: "say which channel a group is on, and whether it gets previews",
   description: "What is not given stays as it is. What is offered to its devices follows at once.",
@@ -189,9 +190,9 @@ const channelSet: CommandSpec = {
     const previews = choice.preview ? "with previews" : "without previews";
     return { data: choice, text: `${choice.groupId} is on the ${choice.channel} channel, ${previews}.` };
   },
-};
+});
 
-const channelClear: CommandSpec = {
+const channelClear = withDryRun({
   name: "channel clear",
   summary: "take back what a group opted into",
   arguments: [groupArgument],
@@ -202,7 +203,7 @@ const channelClear: CommandSpec = {
     await ask(serverOf(input, io), "clearServicing", { params: { groupId } });
     return { data: { groupId, cleared: true }, text: `${printable(groupId)} says nothing any more.` };
   },
-};
+});
 
 export const baselineCommands: readonly CommandSpec[] = [
   ...[baselineList, baselineShow, baselineCalendar, baselineDevice],

@@ -4,6 +4,7 @@ import { deviceSorts, deviceStates } from "../../api/schemas/devices.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { oneOf, text, texts, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
@@ -216,7 +217,7 @@ const deviceFacts: CommandSpec = {
   },
 };
 
-const deviceTag: CommandSpec = {
+const deviceTag = withDryRun({
   name: "device tag",
   summary: "give a device tags, or take them from it",
   description: "Filters ask for them as `tags`; groups follow at once.",
@@ -239,9 +240,9 @@ const deviceTag: CommandSpec = {
     const tags = device.tags.length === 0 ? "no tags" : device.tags.join(", ");
     return { data: device, text: `${printable(device.name)} has ${tags}; it is in ${device.groups.join(", ")}.` };
   },
-};
+});
 
-const deviceMove: CommandSpec = {
+const deviceMove = withDryRun({
   name: "device move",
   summary: "move a device from one static group to another",
   description: "It is put into the new group first, so that what both have approved goes on.",
@@ -264,9 +265,9 @@ const deviceMove: CommandSpec = {
     const device = await ask(server, "getDevice", { params: { deviceId } });
     return { data: device, text: `${printable(device.name)} is in ${device.groups.join(", ")}.` };
   },
-};
+});
 
-const deviceRevoke: CommandSpec = {
+const deviceRevoke = withDryRun({
   name: "device revoke",
   summary: "cut a device off for good",
   description:
@@ -280,7 +281,7 @@ const deviceRevoke: CommandSpec = {
     const device = await ask(server, "revokeDevice", { params: { deviceId: id } });
     return { data: device, text: `Revoked: ${printable(device.name)} (${device.id}).` };
   },
-};
+});
 
 export const deviceCommands: readonly CommandSpec[] = [
   ...[deviceList, deviceSearch, deviceShow, deviceFacts, deviceTag, deviceMove, deviceRevoke],

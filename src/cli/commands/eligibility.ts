@@ -3,6 +3,7 @@ import type { EligibilityPreview } from "../../api/schemas/eligibility.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { text, texts } from "../option-values.ts";
 import { ask } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
@@ -121,7 +122,7 @@ const set: CommandSpec = {
   },
 };
 
-const reset: CommandSpec = {
+const reset = withDryRun({
   name: "eligibility reset",
   summary: "make a rule what it was when it shipped, or take away one that was added",
   arguments: [ruleArgument],
@@ -132,7 +133,7 @@ const reset: CommandSpec = {
     await ask(serverOf(input, io), "resetEligibilityRule", { params: { ruleId }, body: { why: whyOf(input) } });
     return { data: { ruleId, reset: true }, text: `Reset: ${printable(ruleId)}.` };
   },
-};
+});
 
 const preview: CommandSpec = {
   name: "eligibility preview",

@@ -3,6 +3,7 @@ import type { Group, Preview } from "../../api/schemas/groups.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable } from "../../base/printable.ts";
 import type { CommandInput, CommandIo, CommandOption, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { text, texts } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
@@ -85,7 +86,7 @@ function shapeOf(input: CommandInput) {
   };
 }
 
-const groupCreate: CommandSpec = {
+const groupCreate = withDryRun({
   name: "group create",
   summary: "make a group, static or with a filter",
   arguments: [groupArgument],
@@ -109,9 +110,9 @@ const groupCreate: CommandSpec = {
     const found = group.kind === "dynamic" ? ` It has ${count(group.devices, "device")}.` : "";
     return { data: group, text: `Made: ${group.id}.${found}` };
   },
-};
+});
 
-const groupUpdate: CommandSpec = {
+const groupUpdate = withDryRun({
   name: "group update",
   summary: "change a group's title, parent or filter",
   description:
@@ -128,7 +129,7 @@ const groupUpdate: CommandSpec = {
     const group = await ask(serverOf(input, io), "changeGroup", { params: { groupId }, body });
     return { data: group, text: described(group) };
   },
-};
+});
 
 const groupPreview: CommandSpec = {
   name: "group preview",
@@ -166,7 +167,7 @@ function previewed({ devices, matching, open, lacking, examples, joining, leavin
     .join("\n");
 }
 
-const groupRemove: CommandSpec = {
+const groupRemove = withDryRun({
   name: "group remove",
   summary: "remove a group with its approvals",
   description:
@@ -179,7 +180,7 @@ const groupRemove: CommandSpec = {
     await ask(serverOf(input, io), "removeGroup", { params: { groupId } });
     return { data: { groupId, removed: true }, text: `Removed: ${printable(groupId)}.` };
   },
-};
+});
 
 async function membership(input: CommandInput, io: CommandIo) {
   const server = serverOf(input, io);
@@ -188,7 +189,7 @@ async function membership(input: CommandInput, io: CommandIo) {
   return { server, device, params: { groupId, deviceId: device.id } };
 }
 
-const groupAdd: CommandSpec = {
+const groupAdd = withDryRun({
   name: "group add",
   summary: "put a device into a group",
   description: "It is offered what is approved for the group.",
@@ -200,9 +201,9 @@ const groupAdd: CommandSpec = {
     await ask(server, "addMember", { params });
     return { data: params, text: `${printable(device.name)} is in ${printable(params.groupId)}.` };
   },
-};
+});
 
-const groupDrop: CommandSpec = {
+const groupDrop = withDryRun({
   name: "group drop",
   summary: "take a device out of a group",
   description: "What has not begun on it is withdrawn, unless another group approves it; what is in place stays.",
@@ -214,9 +215,9 @@ const groupDrop: CommandSpec = {
     await ask(server, "removeMember", { params });
     return { data: params, text: `${printable(device.name)} is not in ${printable(params.groupId)}.` };
   },
-};
+});
 
-const groupExclude: CommandSpec = {
+const groupExclude = withDryRun({
   name: "group exclude",
   summary: "leave another group's devices, or one device, out of a group",
   arguments: [groupArgument],
@@ -247,7 +248,7 @@ const groupExclude: CommandSpec = {
     const group = await ask(server, "getGroup", { params: { groupId } });
     return { data: group, text: described(group) };
   },
-};
+});
 
 export const groupCommands: readonly CommandSpec[] = [
   ...[groupList, groupShow, groupCreate, groupUpdate, groupPreview, groupRemove],

@@ -3,6 +3,7 @@ import { type Hold, holdStates, issueStatuses, type KnownIssue } from "../../api
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { text, texts } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
@@ -99,7 +100,7 @@ function issueFields(input: CommandInput) {
   };
 }
 
-const issueCreate: CommandSpec = {
+const issueCreate = withDryRun({
   name: "issue create",
   summary: "make an issue known",
   description: "`rebootless hold create --issue` keeps affected devices off the hotpatches that have it.",
@@ -119,9 +120,9 @@ const issueCreate: CommandSpec = {
     const issue = await ask(serverOf(input, io), "makeIssue", { body: { title, why, ...fields } });
     return { data: issue, text: `Known: ${issue.id}, ${issue.status}.` };
   },
-};
+});
 
-const issueUpdate: CommandSpec = {
+const issueUpdate = withDryRun({
   name: "issue update",
   summary: "change a known issue, and say why",
   description:
@@ -155,7 +156,7 @@ const issueUpdate: CommandSpec = {
     const issue = await ask(serverOf(input, io), "changeIssue", { params: { issueId }, body });
     return { data: issue, text: describedIssue(issue) };
   },
-};
+});
 
 function heldBy({ hotpatchIds, products }: Hold): string {
   return [...hotpatchIds, ...products].join(",");
@@ -253,7 +254,7 @@ const holdCreate: CommandSpec = {
   },
 };
 
-const holdRelease: CommandSpec = {
+const holdRelease = withDryRun({
   name: "hold release",
   summary: "release a safeguard hold, and say why",
   description: "What is wanted is offered again, unless something else is in the way.",
@@ -266,7 +267,7 @@ const holdRelease: CommandSpec = {
     const hold = await ask(serverOf(input, io), "releaseHold", { params: { holdId }, body });
     return { data: hold, text: `Released: ${hold.id}.` };
   },
-};
+});
 
 export const holdCommands: readonly CommandSpec[] = [
   ...[issueList, issueShow, issueCreate, issueUpdate],

@@ -4,6 +4,7 @@ import { approvalMethods, type Policy } from "../../api/schemas/policies.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { oneOf, text, texts, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
@@ -108,7 +109,7 @@ function fieldsOf(input: CommandInput) {
   };
 }
 
-const policyCreate: CommandSpec = {
+const policyCreate = withDryRun({
   name: "policy create",
   summary: "make a quality-update policy for groups",
   description:
@@ -132,9 +133,9 @@ const policyCreate: CommandSpec = {
     const policy = await ask(serverOf(input, io), "makePolicy", { body });
     return { data: policy, text: `Made: ${printable(policy.title)} (${policy.id}).` };
   },
-};
+});
 
-const policyUpdate: CommandSpec = {
+const policyUpdate = withDryRun({
   name: "policy update",
   summary: "change a policy; devices follow at once",
   arguments: [policyArgument],
@@ -150,10 +151,10 @@ const policyUpdate: CommandSpec = {
     const policy = await ask(serverOf(input, io), "changePolicy", { params: { policyId }, body });
     return { data: policy, text: describedPolicy(policy) };
   },
-};
+});
 
 function pauseCommand(word: "pause" | "extend", route: "pausePolicy" | "extendPause", summary: string): CommandSpec {
-  return {
+  return withDryRun({
     name: `policy ${word}`,
     summary,
     arguments: [policyArgument],
@@ -166,10 +167,10 @@ function pauseCommand(word: "pause" | "extend", route: "pausePolicy" | "extendPa
       const policy = await ask(serverOf(input, io), route, { params: { policyId }, body });
       return { data: policy, text: `${printable(policy.title)} is paused until ${policy.pausedUntil}.` };
     },
-  };
+  });
 }
 
-const policyResume: CommandSpec = {
+const policyResume = withDryRun({
   name: "policy resume",
   summary: "end the pause of a policy",
   arguments: [policyArgument],
@@ -180,9 +181,9 @@ const policyResume: CommandSpec = {
     const policy = await ask(serverOf(input, io), "resumePolicy", { params: { policyId } });
     return { data: policy, text: `${printable(policy.title)} goes on.` };
   },
-};
+});
 
-const policyExpedite: CommandSpec = {
+const policyExpedite = withDryRun({
   name: "policy expedite",
   summary: "bring a hotpatch to the devices of a policy without its deferral",
   description: "Holds, eligibility and pauses count all the same. With --undo it waits again where it has not begun.",
@@ -200,9 +201,9 @@ const policyExpedite: CommandSpec = {
     const policy = await ask(server, "expedite", { params, body: reasonOf(input) });
     return { data: policy, text: `Expedited for ${printable(policy.title)}: ${printable(hotpatchId)}.` };
   },
-};
+});
 
-const policyRemove: CommandSpec = {
+const policyRemove = withDryRun({
   name: "policy remove",
   summary: "remove a policy with what it decided; what is in place stays",
   arguments: [policyArgument],
@@ -213,7 +214,7 @@ const policyRemove: CommandSpec = {
     await ask(serverOf(input, io), "removePolicy", { params: { policyId } });
     return { data: { policyId, removed: true }, text: `Removed: ${printable(policyId)}.` };
   },
-};
+});
 
 export const policyCommands: readonly CommandSpec[] = [
   ...[policyList, policyShow, policyCreate, policyUpdate],

@@ -3,6 +3,7 @@ import { policyLimits, type Ring } from "../../api/schemas/policies.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { texts } from "../option-values.ts";
 import { ask } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
@@ -39,7 +40,7 @@ const ringList: CommandSpec = {
   },
 };
 
-const ringSet: CommandSpec = {
+const ringSet = withDryRun({
   name: "ring set",
   summary: "give a policy update rings in place of its groups or rings",
   description: `A policy has ${policyLimits.minRings} to ${policyLimits.maxRings} rings in the order in which they are given, the first called Test and the last Last, each over a group of its own, none with a shorter deferral than the one before. A device is in the first ring whose group it is in.`,
@@ -61,9 +62,9 @@ const ringSet: CommandSpec = {
     const policy = await ask(serverOf(input, io), "changePolicy", { params: { policyId }, body: { rings } });
     return { data: policy, text: ringTable(policy.rings) };
   },
-};
+});
 
-const ringRemove: CommandSpec = {
+const ringRemove = withDryRun({
   name: "ring remove",
   summary: "take all rings from a policy, which then is for no group until it is given some",
   arguments: [policyArgument],
@@ -74,6 +75,6 @@ const ringRemove: CommandSpec = {
     const policy = await ask(serverOf(input, io), "changePolicy", { params: { policyId }, body: { rings: [] } });
     return { data: policy, text: `${printable(policy.title)} has no rings.` };
   },
-};
+});
 
 export const ringCommands: readonly CommandSpec[] = [ringList, ringSet, ringRemove];

@@ -3,6 +3,7 @@ import { rolloutOrders, rolloutSignals, thresholdActions } from "../../api/schem
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { oneOf, text, texts, wholeNumber } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
@@ -168,7 +169,7 @@ function stepCommand(
   route: Step,
   [summary, what]: readonly [summary: string, what: string],
 ): CommandSpec {
-  return {
+  return withDryRun({
     name: `rollout ${word}`,
     summary,
     arguments: [rolloutArgument],
@@ -179,10 +180,10 @@ function stepCommand(
       const rollout = await ask(serverOf(input, io), route, { params: { rolloutId }, body: reasonOf(input) });
       return { data: rollout, text: describedRollout(rollout) };
     },
-  };
+  });
 }
 
-const rolloutAbort: CommandSpec = {
+const rolloutAbort = withDryRun({
   name: "rollout abort",
   summary: "end a rollout, and keep what is in place or take it back",
   arguments: [rolloutArgument],
@@ -203,9 +204,9 @@ const rolloutAbort: CommandSpec = {
     const rollout = await ask(serverOf(input, io), "abortRollout", { params: { rolloutId }, body });
     return { data: rollout, text: describedRollout(rollout) };
   },
-};
+});
 
-const rolloutRemove: CommandSpec = {
+const rolloutRemove = withDryRun({
   name: "rollout remove",
   summary: "remove a draft or a rollout that has ended; what is in place stays",
   arguments: [rolloutArgument],
@@ -216,7 +217,7 @@ const rolloutRemove: CommandSpec = {
     await ask(serverOf(input, io), "removeRollout", { params: { rolloutId } });
     return { data: { rolloutId, removed: true }, text: `Removed: ${printable(rolloutId)}.` };
   },
-};
+});
 
 export const rolloutCommands: readonly CommandSpec[] = [
   ...[rolloutList, rolloutShow, rolloutCreate],

@@ -7,6 +7,7 @@ import { catalogAddress } from "../../repository/client/catalog-client.ts";
 import type { RunningServer, RunOptions } from "../../server/run-server.ts";
 import type { CommandInput, CommandIo, CommandSpec } from "../command.ts";
 import { databaseOf, databaseOptions } from "../database-setting.ts";
+import { withDryRun } from "../dry-run.ts";
 import { oneOf, paths, text, texts, wholeNumber } from "../option-values.ts";
 import { ask } from "../server-client.ts";
 import { serverOf, serverOptions, stateFolderOf, stateOption } from "../server-target.ts";
@@ -154,7 +155,7 @@ function ownVersion(): string {
   return String((manifest as { version: unknown }).version);
 }
 
-const serverToken: CommandSpec = {
+const serverToken = withDryRun({
   name: "server token",
   summary: "make a token that enrols one machine",
   description: "The token is shown this once. It works once, and expires.",
@@ -171,9 +172,9 @@ const serverToken: CommandSpec = {
     const data = await ask(serverOf(input, io), "makeToken", { body });
     return { data, text: `${data.token}\nWorks once, until ${data.expiresAt}.` };
   },
-};
+});
 
-const serverSignInLink: CommandSpec = {
+const serverSignInLink = withDryRun({
   name: "server sign-in-link",
   summary: "make a link that signs an administrator in, once",
   options: [
@@ -194,7 +195,7 @@ const serverSignInLink: CommandSpec = {
     const data = input.options.forCommand === true ? { ...made, link: linkForCommand(made.link, sha256) } : made;
     return { data, text: `${data.link}\nWorks once, until ${data.expiresAt}.` };
   },
-};
+});
 
 export const serverCommands: readonly CommandSpec[] = [
   serverRun,

@@ -2,13 +2,14 @@
 import type { ApiToken } from "../../api/schemas/access.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import type { CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { text, texts, wholeNumber } from "../option-values.ts";
 import { ask } from "../server-client.ts";
 import { ownServerOf, serverOf, serverOptions } from "../server-target.ts";
 import { textTable } from "../text-table.ts";
 import { grantOf, grantWords, personNamed } from "./user.ts";
 
-const tokenCreate: CommandSpec = {
+const tokenCreate = withDryRun({
   name: "token create",
   summary: "make an API token with some of one's roles",
   description:
@@ -38,7 +39,7 @@ const tokenCreate: CommandSpec = {
     const data = await ask(ownServerOf(input, io), "makeApiToken", { body });
     return { data, text: `${data.token}\n${grantWords(data.grants)} until ${data.expiresAt}; its id is ${data.id}.` };
   },
-};
+});
 
 function tokenTable(tokens: readonly ApiToken[]): string {
   if (tokens.length === 0) return "There is no API token.";
@@ -67,7 +68,7 @@ const tokenList: CommandSpec = {
   },
 };
 
-const tokenRevoke: CommandSpec = {
+const tokenRevoke = withDryRun({
   name: "token revoke",
   summary: "end an API token at once",
   arguments: [{ name: "<token>", description: "the id of a token, and not the token itself" }],
@@ -88,6 +89,6 @@ const tokenRevoke: CommandSpec = {
     }
     return { data: { id: tokenId, revoked: true }, text: `Revoked: ${tokenId}.` };
   },
-};
+});
 
 export const tokenCommands: readonly CommandSpec[] = [tokenCreate, tokenList, tokenRevoke];

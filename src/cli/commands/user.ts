@@ -3,6 +3,7 @@ import { type Grant, type Person, type PersonSession, roles } from "../../api/sc
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { oneOf, text, texts } from "../option-values.ts";
 import { readSecret } from "../secret-input.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
@@ -74,7 +75,7 @@ const userShow: CommandSpec = {
 
 const roleWords = `a role (${roles.join(", ")}), and behind a colon the group that it is for, \`all\` unless told; may be repeated`;
 
-const userAdd: CommandSpec = {
+const userAdd = withDryRun({
   name: "user add",
   summary: "add a person",
   description: "`rebootless user link` lets him in.",
@@ -95,9 +96,9 @@ const userAdd: CommandSpec = {
     const person = await ask(serverOf(input, io), "addPerson", { body });
     return { data: person, text: `Added: ${person.name}. \`rebootless user link ${person.name}\` lets him in.` };
   },
-};
+});
 
-const userRole: CommandSpec = {
+const userRole = withDryRun({
   name: "user role",
   summary: "give a person roles, and take them away",
   description: "Takes effect at once; his sessions end, so that he signs in anew with what he may do now.",
@@ -121,10 +122,10 @@ const userRole: CommandSpec = {
     const person = await personNamed(server, name);
     return { data: person, text: described(person) };
   },
-};
+});
 
 function stateCommand(word: "disable" | "enable", summary: string, what: string): CommandSpec {
-  return {
+  return withDryRun({
     name: `user ${word}`,
     summary,
     arguments: [nameArgument],
@@ -137,10 +138,10 @@ function stateCommand(word: "disable" | "enable", summary: string, what: string)
       const person = await ask(server, "changePerson", { params: { personId }, body });
       return { data: person, text: described(person) };
     },
-  };
+  });
 }
 
-const userRemove: CommandSpec = {
+const userRemove = withDryRun({
   name: "user remove",
   summary: "remove a person with all that lets him in",
   description: "Events keep his name and what he did.",
@@ -153,9 +154,9 @@ const userRemove: CommandSpec = {
     await ask(server, "removePerson", { params: { personId } });
     return { data: { id: personId, name, removed: true }, text: `Removed: ${name}.` };
   },
-};
+});
 
-const userLink: CommandSpec = {
+const userLink = withDryRun({
   name: "user link",
   summary: "make a link that signs a person in, once",
   arguments: [nameArgument],
@@ -175,7 +176,7 @@ const userLink: CommandSpec = {
     const data = input.options.forCommand === true ? { ...made, link: linkForCommand(made.link, sha256) } : made;
     return { data, text: `${data.link}\nWorks once, until ${data.expiresAt}.` };
   },
-};
+});
 
 function sessionTable(sessions: readonly PersonSession[]): string {
   const rows = sessions.map(({ id, method, seenAt, expiresAt, address, program, current }) => [
@@ -187,7 +188,7 @@ function sessionTable(sessions: readonly PersonSession[]): string {
 
 const endOption: CommandOption = { flags: "--end <id>", description: "end this session" };
 
-const userSessions: CommandSpec = {
+const userSessions = withDryRun({
   name: "user sessions",
   summary: "list or end sessions: one's own, or those of a person",
   arguments: [{ name: "[name]", description: "the name of a person; without it, whoever asks" }],
@@ -207,7 +208,7 @@ const userSessions: CommandSpec = {
       : sessionsOf(serverOf(input, io), name, input));
     return { data: { sessions }, text: sessionTable(sessions) };
   },
-};
+});
 
 async function ownSessions(server: ServerTarget, input: CommandInput): Promise<PersonSession[]> {
   const sessionId = text(input, "end");
@@ -226,7 +227,7 @@ async function sessionsOf(server: ServerTarget, name: string, input: CommandInpu
   return (await ask(server, "listPersonSessions", { params: { personId } })).items;
 }
 
-const userPassword: CommandSpec = {
+const userPassword = withDryRun({
   name: "user set-password",
   summary: "give a person a password, or take it",
   description: "It is typed at the terminal, or is the first line of standard input; never a part of the command line.",
@@ -245,7 +246,7 @@ const userPassword: CommandSpec = {
     await ask(server, "setPassword", { params: { personId }, body: { password } });
     return { data: { name, password: true }, text: `${printable(name)} has a password.` };
   },
-};
+});
 
 export const userCommands: readonly CommandSpec[] = [
   ...[userList, userShow, userAdd, userRole],

@@ -4,6 +4,7 @@ import type { Webhook } from "../../api/schemas/webhooks.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
+import { withDryRun } from "../dry-run.ts";
 import { oneOf, text, texts } from "../option-values.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
@@ -37,7 +38,7 @@ function described(one: Webhook): string {
     .join("\n");
 }
 
-const add: CommandSpec = {
+const add = withDryRun({
   name: "webhook add",
   summary: "send events to an address from now on",
   description:
@@ -60,7 +61,7 @@ const add: CommandSpec = {
     const made = await ask(serverOf(input, io), "makeWebhook", { body });
     return { data: made, text: `Made: ${printable(title)} (${made.webhook.id}).\nSecret: ${made.secret}` };
   },
-};
+});
 
 const list: CommandSpec = {
   name: "webhook list",
@@ -91,7 +92,7 @@ const show: CommandSpec = {
   },
 };
 
-const update: CommandSpec = {
+const update = withDryRun({
   name: "webhook update",
   summary: "change a webhook",
   arguments: [webhookArgument],
@@ -117,10 +118,10 @@ const update: CommandSpec = {
     const webhook = await ask(serverOf(input, io), "changeWebhook", { params: { webhookId }, body });
     return { data: webhook, text: described(webhook) };
   },
-};
+});
 
 function stateCommand(word: "pause" | "resume", summary: string): CommandSpec {
-  return {
+  return withDryRun({
     name: `webhook ${word}`,
     summary,
     arguments: [webhookArgument],
@@ -132,10 +133,10 @@ function stateCommand(word: "pause" | "resume", summary: string): CommandSpec {
       const webhook = await ask(serverOf(input, io), "changeWebhook", { params: { webhookId }, body });
       return { data: webhook, text: described(webhook) };
     },
-  };
+  });
 }
 
-const rotate: CommandSpec = {
+const rotate = withDryRun({
   name: "webhook rotate",
   summary: "give a webhook a new secret; the old one signs as well for a day",
   arguments: [webhookArgument],
@@ -146,7 +147,7 @@ const rotate: CommandSpec = {
     const rotated = await ask(serverOf(input, io), "rotateWebhookSecret", { params: { webhookId } });
     return { data: rotated, text: `Secret: ${rotated.secret}` };
   },
-};
+});
 
 const tryOut: CommandSpec = {
   name: "webhook test",
@@ -179,7 +180,7 @@ const deliveries: CommandSpec = {
   },
 };
 
-const replay: CommandSpec = {
+const replay = withDryRun({
   name: "webhook replay",
   summary: "send everything behind an event again",
   arguments: [webhookArgument],
@@ -193,9 +194,9 @@ const replay: CommandSpec = {
     const webhook = await ask(serverOf(input, io), "replayWebhook", { params: { webhookId }, body });
     return { data: webhook, text: described(webhook) };
   },
-};
+});
 
-const remove: CommandSpec = {
+const remove = withDryRun({
   name: "webhook remove",
   summary: "send nothing there any more",
   arguments: [webhookArgument],
@@ -206,7 +207,7 @@ const remove: CommandSpec = {
     await ask(serverOf(input, io), "removeWebhook", { params: { webhookId } });
     return { data: { webhookId, removed: true }, text: `Removed: ${printable(webhookId)}.` };
   },
-};
+});
 
 export const webhookCommands: readonly CommandSpec[] = [
   ...[add, list, show, update],

@@ -12,6 +12,7 @@ import { apiLimits } from "../../api/api-limits.ts";
 import { type Problem, problemMediaType, problemOf } from "../../api/problem.ts";
 import type { RouteSpec } from "../../api/routes/route-spec.ts";
 import { type Asked, type RouteName, routes } from "../../api/routes.ts";
+import { dryRunMediaType } from "../../api/schemas/dry-run.ts";
 import type { Event } from "../../api/schemas/events.ts";
 import { checkJsonBounds } from "../../base/canonical-json.ts";
 import { RebootlessError } from "../../base/errors.ts";
@@ -27,6 +28,7 @@ import { signInByPassword } from "../sign-in/passwords.ts";
 import type { Origin, Started } from "../sign-in/sessions.ts";
 import { signIn } from "../sign-in/sign-in.ts";
 import { registerConsole, sendIndex, wantsPage } from "./console-routes.ts";
+import { type Trial, tryOut, wantsDryRun } from "./dry-run.ts";
 import type { PlainRouteName } from "./handler.ts";
 import { handlers } from "./handlers.ts";
 import { keyIn, takesKey } from "./idempotency.ts";
@@ -195,6 +197,7 @@ async function serve(
     body: checked(spec.body, request.body, "the body"),
   };
   await requireNamedInReach(context.database, context.reach, asked);
+  const isTrial = wantsDryRun(name, request.headers["dry-run"]);
   reply.code(spec.status);
   if (name === "signIn") return await answerSignIn(context, asked as Asked<"signIn">, { request, reply });
   if (name === "signInByPassword") {
@@ -210,14 +213,23 @@ async function serve(
   if (name === "catalogMetadata" || name === "catalogHotpatch") return await answerFile(context, name, asked, reply);
   if (name === "metrics") return reply.type(context.metrics.mediaType).send(await context.metrics.text(context));
   if (name === "streamEvents") return answerStream(context, asked as Asked<"streamEvents">, { request, reply, gone });
-  const handler = handlers[name as PlainRouteName] as (...given: unknown[]) => Promise<unknown>;
+  const handler = handlers[name as PlainRouteName] as Trial["handler"];
   const renewed = ({ secret, seconds }: Started) => reply.header("set-cookie", cookie(secret, seconds));
   const key = takesKey(name) ? keyIn(request.headers["idempotency-key"]) : undefined;
   const replayed = () => void reply.header("idempotency-replayed", "true");
   const keyed = key === undefined ? {} : { idempotency: { key, replayed } };
   const ifMatch = request.headers["if-match"];
   const matched = ifMatch === undefined ? {} : { ifMatch };
-  const answer = await handler(context, asked, { principal, gone, renewed, ...keyed, ...matched });
+  const caller = { principal, gone, renewed, ...keyed, ...matched };
+  if (isTrial) {
+    const tried = await tryOut(context, { handler, asked: asked as Asked<RouteName>, caller });
+    return reply
+      .code(200)
+      .header("dry-run", "?1")
+      .type(dryRunMediaType)
+      .send(Buffer.from(JSON.stringify(tried)));
+  }
+  const answer = await handler(context, asked as Asked<RouteName>, caller);
   if (name === "signOut") reply.header("set-cookie", cookie("", 0));
   if (spec.response === undefined) return reply.send();
   const body = representation(name, answer);

@@ -71,7 +71,7 @@ async function doOnce(outer: ServerContext, work: Work, caller: KeyedCaller): Pr
     .update(canonical({ name, ...asked }))
     .digest("hex");
   const isReading = readingCatalog.has(name) && outer.under === undefined && outer.catalog !== undefined;
-  const context = isReading ? { ...outer, catalog: await outer.catalog?.asRead(named(asked)) } : outer;
+  const context = isReading ? { ...outer, catalog: await outer.catalog?.asRead(hotpatchNamed(asked)) } : outer;
   return await change(context, async (under) => {
     const { db, now } = under;
     const known = await db
@@ -104,7 +104,8 @@ async function doOnce(outer: ServerContext, work: Work, caller: KeyedCaller): Pr
   });
 }
 
-function named({ body }: { readonly body?: unknown }): string | undefined {
+/** The hotpatch that a request is about, where it is about one. */
+export function hotpatchNamed({ body }: { readonly body?: unknown }): string | undefined {
   return (body as { hotpatchId?: string } | undefined)?.hotpatchId;
 }
 

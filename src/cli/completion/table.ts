@@ -1,6 +1,6 @@
 /** What can stand where on a command line, as data for the completion scripts. */
-import type { CommandSpec } from "./command.ts";
-import { globalOptions } from "./program.ts";
+import type { CommandSpec } from "../command.ts";
+import { globalOptions } from "../program.ts";
 
 /** `nothing`: a value that only the user knows. Words are choices, such as those of `<bash|zsh>`. */
 export type Value =

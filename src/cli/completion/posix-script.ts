@@ -3,7 +3,7 @@
  *
  * Both walk the words in the same way: find the command, count its arguments, skip the values of options, then offer what fits the place of the cursor.
  */
-import type { CompletedCommand, CompletionTable, Value } from "./completion-table.ts";
+import type { CompletedCommand, CompletionTable, Value } from "./table.ts";
 
 /** A word of the shell that stands for itself, whatever is in it. */
 function shellQuote(text: string): string {
