@@ -20,6 +20,8 @@ export interface AgentFolder {
   /** Metadata of the catalog that was verified. */
   readonly catalog: string;
   readonly hotpatches: string;
+  /** Programs of the administrator. */
+  readonly hooks: string;
   readonly journal: string;
   readonly status: string;
   readonly lock: string;
@@ -35,6 +37,7 @@ export function agentFolder(root: string): AgentFolder {
     catalogRoot: at("catalog-root.json"),
     catalog: at("catalog"),
     hotpatches: at("hotpatches"),
+    hooks: at("hooks"),
     journal: at("journal.jsonl"),
     status: at("status.json"),
     lock: at("lock"),

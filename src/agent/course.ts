@@ -32,7 +32,7 @@ export interface Course {
 }
 
 /** What a stage has to do. `begin` only leads on, so that what comes next is in the journal before it is begun. */
-export type Effect = "begin" | "fetch" | "plan" | "apply" | "verify" | "revert";
+export type Effect = "begin" | "fetch" | "plan" | "prepare" | "apply" | "verify" | "revert";
 
 /** `done`, or why not. `again`: what stood in the way is gone, or a process that started later needs the whole course. */
 export type CourseOutcome = "done" | "refused" | "failed" | "again";
@@ -55,7 +55,7 @@ export const courseTable: Readonly<Record<ActionState, Row>> = {
   offered: { effect: "begin", on: { done: { to: "fetching", report: "fetch-started" } } },
   fetching: { effect: "fetch", on: { done: { to: "fetched", report: "fetch-done" }, refused, failed } },
   fetched: { effect: "plan", on: { done: { to: "planned", report: "plan-done" }, refused, failed } },
-  planned: { effect: "begin", on: { done: { to: "applying", report: "apply-started" } } },
+  planned: { effect: "prepare", on: { done: { to: "applying", report: "apply-started" }, refused, failed } },
   applying: { effect: "apply", on: { done: { to: "applied", report: "apply-done" }, refused, failed } },
   applied: { effect: "begin", on: { done: { to: "verifying", report: "verify-started" } } },
   verifying: { effect: "verify", on: { done: { to: "verified", report: "verify-done" }, failed } },

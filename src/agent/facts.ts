@@ -52,6 +52,7 @@ export interface ProcessContainer {
 
 export interface FactsOptions {
   readonly version: string;
+  readonly hasBackupHook: boolean;
   /** What the catalog has hotpatches for: packages as `name@version`, binaries as `build-id:HEX`. */
   readonly targets: ReadonlySet<string>;
   readonly binaries: readonly ToldBinary[];
@@ -61,13 +62,14 @@ export interface FactsOptions {
 }
 
 export function factsOf(processes: readonly ToldProcess[], options: FactsOptions): Facts {
-  const { version, targets, binaries, programs, machine } = options;
+  const { version, hasBackupHook, targets, binaries, programs, machine } = options;
   const facts: Facts = {
     ...machine,
     ...softwareFacts(processes, programs, binaries),
     "agent.version": version,
     "agent.node": process.versions.node,
     "agent.uid": process.geteuid?.() ?? 0,
+    "agent.backupHook": hasBackupHook,
     processes: processes.filter(({ node }) => node !== undefined).length,
   };
   const concerned = (told: ToldProcess) =>

@@ -7,6 +7,7 @@ import { RebootlessError } from "../base/errors.ts";
 import { RefusalError } from "../base/refusal.ts";
 import { BinaryLooks } from "../engine/linux/process-binaries.ts";
 import { type AgentFolder, holdFolder } from "./agent-folder.ts";
+import { hasBackupHook } from "./backup-hook.ts";
 import type { AgentContext, LogLine } from "./context.ts";
 import { Conversation } from "./conversation.ts";
 import { isDue, renew } from "./enrolment.ts";
@@ -138,7 +139,15 @@ class RunningAgent {
       const programs = this.#inventory.programs(settled);
       const machine = this.#machine.read();
       const { version } = this.#options;
-      await this.#conversation.tellFacts(factsOf(settled, { version, targets, binaries, programs, machine }), signal);
+      const told = {
+        version,
+        hasBackupHook: await hasBackupHook(this.#options.folder.hooks),
+        targets,
+        binaries,
+        programs,
+        machine,
+      };
+      await this.#conversation.tellFacts(factsOf(settled, told), signal);
       await tell.wait(scanMs, signal);
     }
     await this.#show(await this.#inventory.of(this.#context.scanner.scan()));

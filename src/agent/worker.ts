@@ -10,6 +10,7 @@ import type { ActionState, ProcessOutcome, Report } from "../api/schemas/actions
 import { RebootlessError } from "../base/errors.ts";
 import { RefusalError } from "../base/refusal.ts";
 import { backOffMs } from "./back-off.ts";
+import { runBackupHook } from "./backup-hook.ts";
 import type { AgentContext } from "./context.ts";
 import { advance, type Course, type CourseOutcome, courseTable, isStanding } from "./course.ts";
 import type { SeenProcess } from "./process-scanner.ts";
@@ -121,6 +122,11 @@ export class Worker {
       // What was learned of processes with this very hotpatch stays known.
       if (this.#treatments.get(course.hotpatchId)?.digest !== digest) this.#treatments.delete(course.hotpatchId);
       return { outcome: "done", fetched: true };
+    }
+    if (effect === "prepare") {
+      const { actionId, hotpatchId } = course;
+      await runBackupHook({ folder: this.#context.folder.hooks, actionId, hotpatchId });
+      return { outcome: "done" };
     }
     const treatment = await this.#treatment(course.hotpatchId);
     if (effect === "plan") return planned(await treatment.plan(seen));

@@ -84,6 +84,11 @@ export const shippedRules: readonly EligibilityRule[] = [
     reason: "Its agent is older than 0.1.0.",
     helps: "Update the agent.",
   },
+  {
+    ...{ id: "backup", products: ["*"], filter: "agent.backupHook", unknown: "blocks", enabled: false },
+    reason: "No backup is made on it before a hotpatch.",
+    helps: "Put a program that makes one into `hooks/backup` of the agent's folder.",
+  },
 ];
 
 /** The table of docs/device-states.md. */

@@ -183,6 +183,12 @@ const agent: readonly FactRow[] = [
     meaning: "the user that it runs as; 0 reaches all processes",
     source: "geteuid(2)",
   },
+  {
+    name: "agent.backupHook",
+    type: "flag",
+    meaning: "a backup has to succeed before each hotpatch",
+    source: "`hooks/backup` in its folder",
+  },
 ];
 
 /** In the order in which docs/facts.md shows them. */

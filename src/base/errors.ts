@@ -51,6 +51,7 @@ export const errorCodes = {
   "agent/state-busy": "failure",
   "agent/state-damaged": "failure",
   "agent/server-away": "failure",
+  "failure/backup-hook": "failure",
   "server/unknown-name": "input",
   "server/wrong-authority": "failure",
   "failure/catalog-unreachable": "failure",

@@ -95,6 +95,9 @@ export const refusalCodes = [
   "server/provider-away",
   "server/busy",
   // the agent of a machine
+  "backup/hook-unsafe",
+  "backup/failed",
+  "backup/timeout",
   "agent/authority-unknown",
   "agent/trust-missing",
   // building

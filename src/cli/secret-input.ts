@@ -18,6 +18,16 @@ export async function readSecret(prompt: string): Promise<string> {
   return first;
 }
 
+/** The first two lines of standard input; at a terminal the second is asked for twice. Throws `usage/arguments`. */
+export async function readSecrets([first, second]: readonly [string, string]): Promise<readonly [string, string]> {
+  if (process.stdin.isTTY === true) return [await askHidden(`${first}: `), await readSecret(second)];
+  const [one = "", other = ""] = (await textOf(process.stdin)).split(/\r?\n/);
+  if (one === "" || other === "") {
+    throw new RebootlessError("usage/arguments", `Standard input has two lines: ${first}, and ${second}.`);
+  }
+  return [one, other];
+}
+
 async function askHidden(prompt: string): Promise<string> {
   process.stderr.write(prompt);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });

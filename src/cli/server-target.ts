@@ -18,9 +18,15 @@ export const stateOption: CommandOption = {
     "the server's state folder (or REBOOTLESS_STATE; by default /var/lib/rebootless/server for root, ~/.local/state/rebootless/server for others)",
 };
 
+export const tenantOption: CommandOption = {
+  flags: "--tenant <name>",
+  description: "the server of this tenant, in a state folder of its own below that one (or REBOOTLESS_TENANT)",
+};
+
 /** For every command that asks a server. */
 export const serverOptions: readonly CommandOption[] = [
   stateOption,
+  tenantOption,
   {
     flags: "--server <name>",
     description: "a server elsewhere, by the name that `rebootless server add` gave it (or REBOOTLESS_SERVER)",
@@ -68,7 +74,25 @@ function stateHome(io: CommandIo): string {
   return home !== undefined && path.isAbsolute(home) ? home : path.join(homedir(), ".local", "state");
 }
 
+/** The tenant's where one is named. Throws `usage/arguments`. */
 export function stateFolderOf(input: CommandInput, io: CommandIo): string {
+  const tenant = tenantOf(input, io);
+  const folder = mainFolderOf(input, io);
+  return tenant === undefined ? folder : path.join(folder, "tenants", tenant);
+}
+
+/** Throws `usage/arguments` for what cannot be a name, and so cannot become a path or a schema either. */
+export function tenantOf({ options }: CommandInput, io: CommandIo): string | undefined {
+  const tenant = options.tenant ?? io.env.REBOOTLESS_TENANT;
+  if (typeof tenant !== "string" || tenant === "") return undefined;
+  if (/^[a-z0-9][a-z0-9-]{0,39}$/.test(tenant)) return tenant;
+  throw new RebootlessError(
+    "usage/arguments",
+    `The name of a tenant has up to 40 small letters, digits and hyphens, not ${quoted(tenant)}.`,
+  );
+}
+
+function mainFolderOf(input: CommandInput, io: CommandIo): string {
   const given = input.options.state ?? io.env.REBOOTLESS_STATE;
   if (typeof given === "string" && given !== "") return path.resolve(io.cwd, given);
   if (process.getuid?.() === 0) return "/var/lib/rebootless/server";
@@ -82,12 +106,18 @@ export function serverOf(input: CommandInput, io: CommandIo): ServerTarget {
 }
 
 function addressOf(input: CommandInput, io: CommandIo): ServerAddress {
-  const { state, server } = input.options;
+  const { state, server, tenant } = input.options;
+  if (tenant !== undefined && server !== undefined) {
+    throw new RebootlessError(
+      "usage/arguments",
+      "--tenant is for a server of this machine; a server elsewhere has a name of its own.",
+    );
+  }
   if (state !== undefined && server !== undefined) {
     throw new RebootlessError("usage/arguments", "--state and --server name two servers; give one of them.");
   }
   // What the command line says goes before what the environment says.
-  const name = server ?? (state === undefined ? io.env.REBOOTLESS_SERVER : undefined);
+  const name = server ?? (state === undefined && tenant === undefined ? io.env.REBOOTLESS_SERVER : undefined);
   if (typeof name !== "string" || name === "") {
     if (input.options.tokenFile === undefined) return stateFolderOf(input, io);
     throw new RebootlessError("usage/arguments", "--token-file is for a server elsewhere; name it with --server.");

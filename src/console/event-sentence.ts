@@ -96,6 +96,7 @@ const plain: Partial<Readonly<Record<Event["kind"], string>>> = {
   "policy-resumed": "A policy goes on after its pause",
   "policy-expedited": "A policy expedites a hotpatch",
   "policy-removed": "A policy was removed",
+  "window-announced": "A maintenance window was announced",
   "rollout-made": "A rollout was made",
   "rollout-started": "A rollout was started",
   "rollout-granted": "A rollout came to more devices",

@@ -46,6 +46,8 @@ export interface RunOptions {
   readonly names: readonly string[];
   /** The address of a PostgreSQL, postgres://…; without it the database is a file in the state folder. */
   readonly database?: string;
+  /** Whose server it is, where one PostgreSQL has the tables of several. */
+  readonly tenant?: string;
   /** Where the authority is, when it is not in the state folder: servers of one database have the same. */
   readonly authorityFolder?: string;
   /** The authority becomes that of the database even where it has another one. */
@@ -171,9 +173,9 @@ async function learn(context: ServerContext, { log }: RunOptions): Promise<void>
   }
 }
 
-async function openStore({ stateFolder, database }: RunOptions, closing: Closing): Promise<Store> {
+async function openStore({ stateFolder, database, tenant }: RunOptions, closing: Closing): Promise<Store> {
   if (database !== undefined) closing.push(await holdStateFolder(stateFolder));
-  const store = await openDatabase({ file: path.join(stateFolder, "server.sqlite"), address: database });
+  const store = await openDatabase({ file: path.join(stateFolder, "server.sqlite"), address: database, tenant });
   closing.push(() => store.close());
   return store;
 }

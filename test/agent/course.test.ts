@@ -14,7 +14,7 @@ const expected = `
 offered     fetching  .        .       .
 fetching    fetched   refused  failed  .
 fetched     planned   refused  failed  .
-planned     applying  .        .       .
+planned     applying  refused  failed  .
 applying    applied   refused  failed  .
 applied     verifying .        .       .
 verifying   verified  .        failed  .

@@ -135,6 +135,7 @@ test("this machine's facts are in the catalog, with the types that it says", () 
   };
   const facts = factsOf([told], {
     version: "1",
+    hasBackupHook: false,
     targets: new Set(["build-id:aa"]),
     binaries: told.binaries,
     programs: [{ path: "/usr/bin/x\n\u0001", buildId: "aa" }],

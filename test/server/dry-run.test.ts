@@ -121,7 +121,7 @@ test("each command that changes something on a server can be tried out, and says
   const json = JSON.parse((await say("group", "create", "web", "--dry-run", "--json")).out);
   assert.deepEqual([json.dryRun, json.eventCount, json.events[0].kind], [true, 1, "group-made"]);
   const reading =
-    /^([\w-]+ )*(list|show|search|facts|state|why|preview|history|download|windows|device|calendar|requests|declined|deliveries|verify|export|events)$/;
+    /^([\w-]+ )*(list|show|search|facts|state|why|preview|history|download|windows|device|calendar|compatibility|requests|declined|deliveries|verify|export|events)$/;
   const sending = new Set(["webhook test"]);
   const without = commands
     .filter(({ options = [] }) => options.some(({ flags }) => flags.startsWith("--server ")))

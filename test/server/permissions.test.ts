@@ -71,14 +71,14 @@ const readingAll: readonly RouteName[] = [
   ...(["listDeviceStates", "getDeviceServicing", "listServicing", "countDeviceStates", "explainDevice"] as const),
   ...(["listHolds", "getHold"] as const),
   ...(["listPolicies", "getPolicy", "previewWindows"] as const),
-  ...(["listRollouts", "getRollout", "previewRollout", "listRolloutDevices", "metrics"] as const),
+  ...(["listRollouts", "getRollout", "previewRollout", "getCompatibility", "listRolloutDevices", "metrics"] as const),
   ...(["listDeclined", "listApprovalRules", "getApprovalSettings"] as const),
 ];
 const readingFourEyes: readonly RouteName[] = ["listFourEyes", "listApprovalRequests", "getApprovalRequest"];
 const deciding: readonly RouteName[] = [...readingFourEyes, "confirmApprovalRequest", "rejectApprovalRequest"];
 const ownDoor: readonly RouteName[] = [
   ...(["session", "signOut", "makeSignInLink", "listKnownFacts"] as const),
-  ...(["listOwnSessions", "endOtherSessions", "endOwnSession"] as const),
+  ...(["listOwnSessions", "endOtherSessions", "endOwnSession", "changeOwnPassword"] as const),
   ...(["listApiTokens", "makeApiToken", "revokeApiToken"] as const),
 ];
 const people: readonly RouteName[] = [

@@ -248,6 +248,40 @@ test("windows open and close by the clock of each device; what has not begun is 
   assert.deepEqual(server.logged, []);
 });
 
+test("a window is announced once, so many hours before, with who waits for it", { timeout: 60_000 }, async (t) => {
+  const { server, done, pass } = await openFleet(t);
+  for (const name of ["a", "b"]) await server.enrol(name, { groupId: "web" });
+  const hourMs = 60 * 60 * 1000;
+  const midnightMs = Math.ceil(server.now / dayMs) * dayMs;
+  await pass(midnightMs - server.now);
+  const times = { windows: [window("12:00", 120)], announceHours: 3 };
+  const policy = await done("POST", "/v1/policies", { title: "noon", groupIds: ["web"], ...times });
+  assert.equal(policy.announceHours, 3);
+  const announced = async () => {
+    const { items } = await done("GET", "/v1/events?limit=200");
+    return items.filter(({ kind }: { kind: string }) => kind === "window-announced");
+  };
+  await pass(9 * hourMs - 1);
+  assert.deepEqual(await announced(), []);
+  await pass(1);
+  const [first, ...others] = await announced();
+  assert.deepEqual(others, []);
+  assert.equal(first.subject, `policy:${policy.id}`);
+  const beginsAt = new Date(midnightMs + 12 * hourMs).toISOString();
+  assert.deepEqual(first.data, { title: "noon", beginsAt, devices: 2, hotpatchIds: ["one"] });
+  await pass(1_000);
+  assert.equal((await announced()).length, 1, "the next tick says it no second time");
+  await pass(3 * hourMs);
+  assert.equal((await announced()).length, 1, "now it is open");
+  // Nobody begins, so tomorrow's is announced as well.
+  await pass(21 * hourMs);
+  assert.equal((await announced()).length, 2);
+  await done("PATCH", `/v1/policies/${policy.id}`, { announceHours: 0 });
+  await pass(dayMs);
+  assert.equal((await announced()).length, 2);
+  assert.deepEqual(server.logged, []);
+});
+
 test("the commands for policies", { timeout: 90_000 }, async (t) => {
   const { server, stateOf, local: env } = await openFleet(t);
   const machine = await server.enrol("m", { groupId: "web" });

@@ -170,3 +170,11 @@ function readOn({ database }: Store): { end(): Promise<number[]> } {
 function refusedWith(code: string) {
   return (error: unknown) => error instanceof RebootlessError && error.code === code;
 }
+
+test("where all connections are in use for a while, who waits for one gets his turn", options, async (t) => {
+  const { database } = await open(t, await newDatabase(cluster));
+  // Longer than a connection may take to be made.
+  const busy = Array.from({ length: 10 }, () => sql`SELECT pg_sleep(6)`.execute(database));
+  assert.deepEqual(await database.selectFrom("groups").select("id").execute(), [{ id: "all" }]);
+  await Promise.all(busy);
+});

@@ -116,6 +116,17 @@ test("a device behind its baseline gets the baseline first, then the hotpatch", 
   const other = await server.enrol("other");
   await tell(other, { ...fresh, "os.id": "ubuntu" });
   assert.deepEqual(await blocks(stage, other), ["fix eligibility/unmet"]);
+  await server.enrol("silent");
+  const { devices, ready, blocked } = (await admin("/v1/hotpatches/fix/compatibility")).body;
+  assert.deepEqual([devices, ready], [3, 1]);
+  const rows = blocked.map((row: { code: string; devices: number; helps: string }) => [row.code, row.devices]);
+  assert.deepEqual(rows.toSorted(), [
+    ["eligibility/unknown", 1],
+    ["eligibility/unmet", 1],
+  ]);
+  assert.ok(blocked.every(({ reason, helps }: Record<string, string>) => reason !== "" && helps !== ""));
+  assert.equal((await admin("/v1/hotpatches/nothing/compatibility")).body.code, "catalog/hotpatch-unknown");
+  assert.equal((await admin("/v1/hotpatches/fix/compatibility?groupId=nothing")).status, 404);
 });
 
 test("previews, the standard channel and updates that leave the track need a group that opted in", {

@@ -1,5 +1,5 @@
 /**
- * `npm run story [-- DEVICES]`: a rehearsal with 200 simulated devices, or as many as told, over a month that passes in some minutes; each step is asserted and told as a line of a timeline.
+ * `npm run story [-- DEVICES]`: a rehearsal with 200 simulated devices, or as many as told, and three real agents, over months that pass in some minutes; each step is asserted and told as a line of a timeline.
  *
  * The devices speak the real protocol with a real server, and share a clock with it that is moved forward.
  */
@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { namespaces } from "../agent/support/confined.ts";
 import { steer, steeredEnvironment, steeringLibrary } from "./support/steered-time.ts";
 
 const devices = Number(process.argv[2] ?? 200);
@@ -25,7 +26,9 @@ if (!Number.isInteger(devices) || devices < 20 || devices > 4_000) {
   steer(timeFile, 0);
   const words = [path.join(import.meta.dirname, "rehearse.ts"), String(devices), timeFile];
   const env = { ...process.env, NODE_TEST_CONTEXT: undefined, ...steeredEnvironment(library, timeFile) };
-  const child = spawn(process.execPath, words, { stdio: "inherit", env });
+  // Real agents look into every process that they may touch, so there are to be none but those of the rehearsal.
+  const around = [...namespaces, process.execPath, ...words];
+  const child = spawn("unshare", around, { stdio: "inherit", env });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => child.kill(signal));
   const [code] = (await once(child, "exit")) as [number | null];
   rmSync(folder, { recursive: true, force: true });

@@ -4,14 +4,21 @@
  * What metadata and certificates need as time passes is done at each leap: a listing is renewed each five days, certificates each fifteen.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { TestContext } from "node:test";
 import type { Answered, RouteName } from "../../src/api/routes.ts";
 import type { Action } from "../../src/api/schemas/actions.ts";
 import { ask, askAll, type Given, pageQuery } from "../../src/cli/server-client.ts";
-import { until } from "../agent/support/scene.ts";
+import { openHotpatch } from "../../src/hotpatch/open-hotpatch.ts";
+import { addTrustedKey, loadTrustStore } from "../../src/hotpatch/trust-store.ts";
+import type { Baseline } from "../../src/repository/baseline.ts";
+import type { Release } from "../../src/repository/release-facts.ts";
+import { stageHotpatch } from "../../src/repository/writer/publish.ts";
+import { type Made, makeForJson5 } from "../agent/support/confined.ts";
+import { hotpatchId, Scene, until } from "../agent/support/scene.ts";
+import { openDesk } from "../cli/desk.ts";
 import { openShop, type Shop } from "../repository/support/shop.ts";
 import { ServerProcess } from "../server/support/server-process.ts";
 import { enrolSimulated, inTurn, renewCertificate, type SimulatedDevice } from "./support/simulated-fleet.ts";
@@ -34,16 +41,26 @@ export class Rehearsal {
   readonly devices: SimulatedDevice[] = [];
   readonly shop: Shop;
   readonly size: number;
+  /** Where real agents and programs are started. */
+  readonly scene: Scene;
+  readonly #made: Made;
   readonly #server: ServerProcess;
   readonly #options: RehearsalOptions;
   #aheadMs = 0;
   #renewedMs = Date.now();
 
-  constructor(shop: Shop, server: ServerProcess, options: RehearsalOptions) {
-    this.shop = shop;
+  constructor({ scene, made, server }: { scene: Scene; made: Made; server: ServerProcess }, options: RehearsalOptions) {
+    this.scene = scene;
+    this.shop = scene.shop;
+    this.#made = made;
     this.#server = server;
     this.#options = options;
     this.size = options.devices;
+  }
+
+  /** Of its server. */
+  get address(): string {
+    return this.#server.address;
   }
 
   chapter(title: string): void {
@@ -69,13 +86,37 @@ export class Rehearsal {
   }
 
   /** Publishes the hotpatch, and waits until the server lists it. What follows from its arrival may be written a little later, so a chapter waits for the first offers before days pass. */
-  async publish(hotpatchId: string, sequence: number): Promise<void> {
+  async publish(hotpatchId: string, sequence: number, release?: Release): Promise<void> {
+    await this.shop.add(hotpatchId, sequence, release);
+    await this.#publishAll(hotpatchId);
+  }
+
+  /** The hotpatch that real agents take, signed by an author whom the server trusts. */
+  async publishReal(): Promise<void> {
+    const trusted = path.join(this.scene.folder, "trusted");
+    await addTrustedKey(trusted, this.#made.author);
+    const bytes = readFileSync(this.#made.hotpatch);
+    const opened = openHotpatch(bytes, await loadTrustStore(trusted), { allowUnsigned: false });
+    await stageHotpatch(this.shop.repository, bytes, opened, { dryRun: false });
+    await this.#publishAll(this.scene.hotpatchId);
+  }
+
+  async #publishAll(hotpatchId: string): Promise<void> {
     this.shop.now = new Date();
-    await this.shop.add(hotpatchId, sequence);
     await this.shop.publish();
     await until(`the server sees ${hotpatchId}`, async () => {
       const { items } = await this.ask("listHotpatches");
       return items.some(({ id }) => id === hotpatchId);
+    });
+  }
+
+  async publishBaseline(baseline: Baseline): Promise<void> {
+    this.shop.now = new Date();
+    await this.shop.addBaseline(baseline);
+    await this.shop.publish();
+    await until(`the server sees ${baseline.id}`, async () => {
+      const { items } = await this.ask("listBaselines");
+      return items.some(({ id }) => id === baseline.id);
     });
   }
 
@@ -139,17 +180,36 @@ export class Rehearsal {
     const blocks = item.blocks.filter((block) => block.hotpatchId === hotpatchId).map(({ code }) => code);
     return { state: item.state, blocks };
   }
+
+  /** Waits until the device is so. */
+  async untilExplained(
+    device: SimulatedDevice,
+    hotpatchId: string,
+    expected: { state: string; blocks: string[] },
+  ): Promise<void> {
+    const wanted = JSON.stringify(expected);
+    let last = "";
+    await until(
+      `${hotpatchId} on ${device.name} is ${wanted}`,
+      async () => {
+        last = JSON.stringify(await this.explain(device, hotpatchId).catch(() => undefined));
+        return last === wanted;
+      },
+      () => `it is ${last}`,
+    );
+  }
 }
 
-/** Ends with the test. */
+/** Ends with the test. Real agents look into every process that they may touch, so it is to be alone in its namespaces. */
 export async function openRehearsal(test: TestContext, options: RehearsalOptions): Promise<Rehearsal> {
   const folder = mkdtempSync(path.join(tmpdir(), "rebootless-story-"));
   test.after(() => rmSync(folder, { recursive: true, force: true }));
   const shop = openShop(test);
   await shop.init();
   await shop.publish();
-  const server = new ServerProcess(path.join(folder, "state"), { shop });
+  const made = await makeForJson5(await openDesk(test));
+  const server = new ServerProcess(path.join(folder, "state"), { shop, words: ["--trust", made.author] });
   test.after(() => server.end("SIGKILL"));
   await server.start();
-  return new Rehearsal(shop, server, options);
+  return new Rehearsal({ scene: new Scene(test, { folder, shop, hotpatchId }), made, server }, options);
 }

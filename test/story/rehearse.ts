@@ -2,12 +2,14 @@
 import { test } from "node:test";
 import { enrol, inventory } from "./chapters/fleet.ts";
 import { hold, lateJoiner, pauseAndResume, ringsByDays } from "./chapters/policy.ts";
+import { realAgents } from "./chapters/real-agents.ts";
 import { badHotpatch, ringByRing } from "./chapters/rollout.ts";
+import { emergency, offTrack, unplannedBaseline } from "./chapters/servicing.ts";
 import { openRehearsal } from "./rehearsal.ts";
 
 const [devices = "", timeFile = ""] = process.argv.slice(2);
 
-test("a fleet over a month", { timeout: 1_800_000 }, async (t) => {
+test("a fleet over some months", { timeout: 1_800_000 }, async (t) => {
   const story = await openRehearsal(t, {
     ...{ devices: Number(devices), timeFile },
     say: (line) => process.stdout.write(`${line}\n`),
@@ -22,6 +24,10 @@ test("a fleet over a month", { timeout: 1_800_000 }, async (t) => {
   await story.ask("removePolicy", { params: { policyId } });
   await ringByRing(story);
   await badHotpatch(story);
+  await unplannedBaseline(story);
+  await offTrack(story);
+  await emergency(story);
+  await realAgents(t, story);
   const days = Math.round((Date.now() - from) / 86_400_000);
   story.tell(`the end: ${days} days, every step asserted`);
 });

@@ -1,7 +1,8 @@
 /** Phased rollouts: a hotpatch reaches a group ring by ring. */
 import { Type } from "typebox";
-import { HotpatchId, PageQuery, pageOf, record, Uuid, words } from "../schemas/basics.ts";
+import { GroupId, HotpatchId, PageQuery, pageOf, record, Uuid, words } from "../schemas/basics.ts";
 import {
+  Compatibility,
   HealthReport,
   NewRollout,
   Rollout,
@@ -49,6 +50,17 @@ export const rolloutRoutes = {
     body: NewRollout,
     status: 200,
     response: RolloutPreview,
+  }),
+  getCompatibility: route({
+    method: "GET",
+    path: "/v1/hotpatches/{hotpatchId}/compatibility",
+    caller: "person",
+    roles: fleetReaders,
+    summary: "how many devices of a group can take a hotpatch as they are now, and what keeps it from the others",
+    params: record({ hotpatchId: HotpatchId }),
+    query: record({ groupId: Type.Optional(GroupId) }),
+    status: 200,
+    response: Compatibility,
   }),
   getRollout: route({
     method: "GET",

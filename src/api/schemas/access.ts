@@ -118,3 +118,4 @@ export type NewApiToken = Static<typeof NewApiToken>;
 export const Password = Type.String({ minLength: 1, maxLength: 512 });
 export const PasswordSignIn = record({ name: PersonName, password: Password }, { $id: "PasswordSignIn" });
 export const NewPassword = record({ password: Password }, { $id: "NewPassword" });
+export const OwnPassword = record({ current: Password, password: Password }, { $id: "OwnPassword" });

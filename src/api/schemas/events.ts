@@ -41,6 +41,7 @@ export const eventKinds = [
   "policy-resumed",
   "policy-expedited",
   "policy-removed",
+  "window-announced",
   "rollout-made",
   "rollout-started",
   "rollout-granted",

@@ -6,7 +6,15 @@ import { GroupId, HotpatchId, Instant, Nullable, Reason, record, Title, Uuid, wo
 export const approvalMethods = ["automatic", "manual"] as const;
 export const policyLimits = {
   ...{ deferralDays: 30, pauseDays: 35, minRings: 2, maxRings: 15, groups: 50 },
-  ...{ deadlineDays: 30, graceDays: 7, windows: 20, windowMinutes: 24 * 60, plusDays: 27, preview: 5 },
+  ...{
+    deadlineDays: 30,
+    graceDays: 7,
+    announceHours: 168,
+    windows: 20,
+    windowMinutes: 24 * 60,
+    plusDays: 27,
+    preview: 5,
+  },
 } as const;
 /** From the first day of a week (ISO 8601). */
 export const weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"] as const;
@@ -65,6 +73,8 @@ export type Ring = Static<typeof Ring>;
 /** In their order, or none. */
 const Rings = Type.Array(Ring, { maxItems: policyLimits.maxRings });
 
+const AnnounceHours = Type.Integer({ minimum: 0, maximum: policyLimits.announceHours });
+
 export const Policy = record(
   {
     id: Uuid,
@@ -87,6 +97,8 @@ export const Policy = record(
     activeHours: Nullable(ActiveHours),
     /** Of devices that do not tell theirs; null: UTC. */
     timeZone: Nullable(TimeZone),
+    /** How long before hotpatches begin at an opening it is announced; 0: not at all. */
+    announceHours: AnnounceHours,
     /** Null: not paused. */
     pausedUntil: Nullable(Instant),
     pauseReason: Type.String(),
@@ -113,6 +125,7 @@ const optional = {
   windows: Type.Optional(Windows),
   activeHours: Type.Optional(Nullable(ActiveHours)),
   timeZone: Type.Optional(Nullable(TimeZone)),
+  announceHours: Type.Optional(AnnounceHours),
 };
 
 /** Unless told: no groups, hotpatch enabled, automatic, about everything, no deferral. */

@@ -187,6 +187,20 @@ export const HealthReport = record(
 );
 export type HealthReport = Static<typeof HealthReport>;
 
+/** Which devices of a group can take a hotpatch as they are now. */
+export const Compatibility = record(
+  {
+    hotpatchId: HotpatchId,
+    groupId: GroupId,
+    devices: Count,
+    ready: Count,
+    /** The others, by what counts first for them, most of them first. */
+    blocked: Type.Array(record({ code: Type.String(), reason: Type.String(), helps: Type.String(), devices: Count })),
+  },
+  { $id: "Compatibility" },
+);
+export type Compatibility = Static<typeof Compatibility>;
+
 /** Who would get it in which ring, and who would not at this moment, and why. */
 export const RolloutPreview = record(
   {

@@ -159,4 +159,31 @@ const hotpatchDownload: CommandSpec = {
   ],
 };
 
-export const hotpatchCommands: readonly CommandSpec[] = [hotpatchList, hotpatchShow, hotpatchSearch, hotpatchDownload];
+const hotpatchCompatibility: CommandSpec = {
+  name: "hotpatch compatibility",
+  summary: "say how many devices can take a hotpatch as they are now, and what keeps it from the others",
+  description: "Nothing is decided or changed. Exits with 1 where a device cannot take it.",
+  arguments: [{ name: "<id>", description: "its id, as `rebootless hotpatch list` shows it" }],
+  options: [...serverOptions, { flags: "--group <id>", description: "of this group (all unless told)" }],
+  examples: [{ command: "rebootless hotpatch compatibility expat-12 --group web", what: "before it is approved" }],
+  async run(input, io) {
+    const [hotpatchId = ""] = input.arguments;
+    const groupId = text(input, "group");
+    const query = groupId === undefined ? {} : { groupId };
+    const found = await ask(serverOf(input, io), "getCompatibility", { params: { hotpatchId }, query });
+    const { devices, ready, blocked } = found;
+    const lines = [
+      `Of ${devices} devices ${ready} can take it as they are.`,
+      ...blocked.flatMap((row) => [`${row.devices}: ${row.code}: ${row.reason}`, `    ${row.helps}`]),
+    ];
+    return { data: found, text: lines.map(printable).join("\n"), exitCode: ready === devices ? 0 : 1 };
+  },
+};
+
+export const hotpatchCommands: readonly CommandSpec[] = [
+  hotpatchList,
+  hotpatchShow,
+  hotpatchCompatibility,
+  hotpatchSearch,
+  hotpatchDownload,
+];

@@ -3,7 +3,7 @@ import { type MaintenanceWindow, type PolicyWindows, policyLimits, weekdays } fr
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
 import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
-import { text, texts } from "../option-values.ts";
+import { text, texts, wholeNumber } from "../option-values.ts";
 import { ask } from "../server-client.ts";
 import { serverOf, serverOptions } from "../server-target.ts";
 import { textTable } from "../text-table.ts";
@@ -22,6 +22,10 @@ export const timeOptions: readonly CommandOption[] = [
   { flags: "--time-zone <name>", description: "of devices that do not tell theirs, such as Europe/Berlin; or none" },
   { flags: "--deadline-days <number>", description: "after so many days nothing but its grace waits; or none" },
   { flags: "--grace-days <number>", description: "how long after the deadline, 0 to 7" },
+  {
+    flags: "--announce-hours <number>",
+    description: "how long before a window opens it is announced, 0 for not at all",
+  },
 ];
 
 function wrong(flag: string, wanted: string, given: string): never {
@@ -70,6 +74,7 @@ export function timeFields(input: CommandInput) {
   const windows = texts(input, "window");
   const [hours, zone, grace] = [text(input, "activeHours"), text(input, "timeZone"), text(input, "graceDays")];
   const deadline = text(input, "deadlineDays");
+  const announce = wholeNumber(input, "announceHours", "--announce-hours");
   const isNone = windows.length === 1 && windows[0] === "none";
   return {
     ...(windows.length === 0 ? {} : { windows: isNone ? [] : windows.map(windowOf) }),
@@ -78,6 +83,7 @@ export function timeFields(input: CommandInput) {
     ...(deadline === undefined
       ? {}
       : { deadlineDays: deadline === "none" ? null : daysOf(deadline, "--deadline-days") }),
+    ...(announce === undefined ? {} : { announceHours: announce }),
     ...(grace === undefined ? {} : { graceDays: daysOf(grace, "--grace-days") }),
   };
 }

@@ -44,6 +44,7 @@ function describedPolicy(policy: Policy): string {
     ...(policy.windows.length === 0 ? [] : [`windows: ${policy.windows.map(windowText).join("; ")}`]),
     ...(policy.activeHours === null ? [] : [`active hours: ${policy.activeHours.from}-${policy.activeHours.to}`]),
     ...(policy.timeZone === null ? [] : [`time zone: ${policy.timeZone}`]),
+    ...(policy.announceHours === 0 ? [] : [`announced: ${policy.announceHours} hours before a window opens`]),
     ...(policy.deadlineDays === null ? [] : [`deadline: ${policy.deadlineDays} days, grace ${policy.graceDays} days`]),
     ...(policy.pausedUntil === null ? [] : [`paused until: ${policy.pausedUntil} ${policy.pauseReason}`.trimEnd()]),
     ...(policy.expedited.length === 0 ? [] : [`expedited: ${policy.expedited.join(", ")}`]),

@@ -10,7 +10,7 @@ import { databaseOf, databaseOptions } from "../database-setting.ts";
 import { withDryRun } from "../dry-run.ts";
 import { oneOf, paths, text, texts, wholeNumber } from "../option-values.ts";
 import { ask } from "../server-client.ts";
-import { serverOf, serverOptions, stateFolderOf, stateOption } from "../server-target.ts";
+import { serverOf, serverOptions, stateFolderOf, stateOption, tenantOf, tenantOption } from "../server-target.ts";
 import { linkForCommand } from "../sign-in-link.ts";
 import { namedServerCommands } from "./named-servers.ts";
 
@@ -21,6 +21,7 @@ const serverRun: CommandSpec = {
     "Keeps everything in one folder, listens on loopback unless told otherwise, and goes on until it is ended. Prints a sign-in link as long as nobody has signed in yet.",
   options: [
     stateOption,
+    tenantOption,
     { flags: "--host <address>", description: "the address to listen on", default: "127.0.0.1" },
     { flags: "--port <number>", description: "the port to listen on, 0 for any that is free", default: "8443" },
     {
@@ -74,6 +75,7 @@ const serverRun: CommandSpec = {
       command: "rebootless server run --database-file /etc/rebootless/database --authority /etc/rebootless/authority",
       what: "one of several on a PostgreSQL",
     },
+    { command: "rebootless server run --tenant acme --port 8444", what: "for another company, with nothing in common" },
   ],
   async run(input, io) {
     const database = await databaseOf(input, io);
@@ -104,6 +106,7 @@ function runOptions(input: CommandInput, io: CommandIo): RunOptions {
   if (catalog === undefined && firstRoot !== undefined) {
     throw new RebootlessError("usage/arguments", "--catalog-root needs --catalog.");
   }
+  const tenant = tenantOf(input, io);
   const [authorityFolder] = paths(input, "authority", io);
   const keptEventDays = wholeNumber(input, "keepEvents", "--keep-events");
   const options = {
@@ -113,6 +116,7 @@ function runOptions(input: CommandInput, io: CommandIo): RunOptions {
     ...oidcOf(input, io),
     webhooksToPrivateAddresses: input.options.webhooksToPrivateAddresses === true,
     stateFolder: stateFolderOf(input, io),
+    ...(tenant === undefined ? {} : { tenant }),
     host: text(input, "host") ?? "127.0.0.1",
     port: portOf(text(input, "port") ?? "8443"),
     names: texts(input, "name"),

@@ -2,10 +2,10 @@
 import { type Grant, type Person, type PersonSession, roles } from "../../api/schemas/access.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { printable, quoted } from "../../base/printable.ts";
-import type { CommandInput, CommandOption, CommandSpec } from "../command.ts";
+import type { CommandInput, CommandIo, CommandOption, CommandResult, CommandSpec } from "../command.ts";
 import { withDryRun } from "../dry-run.ts";
 import { oneOf, text, texts } from "../option-values.ts";
-import { readSecret } from "../secret-input.ts";
+import { readSecret, readSecrets } from "../secret-input.ts";
 import { ask, askAll, pageQuery } from "../server-client.ts";
 import { ownServerOf, type ServerTarget, serverOf, serverOptions } from "../server-target.ts";
 import { linkForCommand } from "../sign-in-link.ts";
@@ -229,13 +229,18 @@ async function sessionsOf(server: ServerTarget, name: string, input: CommandInpu
 
 const userPassword = withDryRun({
   name: "user set-password",
-  summary: "give a person a password, or take it",
-  description: "It is typed at the terminal, or is the first line of standard input; never a part of the command line.",
-  arguments: [nameArgument],
+  summary: "give a person a password or take it, or change one's own",
+  description:
+    "It is typed at the terminal, or is the first line of standard input; never a part of the command line. Without a name it is one's own, and the one before comes first.",
+  arguments: [{ name: "[name]", description: "whose; one's own unless told, which needs --server" }],
   options: [...serverOptions, { flags: "--remove", description: "take the password; links and the provider let in" }],
-  examples: [{ command: "rebootless user set-password anna", what: "his other sessions end" }],
+  examples: [
+    { command: "rebootless user set-password anna", what: "his other sessions end" },
+    { command: "rebootless user set-password --server prod", what: "change one's own" },
+  ],
   async run(input, io) {
-    const [name = ""] = input.arguments;
+    const [name] = input.arguments;
+    if (name === undefined) return await ownPassword(input, io);
     const server = serverOf(input, io);
     const { id: personId } = await personNamed(server, name);
     if (input.options.remove === true) {
@@ -247,6 +252,16 @@ const userPassword = withDryRun({
     return { data: { name, password: true }, text: `${printable(name)} has a password.` };
   },
 });
+
+async function ownPassword(input: CommandInput, io: CommandIo): Promise<CommandResult> {
+  if (input.options.remove === true) {
+    throw new RebootlessError("usage/arguments", "An administrator takes passwords; say whose by a name.");
+  }
+  const server = ownServerOf(input, io, "; for somebody else, say whose by a name");
+  const [current, password] = await readSecrets(["Your password", "The new one"]);
+  await ask(server, "changeOwnPassword", { body: { current, password } });
+  return { data: { password: true }, text: "Your password is changed; your other sessions have ended." };
+}
 
 export const userCommands: readonly CommandSpec[] = [
   ...[userList, userShow, userAdd, userRole],

@@ -8,7 +8,7 @@ import { RebootlessError } from "../../base/errors.ts";
 import { quoted } from "../../base/printable.ts";
 import { approvalTables, ruleTables } from "../approvals/approval-tables.ts";
 import { fourEyesTables } from "../four-eyes/four-eyes-tables.ts";
-import { policyTables, windowTables } from "../policies/policy-tables.ts";
+import { announcementTables, policyTables, windowTables } from "../policies/policy-tables.ts";
 import { rolloutTables } from "../rollouts/rollout-tables.ts";
 import { webhookTables } from "../webhooks/webhook-tables.ts";
 import { accessTables } from "./access-tables.ts";
@@ -236,6 +236,7 @@ export const migrations: readonly ((words: SqlWords) => string)[] = [
   ) ${table};
   CREATE INDEX idempotency_keys_by_end ON idempotency_keys (expires_at);
   `,
+  (words) => announcementTables(words),
 ];
 
 /** `name` is that of the database, for the message. Throws `server/state-newer`. */

@@ -4,8 +4,17 @@ import { openPostgresStore } from "./postgres-store.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 import type { Store } from "./store.ts";
 
-/** `file` is used where there is no `address`. Throws as `openSqliteStore` or `openPostgresStore` does. */
-export async function openDatabase({ file, address }: { file: string; address?: string | undefined }): Promise<Store> {
+export interface DatabaseChoice {
+  /** Used where there is no `address`. */
+  readonly file: string;
+  readonly address?: string | undefined;
+  /** Whose the tables are, where one database has those of several. */
+  readonly tenant?: string | undefined;
+}
+
+/** Throws as `openSqliteStore` or `openPostgresStore` does. */
+export async function openDatabase({ file, address, tenant }: DatabaseChoice): Promise<Store> {
   if (address === undefined) return openSqliteStore(file);
-  return await openPostgresStore(postgresAddress(address));
+  const schema = tenant === undefined ? {} : { schema: `tenant_${tenant}` };
+  return await openPostgresStore({ ...postgresAddress(address), ...schema });
 }

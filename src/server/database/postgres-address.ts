@@ -12,6 +12,8 @@ export interface PostgresAddress {
   /** Host and database, for messages. */
   readonly shown: string;
   readonly hasPassword: boolean;
+  /** The schema of a tenant; otherwise that which the search path of the role begins with. */
+  readonly schema?: string;
 }
 
 /**

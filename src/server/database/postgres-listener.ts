@@ -9,7 +9,10 @@ import pg from "pg";
 import type { Signals } from "../signals.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
 
-export const channel = "rebootless";
+/** A name of at most 63 bytes; channels belong to a database, so each tenant has its own. */
+export function channelOf({ schema }: PostgresAddress): string {
+  return schema === undefined ? "rebootless" : `rebootless_${schema}`;
+}
 
 /** How often the connection is tried when nothing comes, so that one that broke unseen is noticed; and how long an answer may take. */
 const heartbeatMs = 10_000;
@@ -53,7 +56,7 @@ export class PostgresListener {
     });
     try {
       await client.connect();
-      await client.query(`LISTEN ${channel}`);
+      await client.query(`LISTEN ${client.escapeIdentifier(channelOf(this.#address))}`);
       return client;
     } catch (error) {
       await end(client);

@@ -23,6 +23,7 @@ function shown({ row, severities, products, groups, rules, expedited }: StoredPo
     ...{
       deadlineDays: row.deadline_days,
       graceDays: row.grace_days,
+      announceHours: row.announce_hours,
       activeHours: rules.activeHours,
       timeZone: row.time_zone,
     },
@@ -101,6 +102,7 @@ export async function makePolicy(context: ServerContext, wanted: NewPolicy, by: 
       ...timesOf(wanted, {
         deadline_days: null,
         grace_days: 0,
+        announce_hours: 0,
         active_hours_json: null,
         windows_json: "[]",
         time_zone: null,

@@ -55,7 +55,21 @@ export function windowTables({ text, integer, table }: SqlWords): string {
   `;
 }
 
+/** `window_announcements`: what was announced already. */
+export function announcementTables({ text, integer, table }: SqlWords): string {
+  return `
+  ALTER TABLE policies ADD COLUMN announce_hours ${integer} NOT NULL DEFAULT 0;
+  CREATE TABLE window_announcements (
+    policy_id ${text} NOT NULL,
+    begins_at ${integer} NOT NULL,
+    announced_at ${integer} NOT NULL,
+    PRIMARY KEY (policy_id, begins_at)
+  ) ${table};
+  `;
+}
+
 export interface PolicyTables {
+  window_announcements: { policy_id: string; begins_at: number; announced_at: number };
   policies: {
     id: string;
     title: string;
@@ -67,6 +81,7 @@ export interface PolicyTables {
     /** Null: none. */
     deadline_days: number | null;
     grace_days: number;
+    announce_hours: number;
     active_hours_json: string | null;
     windows_json: string;
     /** It counts as paused until then. */

@@ -8,12 +8,12 @@ import { isTimeZone } from "./zoned-time.ts";
 
 type Times = Pick<
   Tables["policies"],
-  "deadline_days" | "grace_days" | "active_hours_json" | "windows_json" | "time_zone"
+  "deadline_days" | "grace_days" | "announce_hours" | "active_hours_json" | "windows_json" | "time_zone"
 >;
 
 /** What is absent stays as it was. Throws `request/invalid`. */
 export function timesOf(wanted: PolicyChange, before: Times): Times {
-  const { deadlineDays, graceDays, activeHours, windows, timeZone } = wanted;
+  const { deadlineDays, graceDays, announceHours, activeHours, windows, timeZone } = wanted;
   if (typeof timeZone === "string" && !isTimeZone(timeZone)) {
     throw new RebootlessError(
       "request/invalid",
@@ -28,6 +28,7 @@ export function timesOf(wanted: PolicyChange, before: Times): Times {
   const times: Times = {
     deadline_days: deadlineDays === undefined ? before.deadline_days : deadlineDays,
     grace_days: graceDays ?? before.grace_days,
+    announce_hours: announceHours ?? before.announce_hours,
     active_hours_json: activeHours === undefined ? before.active_hours_json : stored(activeHours),
     windows_json: windows === undefined ? before.windows_json : JSON.stringify(windows),
     time_zone: timeZone === undefined ? before.time_zone : timeZone,

@@ -12,7 +12,7 @@ import { checkRollout } from "./rollouts.ts";
 import { requireRollout } from "./stored-rollouts.ts";
 import { targetsOf } from "./targets.ts";
 
-const devicesAtOnce = 500;
+export const devicesAtOnce = 500;
 /** Devices that a preview lists. */
 const listed = 200;
 
@@ -62,7 +62,8 @@ async function namesOf(db: Database, ids: readonly string[]): Promise<Map<string
   return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
-const others = gates.filter((gate) => gate !== rolloutGate);
+/** All but that of rollouts. */
+export const gatesBeside = gates.filter((gate) => gate !== rolloutGate);
 
 /** By the gates as they answer now. Refuses as the catalog does; throws `request/invalid` and `request/not-found`. */
 export async function previewRollout(context: ServerContext, wanted: NewRollout): Promise<RolloutPreview> {
@@ -76,7 +77,7 @@ export async function previewRollout(context: ServerContext, wanted: NewRollout)
   for (let from = 0; from < placed.length; from += devicesAtOnce) {
     const some = placed.slice(from, from + devicesAtOnce);
     const candidates = some.map(({ deviceId }) => ({ deviceId, hotpatchId }));
-    const blocks = await askGates(database, clock().getTime(), { gates: others, candidates });
+    const blocks = await askGates(database, clock().getTime(), { gates: gatesBeside, candidates });
     const names = await namesOf(
       database,
       some.map(({ deviceId }) => deviceId),

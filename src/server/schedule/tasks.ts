@@ -3,6 +3,7 @@ import { arrivals } from "../approvals/arrivals.ts";
 import { endsOfRequests } from "../four-eyes/expiry.ts";
 import { endsOfKeys } from "../http/idempotency.ts";
 import { endsOfBlocks } from "../offers/ends-of-blocks.ts";
+import { announcements } from "../policies/announcements.ts";
 import { rolloutLooks } from "../rollouts/follow-rollouts.ts";
 import type { ScheduledTask } from "./task.ts";
 
@@ -11,5 +12,6 @@ export const scheduledTasks: readonly ScheduledTask[] = [
   endsOfRequests,
   endsOfBlocks,
   rolloutLooks,
+  announcements,
   endsOfKeys,
 ];

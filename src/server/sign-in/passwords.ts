@@ -5,7 +5,7 @@
  */
 import { refuse } from "../../base/refusal.ts";
 import { requirePerson } from "../access/people.ts";
-import { change, type ServerContext } from "../context.ts";
+import { type Change, change, type ServerContext } from "../context.ts";
 import { hashPassword, matchesPassword } from "./password-hash.ts";
 import { checkPassword } from "./password-rules.ts";
 import { beginSession, endSessions, type Origin, type Started } from "./sessions.ts";
@@ -32,25 +32,11 @@ export async function signInByPassword(context: ServerContext, { name, password,
   const row = await database.selectFrom("people").selectAll().where("name", "=", name).executeTakeFirst();
   const matches = await matchesPassword(password, row?.password ?? null);
   const started = await change(context, async (under) => {
-    const { db, now } = under;
+    const { db } = under;
     // As it is now, and not as it was before the long reckoning.
     const person = await db.selectFrom("people").selectAll().where("name", "=", name).executeTakeFirst();
     if (!matches || person === undefined || person.state !== "enabled" || person.password !== row?.password) {
-      const failed = { name, failures: 1, failed_at: now };
-      await db
-        .deleteFrom("sign_in_failures")
-        .where("failed_at", "<", now - forgetMs)
-        .execute();
-      await db
-        .insertInto("sign_in_failures")
-        .values(failed)
-        .onConflict((conflict) =>
-          conflict.column("name").doUpdateSet((is) => ({
-            failures: is("sign_in_failures.failures", "+", 1),
-            failed_at: now,
-          })),
-        )
-        .execute();
+      await noteFailure(under, name);
       return undefined;
     }
     await db.deleteFrom("sign_in_failures").where("name", "=", name).execute();
@@ -58,6 +44,25 @@ export async function signInByPassword(context: ServerContext, { name, password,
   });
   if (started === undefined) refuse("access/password-wrong", "The name or the password is wrong.");
   return started;
+}
+
+/** Counts a wrong password for the account of that name. */
+async function noteFailure({ db, now }: Change, name: string): Promise<void> {
+  const failed = { name, failures: 1, failed_at: now };
+  await db
+    .deleteFrom("sign_in_failures")
+    .where("failed_at", "<", now - forgetMs)
+    .execute();
+  await db
+    .insertInto("sign_in_failures")
+    .values(failed)
+    .onConflict((conflict) =>
+      conflict.column("name").doUpdateSet((is) => ({
+        failures: is("sign_in_failures.failures", "+", 1),
+        failed_at: now,
+      })),
+    )
+    .execute();
 }
 
 async function refuseTooSoon({ database, clock }: ServerContext, name: string): Promise<void> {
@@ -83,6 +88,24 @@ export async function setPassword(
     await note("person-changed", `person:${personId}`, { name, password: "set" });
     await endSessions(under, personId, except);
   });
+}
+
+interface OwnChange {
+  readonly personId: string;
+  readonly current: string;
+  readonly password: string;
+  readonly except?: Buffer;
+}
+
+/** As `setPassword`, for whoever proves the one before (OWASP ASVS 4.0.3 clause 2.1.6). Refuses also with `access/password-wrong` and `access/rate-limited`. */
+export async function changeOwnPassword(context: ServerContext, { current, ...wanted }: OwnChange): Promise<void> {
+  const { name, password } = await requirePerson(context.database, wanted.personId);
+  await refuseTooSoon(context, name);
+  if (!(await matchesPassword(current, password))) {
+    await change(context, (under) => noteFailure(under, name));
+    refuse("access/password-wrong", "That is not your password.");
+  }
+  await setPassword(context, wanted);
 }
 
 /** Throws `request/not-found`. */

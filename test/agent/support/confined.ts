@@ -11,7 +11,8 @@ import { type Desk, openDesk } from "../../cli/desk.ts";
 import { runProgram } from "../../cli/run-program.ts";
 
 const root = process.geteuid?.() === 0;
-const unshare = [
+/** Words of `unshare`: processes and mounts of its own, which end with it. */
+export const namespaces: readonly string[] = [
   ...(root ? [] : ["--user", "--map-root-user"]),
   ...["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"],
 ];
@@ -49,8 +50,8 @@ export function confine(
 ): void {
   if (isConfined) return;
   const around = ownNetwork
-    ? [...unshare, "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-    : [...unshare, "sh", "-c", 'exec "$@"', "sh"];
+    ? [...namespaces, "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    : [...namespaces, "sh", "-c", 'exec "$@"', "sh"];
   const possible = spawnSync("unshare", [...around, "true"], { encoding: "utf8" });
   const refused =
     possible.status === 0 ? undefined : `no namespaces can be made here: ${possible.stderr ?? String(possible.error)}`;
@@ -75,7 +76,8 @@ export function confine(
   });
 }
 
-async function makeForJson5(desk: Desk): Promise<Made> {
+/** Fetches both versions from the registry. */
+export async function makeForJson5(desk: Desk): Promise<Made> {
   const hotpatch = path.join(desk.folder, "json5.hotpatch");
   const words = ["--to", "2.2.2", "-o", hotpatch, "--key", desk.key, "--advisory", "CVE-2022-46175:high"];
   const built = await desk.say("build", "npm", "json5@2.2.1", ...words);

@@ -36,7 +36,7 @@ export const journalPoints: Points = {
 /** Of the effects and the reports. */
 export const effectPoints: Points = {
   there: [
-    ...["begin", "fetch", "plan", "apply", "verify"].map((effect) => `effect ${effect}`).flatMap(around),
+    ...["begin", "fetch", "plan", "prepare", "apply", "verify"].map((effect) => `effect ${effect}`).flatMap(around),
     ...around("process apply"),
     ...["fetch-started", "fetch-done", "plan-done", "apply-started", "apply-done", "verify-started", "verify-done"]
       .map((event) => `report ${event}`)

@@ -57,6 +57,26 @@ test("a person with a password signs in, under a cookie of the usual kind, until
   assert.deepEqual(server.logged, []);
 });
 
+test("a person changes his own password by the one before, and guessing that waits as signing in does", async (t) => {
+  const { server, set, signIn } = await open(t);
+  await set(good);
+  const cookie = String((await signIn(good)).headers["set-cookie"]).split(";")[0] ?? "";
+  const other = String((await signIn(good)).headers["set-cookie"]).split(";")[0] ?? "";
+  const next = "seven lanterns over a wet harbour";
+  const ask = async (body: Record<string, string>) =>
+    await server.ask("/v1/password", { method: "PUT", body, headers: { cookie, origin: server.running.address } });
+  assert.equal((await ask({ current: next, password: next })).body.code, "access/password-wrong");
+  assert.equal((await ask({ current: good, password: "short" })).body.code, "access/password-weak");
+  assert.equal((await ask({ current: good, password: next })).status, 204);
+  const session = async (mine: string) => (await server.ask("/v1/session", { headers: { cookie: mine } })).status;
+  assert.deepEqual([await session(cookie), await session(other)], [200, 401], "his other sessions end");
+  assert.equal((await signIn(good)).status, 403);
+  assert.equal((await signIn(next)).status, 204);
+  for (let attempt = 0; attempt < 5; attempt++) await ask({ current: "wrong wrong wrong", password: good });
+  assert.equal((await ask({ current: next, password: good })).body.code, "access/rate-limited");
+  assert.deepEqual(server.logged, []);
+});
+
 test("what a guesser would try early is refused, whatever characters it is made of; length alone does", async (t) => {
   const { set } = await open(t);
   for (const weak of [

@@ -21,7 +21,8 @@ async function begin(story: Rehearsal, hotpatchId: string, sequence: number): Pr
   return rolloutId;
 }
 
-async function untilRollout(
+/** Waits until it does. */
+export async function untilRollout(
   story: Rehearsal,
   rolloutId: string,
   holds: (rollout: Rollout) => boolean,

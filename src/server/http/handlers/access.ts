@@ -3,7 +3,7 @@ import * as tokens from "../../access/api-tokens.ts";
 import * as people from "../../access/manage-people.ts";
 import { requirePerson } from "../../access/people.ts";
 import { change } from "../../context.ts";
-import { removePassword, setPassword } from "../../sign-in/passwords.ts";
+import { changeOwnPassword, removePassword, setPassword } from "../../sign-in/passwords.ts";
 import * as sessions from "../../sign-in/sessions.ts";
 import { makeSignInLink } from "../../sign-in/sign-in.ts";
 import { type Caller, type Handlers, personOf } from "../handler.ts";
@@ -28,6 +28,12 @@ export const accessHandlers: Pick<Handlers, Names> = {
     const { session, id } = personOf(caller);
     const except = session !== undefined && id === params.personId ? { except: session } : {};
     await setPassword(context, { personId: params.personId, password: body.password, ...except });
+    return undefined;
+  },
+  changeOwnPassword: async (context, { body }, caller) => {
+    const { session } = personOf(caller);
+    const except = session === undefined ? {} : { except: session };
+    await changeOwnPassword(context, { personId: ownId(caller), ...body, ...except });
     return undefined;
   },
   removePassword: async (context, { params }) => {

@@ -1,4 +1,5 @@
 /** Phased rollouts, and what agents notice of hotpatches that are in place. */
+import { compatibilityOf } from "../../rollouts/compatibility.ts";
 import { takeHealth } from "../../rollouts/health.ts";
 import * as devices from "../../rollouts/rollout-devices.ts";
 import * as rollouts from "../../rollouts/rollouts.ts";
@@ -10,6 +11,8 @@ export const rolloutHandlers: Pick<Handlers, Names> = {
   listRollouts: (context, { query }) => rollouts.listRollouts(context, query),
   makeRollout: (context, { body }, caller) => rollouts.makeRollout(context, body, nameOf(caller)),
   previewRollout: (context, { body }) => devices.previewRollout(context, body),
+  getCompatibility: (context, { params, query }) =>
+    compatibilityOf(context, { ...params, groupId: query.groupId ?? "all" }),
   getRollout: (context, { params }) => rollouts.getRollout(context, params.rolloutId),
   listRolloutDevices: (context, { params, query }) => devices.listRolloutDevices(context, params.rolloutId, query),
   startRollout: (context, { params, body }, caller) =>
