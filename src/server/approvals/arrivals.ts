@@ -7,12 +7,13 @@ import type { Hotpatch } from "../../api/schemas/hotpatches.ts";
 import { RebootlessError } from "../../base/errors.ts";
 import { RefusalError } from "../../base/refusal.ts";
 import type { Change, ServerContext } from "../context.ts";
+import type { Database } from "../database/tables.ts";
 import { knowHotpatches } from "../device-states/known-hotpatches.ts";
 import { approveByPolicies } from "../policies/follow-policies.ts";
 import type { ScheduledTask } from "../schedule/task.ts";
 import { approveByRules } from "./rules.ts";
 
-/** How often the catalog is looked at, in milliseconds. */
+/** How often the catalog is looked at where nobody else has looked, in milliseconds. */
 export const lookMs = 60_000;
 
 const looked = new WeakMap<ServerContext, number>();
@@ -23,7 +24,9 @@ export const arrivals: ScheduledTask = {
   async due(context, nowMs) {
     const { catalog, database } = context;
     const last = looked.get(context);
-    if (catalog === undefined || (last !== undefined && Math.abs(nowMs - last) < lookMs)) return [];
+    if (catalog === undefined) return [];
+    const isFresh = last !== undefined && Math.abs(nowMs - last) < lookMs;
+    if (isFresh && !(await hasUnknown(database))) return [];
     looked.set(context, nowMs);
     const listed = await listedBy(context);
     const known = await database.selectFrom("arrivals").select("hotpatch_id").execute();
@@ -34,6 +37,20 @@ export const arrivals: ScheduledTask = {
     await arrive(under, context, JSON.parse(piece));
   },
 };
+
+/** Whether somebody has had the catalog read since, and something was new in it. */
+async function hasUnknown(db: Database): Promise<boolean> {
+  const row = await db
+    .selectFrom("catalog_entries as entry")
+    .leftJoin("arrivals", "arrivals.hotpatch_id", "entry.id")
+    .select("entry.id")
+    .where("entry.kind", "=", "hotpatch")
+    .where("entry.withdrawn_json", "is", null)
+    .where("arrivals.hotpatch_id", "is", null)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
 
 /** Nothing where the catalog cannot be read: whoever asks for it is told why, and it is looked at again. */
 async function listedBy({ catalog }: ServerContext): Promise<readonly Hotpatch[]> {
