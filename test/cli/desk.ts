@@ -30,7 +30,7 @@ export interface Desk {
   runAndKill(words: readonly string[], afterMs: number): Promise<boolean>;
 }
 
-export async function openDesk(test: TestContext): Promise<Desk> {
+export async function openDesk(test: Pick<TestContext, "after">): Promise<Desk> {
   const folder = mkdtempSync(path.join(tmpdir(), "rebootless-desk-"));
   test.after(() => rmSync(folder, { recursive: true, force: true }));
   const env = { REBOOTLESS_TRUST_DIR: path.join(folder, "trusted"), REBOOTLESS_KEY_PASSPHRASE: undefined };

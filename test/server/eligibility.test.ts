@@ -15,12 +15,12 @@ const device = { id: "d", name: "d", enrolledAtMs: 0, tags: [] };
 const good = {
   ...{ "os.build": "26100.4000", "os.edition": "Enterprise", "firmware.secureBoot": true, "tpm.version": "2.0" },
   ...{ "kernel.lockdown": "integrity", "memory.bytes": 16 * 2 ** 30, "cpu.architecture": "x86_64" },
-  ...{ "kernel.release": "6.1.0-18-amd64", "agent.version": "0.1.0" },
+  ...{ "kernel.release": "6.1.0-18-amd64", "agent.version": "0.1.0", "agent.backupHook": true },
 };
 const bad = {
   ...{ "os.build": "26100.2032", "os.edition": "Home", "firmware.secureBoot": false, "tpm.version": "1.2" },
   ...{ "kernel.lockdown": "confidentiality", "memory.bytes": 4 * 2 ** 30, "cpu.architecture": "aarch64" },
-  ...{ "kernel.release": "4.19.0", "agent.version": "0.0.9" },
+  ...{ "kernel.release": "4.19.0", "agent.version": "0.0.9", "agent.backupHook": false },
 };
 
 test("every rule that ships holds on a device that is fit, and fails on one that is not", () => {

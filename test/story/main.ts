@@ -8,7 +8,8 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { namespaces } from "../agent/support/confined.ts";
+import { alone, makeForJson5 } from "../agent/support/confined.ts";
+import { openDesk } from "../cli/desk.ts";
 import { steer, steeredEnvironment, steeringLibrary } from "./support/steered-time.ts";
 
 const devices = Number(process.argv[2] ?? 200);
@@ -26,11 +27,15 @@ if (!Number.isInteger(devices) || devices < 20 || devices > 4_000) {
   steer(timeFile, 0);
   const words = [path.join(import.meta.dirname, "rehearse.ts"), String(devices), timeFile];
   const env = { ...process.env, NODE_TEST_CONTEXT: undefined, ...steeredEnvironment(library, timeFile) };
-  // Real agents look into every process that they may touch, so there are to be none but those of the rehearsal.
-  const around = [...namespaces, process.execPath, ...words];
-  const child = spawn("unshare", around, { stdio: "inherit", env });
+  const cleanings: (() => void)[] = [];
+  const desk = await openDesk({ after: (clean) => void cleanings.push(clean as () => void) });
+  const built = JSON.stringify(await makeForJson5(desk));
+  // Real agents look into every process that they may touch, and into them through a port of the loopback, so there are to be none but those of the rehearsal.
+  const around = [...alone, process.execPath, ...words];
+  const child = spawn("unshare", around, { stdio: "inherit", env: { ...env, REBOOTLESS_TEST_MADE: built } });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => child.kill(signal));
   const [code] = (await once(child, "exit")) as [number | null];
   rmSync(folder, { recursive: true, force: true });
+  for (const clean of cleanings) clean();
   process.exitCode = code ?? 1;
 }

@@ -16,9 +16,8 @@ import { addTrustedKey, loadTrustStore } from "../../src/hotpatch/trust-store.ts
 import type { Baseline } from "../../src/repository/baseline.ts";
 import type { Release } from "../../src/repository/release-facts.ts";
 import { stageHotpatch } from "../../src/repository/writer/publish.ts";
-import { type Made, makeForJson5 } from "../agent/support/confined.ts";
+import { type Made, made } from "../agent/support/confined.ts";
 import { hotpatchId, Scene, until } from "../agent/support/scene.ts";
-import { openDesk } from "../cli/desk.ts";
 import { openShop, type Shop } from "../repository/support/shop.ts";
 import { ServerProcess } from "../server/support/server-process.ts";
 import { enrolSimulated, inTurn, renewCertificate, type SimulatedDevice } from "./support/simulated-fleet.ts";
@@ -43,16 +42,19 @@ export class Rehearsal {
   readonly size: number;
   /** Where real agents and programs are started. */
   readonly scene: Scene;
-  readonly #made: Made;
+  readonly #built: Made;
   readonly #server: ServerProcess;
   readonly #options: RehearsalOptions;
   #aheadMs = 0;
   #renewedMs = Date.now();
 
-  constructor({ scene, made, server }: { scene: Scene; made: Made; server: ServerProcess }, options: RehearsalOptions) {
+  constructor(
+    { scene, built, server }: { scene: Scene; built: Made; server: ServerProcess },
+    options: RehearsalOptions,
+  ) {
     this.scene = scene;
     this.shop = scene.shop;
-    this.#made = made;
+    this.#built = built;
     this.#server = server;
     this.#options = options;
     this.size = options.devices;
@@ -94,8 +96,8 @@ export class Rehearsal {
   /** The hotpatch that real agents take, signed by an author whom the server trusts. */
   async publishReal(): Promise<void> {
     const trusted = path.join(this.scene.folder, "trusted");
-    await addTrustedKey(trusted, this.#made.author);
-    const bytes = readFileSync(this.#made.hotpatch);
+    await addTrustedKey(trusted, this.#built.author);
+    const bytes = readFileSync(this.#built.hotpatch);
     const opened = openHotpatch(bytes, await loadTrustStore(trusted), { allowUnsigned: false });
     await stageHotpatch(this.shop.repository, bytes, opened, { dryRun: false });
     await this.#publishAll(this.scene.hotpatchId);
@@ -207,9 +209,9 @@ export async function openRehearsal(test: TestContext, options: RehearsalOptions
   const shop = openShop(test);
   await shop.init();
   await shop.publish();
-  const made = await makeForJson5(await openDesk(test));
-  const server = new ServerProcess(path.join(folder, "state"), { shop, words: ["--trust", made.author] });
+  const built = made();
+  const server = new ServerProcess(path.join(folder, "state"), { shop, words: ["--trust", built.author] });
   test.after(() => server.end("SIGKILL"));
   await server.start();
-  return new Rehearsal({ scene: new Scene(test, { folder, shop, hotpatchId }), made, server }, options);
+  return new Rehearsal({ scene: new Scene(test, { folder, shop, hotpatchId }), built, server }, options);
 }

@@ -91,7 +91,10 @@ async function announce(db: Database, channel: string, names: readonly string[])
 /** A pool hands its own patience on to the connections that it makes. */
 class QuickToGiveUp extends pg.Client {
   constructor(config?: pg.ClientConfig) {
-    super({ ...config, connectionTimeoutMillis: connectMs });
+    // With its properties as they are: a pool hides the password from those that go through them one by one.
+    const own: pg.ClientConfig = Object.defineProperties({}, Object.getOwnPropertyDescriptors(config ?? {}));
+    own.connectionTimeoutMillis = connectMs;
+    super(own);
   }
 }
 

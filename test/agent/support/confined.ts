@@ -11,10 +11,15 @@ import { type Desk, openDesk } from "../../cli/desk.ts";
 import { runProgram } from "../../cli/run-program.ts";
 
 const root = process.geteuid?.() === 0;
-/** Words of `unshare`: processes and mounts of its own, which end with it. */
-export const namespaces: readonly string[] = [
+const namespaces: readonly string[] = [
   ...(root ? [] : ["--user", "--map-root-user"]),
   ...["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"],
+];
+
+/** Words of `unshare` before a program: processes, mounts and a network of its own, which end with it. */
+export const alone: readonly string[] = [
+  ...[...namespaces, "--net"],
+  ...["sh", "-c", 'ip link set lo up && exec "$@"', "sh"],
 ];
 
 const timeoutMs = 540_000;
@@ -49,9 +54,7 @@ export function confine(
   { hindrance, ownNetwork = true, make = makeForJson5 }: Confinement = {},
 ): void {
   if (isConfined) return;
-  const around = ownNetwork
-    ? [...namespaces, "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-    : [...namespaces, "sh", "-c", 'exec "$@"', "sh"];
+  const around = ownNetwork ? alone : [...namespaces, "sh", "-c", 'exec "$@"', "sh"];
   const possible = spawnSync("unshare", [...around, "true"], { encoding: "utf8" });
   const refused =
     possible.status === 0 ? undefined : `no namespaces can be made here: ${possible.stderr ?? String(possible.error)}`;
