@@ -6,6 +6,7 @@ import type { Event } from "../../../src/api/schemas/events.ts";
 import { ask, askAll, pageQuery } from "../../../src/cli/server-client.ts";
 import { type ActionEvent, next, settledStates } from "../../../src/server/actions/state-machine.ts";
 import type { Noted } from "./load.ts";
+import { checkRollout, rolledOut } from "./rollout.ts";
 
 export async function allEvents(state: string): Promise<Event[]> {
   const events: Event[] = [];
@@ -16,7 +17,10 @@ export async function allEvents(state: string): Promise<Event[]> {
   }
 }
 
-export async function checkRecord(state: string, noted: Noted): Promise<{ events: number; actions: number }> {
+export async function checkRecord(
+  state: string,
+  { noted, devices }: { readonly noted: Noted; readonly devices: readonly string[] },
+): Promise<{ events: number; actions: number }> {
   const events = await allEvents(state);
   assert.deepEqual(
     events.map(({ sequence }) => sequence),
@@ -36,6 +40,7 @@ export async function checkRecord(state: string, noted: Noted): Promise<{ events
   const actions = await askAll((cursor) => ask(state, "listActions", pageQuery(cursor)));
   checkActions(events, actions);
   checkRequests(events, noted);
+  checkRollout(events, actions, devices);
   await checkOffers(state, events, actions);
   return { events: events.length, actions: actions.length };
 }
@@ -93,14 +98,16 @@ function checkRequests(events: readonly Event[], { requests }: Noted): void {
 
 /** Every device of a group has every hotpatch that is approved for it, and each of them once. */
 async function checkOffers(state: string, events: readonly Event[], actions: readonly Action[]): Promise<void> {
-  const approvals = await askAll((cursor) => ask(state, "listApprovals", pageQuery(cursor)));
+  const all = await askAll((cursor) => ask(state, "listApprovals", pageQuery(cursor)));
+  const approvals = all.filter(({ hotpatchId }) => hotpatchId !== rolledOut);
   const members = new Map<string, Set<unknown>>();
   for (const { kind, subject, data } of events) {
     if (kind !== "device-joined") continue;
     const group = subject.replace(/^group:/, "");
     members.set(group, (members.get(group) ?? new Set()).add(data.deviceId));
   }
-  const offered = actions.map(({ deviceId, hotpatchId }) => `${deviceId} ${hotpatchId}`);
+  const approved = actions.filter(({ hotpatchId }) => hotpatchId !== rolledOut);
+  const offered = approved.map(({ deviceId, hotpatchId }) => `${deviceId} ${hotpatchId}`);
   const wanted = new Set(
     approvals.flatMap(({ groupId, hotpatchId }) =>
       [...(members.get(groupId) ?? [])].map((deviceId) => `${deviceId} ${hotpatchId}`),

@@ -131,7 +131,7 @@ export async function decide(
       // A refusal would be wrong here: each group is new. Anything else is a server that was killed.
       if (error instanceof RefusalError && !isAway(error)) throw error;
     }
-    await askOfAction(state, pick(devices), noted);
+    await askOfAction(state, { deviceId: pick(devices), hotpatches }, noted);
     await delay(30);
   }
 }
@@ -141,11 +141,16 @@ function isAway(error: RefusalError): boolean {
 }
 
 /** Takes back what is in place on a device, or offers anew what was taken back. */
-async function askOfAction(state: string, deviceId: string, noted: Noted): Promise<void> {
+async function askOfAction(
+  state: string,
+  { deviceId, hotpatches }: { readonly deviceId: string; readonly hotpatches: readonly string[] },
+  noted: Noted,
+): Promise<void> {
   let request: { actionId: string; event: "offer" | "revert" } | undefined;
   try {
     const { items } = await ask(state, "listActions", { query: { deviceId, limit: 50 } });
-    const settled = items.filter((action) => action.state === "verified" || action.state === "reverted");
+    const own = items.filter(({ hotpatchId }) => hotpatches.includes(hotpatchId));
+    const settled = own.filter((action) => action.state === "verified" || action.state === "reverted");
     if (settled.length === 0) return;
     const action = pick(settled);
     request = { actionId: action.id, event: action.state === "verified" ? "revert" : "offer" };

@@ -9,6 +9,7 @@ import { openShop } from "../../repository/support/shop.ts";
 import { newDatabase, openCluster } from "../support/postgres-cluster.ts";
 import { checkRecord } from "./check.ts";
 import { decide, enrolAgent, type Noted } from "./load.ts";
+import { beginRollout, rolledOut, untilFinished } from "./rollout.ts";
 import { killAtRandom, StormServer } from "./servers.ts";
 
 const hotpatches = ["one", "two", "three", "four"];
@@ -20,7 +21,7 @@ export async function storm(t: TestContext, seconds: number, tell: (line: string
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const shop = openShop(t);
   await shop.init();
-  await shop.publish(...hotpatches);
+  await shop.publish(...hotpatches, rolledOut);
   const place = { folder, shop, database: await newDatabase(cluster), authorityFolder: path.join(folder, "authority") };
   const servers = ["a", "b", "c"].map((name) => new StormServer(place, name));
   t.after(() => Promise.all(servers.map((server) => server.end("SIGKILL"))));
@@ -29,6 +30,10 @@ export async function storm(t: TestContext, seconds: number, tell: (line: string
   const agents = [];
   for (let count = 0; count < agentCount; count++) agents.push(await enrolAgent(servers, `agent-${count}`, noted));
   const devices = agents.map(({ deviceId }) => deviceId);
+
+  const [first] = servers;
+  assert.ok(first);
+  const rolloutId = await beginRollout(first.state);
 
   const over = new AbortController();
   const deciding = new AbortController();
@@ -47,11 +52,10 @@ export async function storm(t: TestContext, seconds: number, tell: (line: string
   deciding.abort();
   await Promise.all(decisions);
   const killed = await killing;
+  await Promise.race([failed, untilFinished(first.state, rolloutId)]);
   over.abort();
   await Promise.all(working);
-  const [first] = servers;
-  assert.ok(first);
-  const { events, actions } = await checkRecord(first.state, noted);
+  const { events, actions } = await checkRecord(first.state, { noted, devices });
   assert.ok(killed > 0 && noted.reports.length > 0 && noted.approvals.length > 0, "something happened");
   tell(
     `${killed} kills in ${seconds} s: ${noted.reports.length} reports, ${noted.approvals.length} approvals and ${noted.requests.length} requests acknowledged or unanswered; ${actions} actions and ${events} events, no gap, nothing lost or doubled`,
